@@ -1,0 +1,49 @@
+"""Dead letters: what could not be counted, why, and where it stands in its source.
+
+A crash may write a letter twice; `source`, `partition`, `offset` and `reason` identify it, so that readers count once.
+"""
+
+from typing import Final
+
+import msgspec
+
+VERSION: Final = 1
+MAX_PAYLOAD: Final = 256 * 1024
+"""Longer payloads are cut here; the source offset still leads to the whole."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """One message, or the events of one message or pane that share a reason."""
+
+    source: str
+    """topic"""
+    partition: int
+    offset: int
+    last_offset: int
+    """equal to `offset` for one message; for a pane, the newest message that fed it"""
+    reason: str
+    code: str
+    """the reason as one of a closed set: undecodable, unknown-kind, unknown-key, unknown-release, unknown-variant,
+    future, bad-value"""
+    events: int
+    """how many events were refused; 1 for a message that could not be read at all"""
+    release: str = ""
+    time_ms: int
+    """append time of the message"""
+    payload: bytes = b""
+    """the message as it came, at most MAX_PAYLOAD bytes (base64 in JSON); empty for panes"""
+    v: int = VERSION
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(DeadLetter).decode
+
+
+def encode(letter: DeadLetter) -> bytes:
+    """Gives the JSON form of a letter."""
+    return _encode(letter)
+
+
+def decode(payload: bytes) -> DeadLetter:
+    """Gives the letter that `payload` holds. Raises `msgspec.DecodeError` for anything else."""
+    return _decode(payload)

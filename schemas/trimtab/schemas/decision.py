@@ -1,0 +1,184 @@
+"""Decisions: the weights of a release with their reasons, and the short form that sidecars read.
+
+JSON throughout: decisions are read by people and by any language.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.ids import Revision
+
+VERSION: Final = 1
+
+
+class Phase(StrEnum):
+    """Where a release stands in its life."""
+
+    PROGRESSING = "progressing"
+    PAUSED = "paused"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further evidence can move the weights."""
+        return self in (Phase.PROMOTED, Phase.ROLLED_BACK)
+
+
+class Verdict(StrEnum):
+    """What a guardrail or a gate concludes. Missing evidence is INCONCLUSIVE, never a pass and never a fail."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Assessment(msgspec.Struct, frozen=True, kw_only=True):
+    """A guardrail's verdict on one variant, with the numbers behind it."""
+
+    guardrail: str
+    variant: str
+    verdict: Verdict
+    value: float | None
+    """what was seen in the window, in the metric's unit; null without evidence"""
+    limit: float
+    """what must not be crossed, in the same unit"""
+    n: int
+    """responses that the verdict rests on"""
+    breaches: int
+    """of these, the errors (or the responses slower than the limit)"""
+    allowed_ratio: float
+    """the share of breaches that the guardrail allows"""
+    probability: float
+    """posterior probability that the true share of breaches is above the allowed one"""
+    confidence: float
+    """at and above which `probability` is a fail, and at and below 1 minus which a pass"""
+    window_s: int
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True):
+    """What was known of one variant when the decision was made."""
+
+    variant: str
+    weight: int
+    """basis points"""
+    excluded: str = ""
+    """why it takes no traffic; empty while it may"""
+    trials: int
+    """observations of the objective"""
+    reward_sum: float
+    alpha: float
+    beta: float
+    """posterior of the mean reward: Beta(alpha, beta)"""
+    mean: float
+    probability_best: float
+    requests: int
+    responses: int
+    errors: int
+    in_flight: int
+    error_ratio: float | None
+    """in the 1 m window, as the latencies; null without evidence"""
+    p50_ms: float | None
+    p99_ms: float | None
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """Which evidence the decision rests on, and what became of every event of the release so far."""
+
+    offset: int
+    """of the evidence record that caused it"""
+    sources: dict[str, int]
+    """telemetry partition -> newest offset that is counted; the keys are decimal numbers"""
+    counted: int
+    """events: requests, responses and outcomes"""
+    late: int
+    dead_lettered: int
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision on one release, and everything needed to check its arithmetic."""
+
+    release: str
+    era: int
+    revision: int
+    replaces: Revision
+    time_ms: int
+    """of the evidence log, when it was made"""
+    phase: Phase
+    strategy: str
+    step: int = 0
+    """of a canary: the number of the step it stands on, counted from 0"""
+    weights: dict[str, int]
+    """variant -> basis points, in the order of the release file; always sums to 10,000"""
+    rule: str
+    """the rule that chose the weights"""
+    reasons: list[str]
+    arms: list[Arm]
+    assessments: list[Assessment]
+    seen: Seen
+    v: int = VERSION
+
+    @property
+    def id(self) -> Revision:
+        """(era, revision), which orders the decisions of a release."""
+        return (self.era, self.revision)
+
+
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sidecar needs of a decision: the key and the notification in Redis, and the weights topic."""
+
+    release: str
+    era: int
+    revision: int
+    time_ms: int
+    phase: Phase
+    weights: dict[str, int]
+    """variant -> basis points; always sums to 10,000"""
+    targets: dict[str, str]
+    """variant -> the proxy's name for it (Envoy: a cluster)"""
+    prefix: str = "/"
+    """the paths that are routed by these weights"""
+    v: int = VERSION
+
+    @property
+    def id(self) -> Revision:
+        """(era, revision), which orders the weights of a release."""
+        return (self.era, self.revision)
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_decision = msgspec.json.Decoder(Decision).decode
+_decode_weights = msgspec.json.Decoder(Weights).decode
+
+
+def encode(record: Decision | Weights) -> bytes:
+    """Gives the JSON form of a decision or of weights."""
+    return _encode(record)
+
+
+def decode_decision(payload: bytes | str) -> Decision:
+    """Gives the decision that `payload` holds. Raises `InvalidRecord` for anything else."""
+    try:
+        decision = _decode_decision(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise InvalidRecord(f"not a decision: {error}") from error
+    if decision.v > VERSION:
+        raise InvalidRecord(f"decision of version {decision.v}: expected at most {VERSION}")
+    return decision
+
+
+def decode_weights(payload: bytes | str) -> Weights:
+    """Gives the weights that `payload` holds. Raises `InvalidRecord` for anything else, wrong sums included."""
+    try:
+        weights = _decode_weights(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise InvalidRecord(f"not a weights record: {error}") from error
+    if weights.v > VERSION:
+        raise InvalidRecord(f"weights of version {weights.v}: expected at most {VERSION}")
+    total = sum(weights.weights.values())
+    if total != 10_000 or min(weights.weights.values()) < 0 or weights.weights.keys() != weights.targets.keys():
+        raise InvalidRecord(f"release {weights.release}: weights {weights.weights!r} sum to {total} bp, expected 10000")
+    return weights

@@ -1,0 +1,47 @@
+"""Errors of the public contract, by whose fault they are.
+
+    TrimtabError
+    ├── InvalidEvent     a sender published telemetry that cannot be read
+    ├── InvalidRelease   an operator wrote a release file that cannot be applied
+    ├── InvalidRecord    a record of ours (evidence, decision) that cannot be read
+    └── Unreachable      a server that was needed did not answer in time
+"""
+
+from dataclasses import dataclass
+
+
+class TrimtabError(Exception):
+    """The root of every error that Trimtab raises on purpose."""
+
+
+class InvalidEvent(TrimtabError):
+    """Telemetry that does not follow the contract; the message says what was expected and what came."""
+
+
+class InvalidRecord(TrimtabError):
+    """A record on one of our own topics or keys that does not follow the contract."""
+
+
+class Unreachable(TrimtabError):
+    """A server did not answer within the time allowed; the message names its address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a release file: where it stands (1-based line), which field, what was expected."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.field}: {self.message}"
+
+
+class InvalidRelease(TrimtabError):
+    """A release file with mistakes; `problems` lists every one of them, in the order of the file."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))

@@ -1,0 +1,126 @@
+"""Records of the evidence log: all that a decision may depend on, in one order per partition.
+
+Every record is MessagePack with its kind in `t` and its version in `v`. A record's own time is the instant at which
+the broker appended it; that and its offset come with the Kafka message, not in the record.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from trimtab.schemas.errors import InvalidRecord
+
+VERSION: Final = 1
+
+COUNTS: Final = (
+    "requests", "responses", "errors", "client_errors", "duration_us", "bytes", "late", "skewed",
+)  # fmt: skip
+"""The counter columns of a pane, in their order. `errors`: status 500 and above, or a failure that is not the
+client's own; `client_errors`: status 400 to 499; `late`: events that came after their second was final, booked in the
+second in which they came; `skewed`: events whose time was corrected by their publisher's skew."""
+
+VALUE_SCALE: Final = 1 << 20
+"""Sums of outcome values and of their squares are integers in units of 1/VALUE_SCALE, so that adding them up gives
+the same bits in any order. A value is at most MAX_VALUE in size."""
+
+MAX_VALUE: Final = float(1 << 20)
+
+
+class PaneKey(msgspec.Struct, frozen=True, array_like=True):
+    """Whose pane it is."""
+
+    release: str
+    variant: str
+    segment: str
+
+
+class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes"):
+    """The whole present content of every pane that changed, from one source partition, for one evidence partition.
+
+    Content, not change: a later record of the same source and pane replaces an earlier one. Row i of the columns is
+    one pane. `sketch_*` are sparse latency histograms, `value_*` sums of outcome values by metric; `*_row` points
+    back to the pane. All columns are packed little-endian.
+    """
+
+    source: int
+    """the telemetry partition"""
+    offset: int
+    """of the newest telemetry message that is in the content"""
+    final_s: int
+    """seconds below this are final for this source: they will not be sent again with other content"""
+    keys: list[PaneKey]
+    metrics: list[str]
+    rows: int
+    key: bytes
+    """unsigned 16 bit, index into `keys`"""
+    second: bytes
+    """signed 64 bit, seconds since the epoch"""
+    counts: bytes
+    """signed 64 bit, rows by len(COUNTS)"""
+    first_offset: bytes
+    """signed 64 bit, the oldest telemetry message that is in the pane"""
+    sketch_row: bytes
+    """unsigned 16 bit"""
+    sketch_bucket: bytes
+    """unsigned 16 bit"""
+    sketch_count: bytes
+    """unsigned 32 bit"""
+    value_row: bytes
+    """unsigned 16 bit"""
+    value_metric: bytes
+    """unsigned 16 bit, index into `metrics`"""
+    value_sums: bytes
+    """signed 64 bit, three a row: count, sum of values, sum of squares (the sums in 1/VALUE_SCALE)"""
+    v: int = VERSION
+
+
+class Tick(msgspec.Struct, frozen=True, tag_field="t", tag="tick"):
+    """Time passes. Written into a partition that nobody else writes to; its append time is what it says."""
+
+    v: int = VERSION
+
+
+class Spec(msgspec.Struct, frozen=True, tag_field="t", tag="spec"):
+    """A release was applied: `document` is its release file as JSON, validated by whoever applied it."""
+
+    release: str
+    document: bytes
+    actor: str = ""
+    v: int = VERSION
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="t", tag="command"):
+    """A person steers a release."""
+
+    release: str
+    action: Literal["pause", "resume", "promote", "abort"]
+    reason: str = ""
+    actor: str = ""
+    variant: str = ""
+    """which variant to promote; empty: the one that does best"""
+    v: int = VERSION
+
+
+Record = Panes | Tick | Spec | Command
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Record).decode
+
+
+def encode(record: Record) -> bytes:
+    """Gives the MessagePack form of a record."""
+    return _encode(record)
+
+
+def decode(payload: bytes) -> Record:
+    """Gives the record that `payload` holds.
+
+    Raises `InvalidRecord` for anything else, a record of a newer version included: it is never half-read.
+    """
+    try:
+        record = _decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise InvalidRecord(f"not an evidence record: {error}") from error
+    if record.v > VERSION:
+        raise InvalidRecord(f"evidence record of version {record.v}: expected at most {VERSION}")
+    return record

@@ -1,0 +1,33 @@
+"""The grammar of Redis keys and channels.
+
+    trimtab:releases                      set: the names of all releases
+    trimtab:{NAME}:weights                hash: era, revision, weights (JSON), decision (JSON)
+    trimtab:{NAME}:weights                channel of the same name: the weights (JSON), at each new revision
+    trimtab:{NAME}:sidecar:ID             string (JSON), expires: what a sidecar has in force
+
+The braces are literal: they are the hash tag that keeps all keys of one release in one slot of a Redis Cluster.
+"""
+
+from typing import Final
+
+RELEASES: Final = "trimtab:releases"
+
+
+def weights_key(release: str) -> str:
+    """Gives the key of the newest weights and decision of `release`."""
+    return f"trimtab:{{{release}}}:weights"
+
+
+def weights_channel(release: str) -> str:
+    """Gives the channel on which each newer revision of `release` is announced."""
+    return f"trimtab:{{{release}}}:weights"
+
+
+def sidecar_key(release: str, sidecar: str) -> str:
+    """Gives the key under which `sidecar` reports what it has in force for `release`."""
+    return f"trimtab:{{{release}}}:sidecar:{sidecar}"
+
+
+def sidecar_pattern(release: str) -> str:
+    """Gives the SCAN pattern of all sidecar reports of `release`."""
+    return sidecar_key(release, "*")

@@ -1,0 +1,32 @@
+"""What a sidecar reports of itself: JSON under its key in Redis, with an expiry."""
+
+import msgspec
+
+from trimtab.schemas.ids import NO_REVISION, Revision
+
+
+class SidecarReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The weights in force at one proxy for one release."""
+
+    sidecar: str
+    proxy: str
+    release: str
+    in_force: Revision = NO_REVISION
+    """the newest revision that the proxy acknowledged"""
+    offered: Revision = NO_REVISION
+    """the newest revision that it was sent"""
+    refused: str = ""
+    """the proxy's own words, while the newest revision offered stands refused"""
+    refusals: int = 0
+    events: int = 0
+    """published since the sidecar started"""
+    dropped: int = 0
+    """events that it could not publish"""
+    unattributed: int = 0
+    """log entries that name no variant of ours"""
+    time_ms: int = 0
+    v: int = 1
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(SidecarReport).decode

@@ -1,0 +1,297 @@
+"""Telemetry: what a publisher saw, as rows that a person can read and as columns that a machine folds fast.
+
+A message on the telemetry topic is one of
+  * MessagePack columns (`ColumnBatch`): what our own publishers send;
+  * MessagePack or JSON rows: `{"publisher": …, "sent_ms": …, "events": [EVENT, …]}` or a bare array `[EVENT, …]`;
+  * one EVENT as a JSON object.
+
+Instants are integer milliseconds since the epoch. The instant of a request is when it was routed, of a response when
+it ended, of an outcome when it became known. An event names the revision of the weights that routed it.
+"""
+
+import sys
+from array import array
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from trimtab.schemas.errors import InvalidEvent
+
+VERSION: Final = 1
+MAX_EVENTS: Final = 500
+"""Events that a publisher packs into one message at most."""
+
+MAX_DURATION_MS: Final = 4_294_967.0
+"""Durations are carried as unsigned 32-bit microseconds: 71 minutes."""
+
+
+class Kind(IntEnum):
+    """What an event tells; the code of the `kind` column."""
+
+    REQUEST = 0
+    RESPONSE = 1
+    OUTCOME = 2
+
+
+class Failure(IntEnum):
+    """Why a response did not come from the service; the code of the `failure` column."""
+
+    NONE = 0
+    TIMEOUT = 1
+    CONNECT = 2
+    RESET = 3
+    OVERLOAD = 4
+    CLIENT = 5
+    """The client went away first: not the variant's fault, so not an error."""
+
+
+class _Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
+    """What every event names: where it was routed, by which revision of the weights, and when."""
+
+    release: str
+    variant: str
+    time_ms: int
+    segment: str = ""
+    era: int = 0
+    revision: int = 0
+
+
+class Request(_Event, frozen=True, tag="request"):
+    """A request was routed to a variant."""
+
+
+class Response(_Event, frozen=True, tag="response", kw_only=True):
+    """A request ended. An error is a status of 500 or more, or a failure other than the client's own."""
+
+    duration_ms: float
+    status: int
+    bytes: int = 0
+    failure: int = Failure.NONE
+
+
+class Outcome(_Event, frozen=True, tag="outcome", kw_only=True):
+    """Something came of a request: a conversion (0 or 1), a rating, revenue. `value` must be finite."""
+
+    metric: str
+    value: float
+
+
+Event = Request | Response | Outcome
+
+
+class RoutingKey(msgspec.Struct, frozen=True, array_like=True):
+    """Where events were routed, once per batch: the columns refer to it by its index."""
+
+    release: str
+    variant: str
+    segment: str
+    era: int
+    revision: int
+
+
+class ColumnBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="columns"):
+    """Events as packed little-endian columns, one cell per event in each.
+
+    An empty column stands for zeros. `time` is relative to `base_ms`. The columns `metric` (index into `metrics`)
+    and `value` matter for outcomes only, `duration_us`, `status`, `size` and `failure` for responses only.
+    """
+
+    publisher: str
+    seq: int
+    sent_ms: int
+    base_ms: int
+    count: int
+    keys: list[RoutingKey]
+    metrics: list[str]
+    kind: bytes
+    """unsigned 8 bit, a `Kind`"""
+    key: bytes
+    """unsigned 16 bit, index into `keys`"""
+    time: bytes
+    """signed 32 bit, ms after `base_ms`"""
+    duration_us: bytes = b""
+    """unsigned 32 bit"""
+    status: bytes = b""
+    """unsigned 16 bit"""
+    size: bytes = b""
+    """unsigned 32 bit, bytes sent"""
+    failure: bytes = b""
+    """unsigned 8 bit, a `Failure`"""
+    metric: bytes = b""
+    """unsigned 8 bit, index into `metrics`"""
+    value: bytes = b""
+    """64-bit float"""
+    v: int = VERSION
+
+
+class RowBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Events as rows, with what a publisher may say of itself."""
+
+    events: list[Event]
+    publisher: str = ""
+    seq: int = 0
+    sent_ms: int = 0
+    """The publisher's clock when it sent; 0 where it does not say, and its skew is then taken as none."""
+    v: int = VERSION
+
+
+_COLUMNS: Final = (
+    ("kind", "B"), ("key", "H"), ("time", "i"), ("duration_us", "I"), ("status", "H"),
+    ("size", "I"), ("failure", "B"), ("metric", "B"), ("value", "d"),
+)  # fmt: skip
+_REQUIRED: Final = ("kind", "key", "time")
+_RESPONSE_ONLY: Final = ("duration_us", "status", "size", "failure")
+_OUTCOME_ONLY: Final = ("metric", "value")
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_columns = msgspec.msgpack.Decoder(ColumnBatch).decode
+_decode_rows = msgspec.msgpack.Decoder(RowBatch | list[Event]).decode
+_decode_json_event = msgspec.json.Decoder(Event).decode
+_decode_json_rows = msgspec.json.Decoder(RowBatch).decode
+_decode_json_events = msgspec.json.Decoder(list[Event]).decode
+
+
+class _Shape(msgspec.Struct):
+    """Just enough of a JSON object to tell a batch from a single event."""
+
+    events: msgspec.Raw | None = None
+
+
+class Packer:
+    """Columns that grow event by event, and become a `ColumnBatch`.
+
+    Not safe for use by several threads at once: its owner locks.
+    """
+
+    __slots__ = ("_base_ms", "_columns", "_has_response", "_keys", "_metrics")
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._columns = tuple(array(code) for _, code in _COLUMNS)
+        self._keys: dict[RoutingKey, int] = {}
+        self._metrics: dict[str, int] = {}
+        self._base_ms: int | None = None
+        self._has_response = False
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def request(self, key: RoutingKey, time_ms: int) -> None:
+        """Adds a request. Raises `InvalidEvent`, and adds nothing, where a number does not fit its column."""
+        self._append(key, time_ms, (Kind.REQUEST, 0, 0, 0, 0, 0, 0.0))
+
+    def response(  # noqa: PLR0913 - one argument a field, on the hot path
+        self, key: RoutingKey, time_ms: int, duration_ms: float, status: int, *, size: int = 0, failure: int = 0
+    ) -> None:
+        """Adds a response. Durations beyond 71 minutes are cut to it. Raises as `request` does."""
+        duration_us = round(min(duration_ms, MAX_DURATION_MS) * 1000)
+        self._append(key, time_ms, (Kind.RESPONSE, duration_us, status, size, failure, 0, 0.0))
+        self._has_response = True
+
+    def outcome(self, key: RoutingKey, time_ms: int, metric: str, value: float) -> None:
+        """Adds an outcome. Raises as `request` does."""
+        index = self._metrics.setdefault(metric, len(self._metrics))
+        self._append(key, time_ms, (Kind.OUTCOME, 0, 0, 0, 0, index, value))
+
+    def _append(
+        self, key: RoutingKey, time_ms: int, cells: tuple[int, int, int, int, int, int, float]
+    ) -> None:
+        if self._base_ms is None:
+            self._base_ms = time_ms
+        count = len(self)
+        row = (cells[0], self._keys.setdefault(key, len(self._keys)), time_ms - self._base_ms, *cells[1:])
+        try:
+            for column, cell in zip(self._columns, row, strict=True):
+                column.append(cell)  # type: ignore[arg-type]  # the code of the column decides what fits
+        except (OverflowError, TypeError) as error:
+            for column in self._columns:
+                del column[count:]
+            raise InvalidEvent(f"{key}: {row}: {error}") from error
+
+    def finish(self, *, publisher: str, seq: int, sent_ms: int) -> ColumnBatch:
+        """Gives what was packed, and starts anew."""
+        unused = () if self._has_response else _RESPONSE_ONLY
+        unused += () if self._metrics else _OUTCOME_ONLY
+        packed = {
+            name: b"" if name in unused else _little_endian(column)
+            for (name, _), column in zip(_COLUMNS, self._columns, strict=True)
+        }
+        batch = ColumnBatch(
+            publisher=publisher, seq=seq, sent_ms=sent_ms, base_ms=self._base_ms or sent_ms, count=len(self),
+            keys=list(self._keys), metrics=list(self._metrics), **packed,
+        )  # fmt: skip
+        self._clear()
+        return batch
+
+
+def encode(batch: ColumnBatch) -> bytes:
+    """Gives the MessagePack form of a batch of columns."""
+    return _encode(batch)
+
+
+def pack(events: Sequence[Event], *, publisher: str, seq: int, sent_ms: int) -> ColumnBatch:
+    """Packs events into columns, in their order; none of them makes a heartbeat.
+
+    Raises `InvalidEvent` for a number that its column cannot hold.
+    """
+    packer = Packer()
+    for event in events:
+        key = RoutingKey(event.release, event.variant, event.segment, event.era, event.revision)
+        match event:
+            case Request():
+                packer.request(key, event.time_ms)
+            case Response():
+                packer.response(
+                    key, event.time_ms, event.duration_ms, event.status, size=event.bytes, failure=event.failure
+                )
+            case Outcome():
+                packer.outcome(key, event.time_ms, event.metric, event.value)
+    return packer.finish(publisher=publisher, seq=seq, sent_ms=sent_ms)
+
+
+def decode(payload: bytes) -> ColumnBatch:
+    """Gives the columns of a telemetry message in any accepted form.
+
+    Raises `InvalidEvent` when the message is not telemetry, is of a newer version than this code, or has columns of
+    different lengths. That each cell makes sense is for the fold to check, event by event.
+    """
+    try:
+        batch = _decode_any(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise InvalidEvent(f"not a telemetry message: {error}") from error
+    if isinstance(batch, list):
+        batch = RowBatch(events=batch)
+    if batch.v > VERSION:
+        raise InvalidEvent(f"version {batch.v}: expected at most {VERSION}")
+    if isinstance(batch, RowBatch):
+        return pack(batch.events, publisher=batch.publisher, seq=batch.seq, sent_ms=batch.sent_ms)
+    _check_lengths(batch)
+    return batch
+
+
+def _decode_any(payload: bytes) -> ColumnBatch | RowBatch | list[Event]:
+    if payload[:1] == b"[":
+        return _decode_json_events(payload)
+    if payload[:1] == b"{":
+        is_batch = msgspec.json.decode(payload, type=_Shape).events is not None
+        return _decode_json_rows(payload) if is_batch else [_decode_json_event(payload)]
+    return _decode_columns(payload) if b"\xa6format\xa7columns" in payload else _decode_rows(payload)
+
+
+def _little_endian(column: "array[int] | array[float]") -> bytes:
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column.tobytes()
+
+
+def _check_lengths(batch: ColumnBatch) -> None:
+    if batch.count < 0:
+        raise InvalidEvent(f"count {batch.count}: expected 0 or more")
+    for name, code in _COLUMNS:
+        size, expected = len(getattr(batch, name)), batch.count * array(code).itemsize
+        if size != expected and (size or name in _REQUIRED):
+            raise InvalidEvent(f"column {name}: {size} bytes, expected {expected} for {batch.count} events")
