@@ -156,7 +156,7 @@ _decode_json_events = msgspec.json.Decoder(list[Event]).decode
 class _Shape(msgspec.Struct):
     """Just enough of a JSON object to tell a batch from a single event."""
 
-    events: msgspec.Raw | None = None
+    events: msgspec.Raw = msgspec.Raw()
 
 
 class Packer:
@@ -188,6 +188,8 @@ class Packer:
         self, key: RoutingKey, time_ms: int, duration_ms: float, status: int, *, size: int = 0, failure: int = 0
     ) -> None:
         """Adds a response. Durations beyond 71 minutes are cut to it. Raises as `request` does."""
+        if not duration_ms >= 0:
+            raise InvalidEvent(f"{key}: duration_ms {duration_ms!r}: expected 0 or more")
         duration_us = round(min(duration_ms, MAX_DURATION_MS) * 1000)
         self._append(key, time_ms, (Kind.RESPONSE, duration_us, status, size, failure, 0, 0.0))
         self._has_response = True
@@ -277,7 +279,7 @@ def _decode_any(payload: bytes) -> ColumnBatch | RowBatch | list[Event]:
     if payload[:1] == b"[":
         return _decode_json_events(payload)
     if payload[:1] == b"{":
-        is_batch = msgspec.json.decode(payload, type=_Shape).events is not None
+        is_batch = msgspec.json.decode(payload, type=_Shape).events != msgspec.Raw()
         return _decode_json_rows(payload) if is_batch else [_decode_json_event(payload)]
     return _decode_columns(payload) if b"\xa6format\xa7columns" in payload else _decode_rows(payload)
 
