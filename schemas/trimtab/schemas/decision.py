@@ -7,9 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.schemas.ids import Revision
+from trimtab.schemas.ids import BASIS_POINTS, Revision
 
 VERSION: Final = 1
 
@@ -127,7 +126,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return (self.era, self.revision)
 
 
-class Weights(msgspec.Struct, frozen=True, kw_only=True):
+class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What a sidecar needs of a decision: the key and the notification in Redis, and the weights topic."""
 
     release: str
@@ -151,10 +150,10 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
 _encode = msgspec.json.Encoder().encode
 _decode_decision = msgspec.json.Decoder(Decision).decode
-_decode_weights = msgspec.json.Decoder(Weights).decode
+_decode_weights = msgspec.json.Decoder(WeightsRecord).decode
 
 
-def encode(record: Decision | Weights) -> bytes:
+def encode(record: Decision | WeightsRecord) -> bytes:
     """Gives the JSON form of a decision or of weights."""
     return _encode(record)
 
@@ -170,7 +169,7 @@ def decode_decision(payload: bytes | str) -> Decision:
     return decision
 
 
-def decode_weights(payload: bytes | str) -> Weights:
+def decode_weights(payload: bytes | str) -> WeightsRecord:
     """Gives the weights that `payload` holds. Raises `InvalidRecord` for anything else, wrong sums included."""
     try:
         weights = _decode_weights(payload)
@@ -179,6 +178,6 @@ def decode_weights(payload: bytes | str) -> Weights:
     if weights.v > VERSION:
         raise InvalidRecord(f"weights of version {weights.v}: expected at most {VERSION}")
     total = sum(weights.weights.values())
-    if total != 10_000 or min(weights.weights.values()) < 0 or weights.weights.keys() != weights.targets.keys():
+    if total != BASIS_POINTS or min(weights.weights.values()) < 0 or weights.weights.keys() != weights.targets.keys():
         raise InvalidRecord(f"release {weights.release}: weights {weights.weights!r} sum to {total} bp, expected 10000")
     return weights

@@ -1,10 +1,10 @@
 """Errors of the public contract, by whose fault they are.
 
-    TrimtabError
-    ├── InvalidEvent     a sender published telemetry that cannot be read
-    ├── InvalidRelease   an operator wrote a release file that cannot be applied
-    ├── InvalidRecord    a record of ours (evidence, decision) that cannot be read
-    └── Unreachable      a server that was needed did not answer in time
+TrimtabError
+├── InvalidEvent     a sender published telemetry that cannot be read
+├── InvalidRelease   an operator wrote a release file that cannot be applied
+├── InvalidRecord    a record of ours (evidence, decision) that cannot be read
+└── Unreachable      a server that was needed did not answer in time
 """
 
 from dataclasses import dataclass

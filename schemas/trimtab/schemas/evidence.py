@@ -7,7 +7,6 @@ the broker appended it; that and its offset come with the Kafka message, not in 
 from typing import Final, Literal
 
 import msgspec
-
 from trimtab.schemas.errors import InvalidRecord
 
 VERSION: Final = 1
@@ -118,7 +117,7 @@ def decode(payload: bytes) -> Record:
     Raises `InvalidRecord` for anything else, a record of a newer version included: it is never half-read.
     """
     try:
-        record = _decode(payload)
+        record: Record = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise InvalidRecord(f"not an evidence record: {error}") from error
     if record.v > VERSION:

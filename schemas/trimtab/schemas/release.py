@@ -9,7 +9,6 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
-
 from trimtab.schemas.ids import BASIS_POINTS, NAME_PATTERN, ReleaseId
 
 API_VERSION: Final = "trimtab.dev/v1"
@@ -148,7 +147,7 @@ class Limits(_Part):
 
 
 class Canary(_Part):
-    """Candidates together take the share of each step in turn, as long as their guardrails pass; then one is promoted."""
+    """Candidates share each step in turn, as long as their guardrails pass; then the best of them is promoted."""
 
     type: Literal["canary"]
     steps: Annotated[tuple[BasisPoints, ...], Field(min_length=1)] = (500, 2_500, 5_000)

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
-
 from trimtab.schemas.errors import InvalidRelease, Problem
 from trimtab.schemas.release import Release
 

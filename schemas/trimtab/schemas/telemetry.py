@@ -16,7 +16,6 @@ from enum import IntEnum
 from typing import Final
 
 import msgspec
-
 from trimtab.schemas.errors import InvalidEvent
 
 VERSION: Final = 1
@@ -142,8 +141,6 @@ _COLUMNS: Final = (
     ("size", "I"), ("failure", "B"), ("metric", "B"), ("value", "d"),
 )  # fmt: skip
 _REQUIRED: Final = ("kind", "key", "time")
-_RESPONSE_ONLY: Final = ("duration_us", "status", "size", "failure")
-_OUTCOME_ONLY: Final = ("metric", "value")
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_columns = msgspec.msgpack.Decoder(ColumnBatch).decode
@@ -199,9 +196,7 @@ class Packer:
         index = self._metrics.setdefault(metric, len(self._metrics))
         self._append(key, time_ms, (Kind.OUTCOME, 0, 0, 0, 0, index, value))
 
-    def _append(
-        self, key: RoutingKey, time_ms: int, cells: tuple[int, int, int, int, int, int, float]
-    ) -> None:
+    def _append(self, key: RoutingKey, time_ms: int, cells: tuple[int, int, int, int, int, int, float]) -> None:
         if self._base_ms is None:
             self._base_ms = time_ms
         count = len(self)
@@ -216,15 +211,13 @@ class Packer:
 
     def finish(self, *, publisher: str, seq: int, sent_ms: int) -> ColumnBatch:
         """Gives what was packed, and starts anew."""
-        unused = () if self._has_response else _RESPONSE_ONLY
-        unused += () if self._metrics else _OUTCOME_ONLY
-        packed = {
-            name: b"" if name in unused else _little_endian(column)
-            for (name, _), column in zip(_COLUMNS, self._columns, strict=True)
-        }
+        kind, key, time, *of_response, metric, value = map(_little_endian, self._columns)
+        duration_us, status, size, failure = of_response if self._has_response else [b""] * 4
         batch = ColumnBatch(
             publisher=publisher, seq=seq, sent_ms=sent_ms, base_ms=self._base_ms or sent_ms, count=len(self),
-            keys=list(self._keys), metrics=list(self._metrics), **packed,
+            keys=list(self._keys), metrics=list(self._metrics), kind=kind, key=key, time=time,
+            duration_us=duration_us, status=status, size=size, failure=failure,
+            metric=metric if self._metrics else b"", value=value if self._metrics else b"",
         )  # fmt: skip
         self._clear()
         return batch
