@@ -54,7 +54,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     probability: float
     """posterior probability that the true share of breaches is above the allowed one"""
     confidence: float
-    """at and above which `probability` is a fail, and at and below 1 minus which a pass"""
+    """at and above which `probability` is a fail; at and below one half it is a pass"""
     window_s: int
 
 

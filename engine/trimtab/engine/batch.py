@@ -1,0 +1,148 @@
+"""A telemetry message as NumPy columns, each cell checked; what makes no sense is refused event by event."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from trimtab.schemas.evidence import MAX_VALUE
+from trimtab.schemas.ids import is_name
+from trimtab.schemas.telemetry import ColumnBatch, Failure, Kind, RoutingKey
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_ERROR_STATUS: Final = 500
+_CLIENT_ERROR_STATUS: Final = 400
+
+
+class Class(IntEnum):
+    """What an event adds to a pane."""
+
+    REQUEST = 0
+    SUCCESS = 1
+    ERROR = 2
+    CLIENT_ERROR = 3
+    OUTCOME = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Events of one message, or of one pane, that were not counted, for one reason."""
+
+    code: str
+    reason: str
+    events: int
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Events as columns of equal length; seconds are event time, corrected for skew."""
+
+    key: Ints
+    kind: Ints
+    """a `Class`"""
+    second: Ints
+    duration_us: npt.NDArray[np.uint32]
+    size: npt.NDArray[np.uint32]
+    metric: Ints
+    value: npt.NDArray[np.float64]
+    is_skewed: bool
+
+    def where(self, keep: Bools) -> "Columns":
+        """Gives the events that `keep` is true for."""
+        return Columns(
+            self.key[keep], self.kind[keep], self.second[keep], self.duration_us[keep],
+            self.size[keep], self.metric[keep], self.value[keep], self.is_skewed,
+        )  # fmt: skip
+
+
+def columns_of(batch: ColumnBatch, append_ms: int, skew_ms: int, future_ms: int) -> tuple[Columns, list[Refusal]]:
+    """Gives a batch's events as columns, and those that were refused: by kind, key, name, time or value.
+
+    `append_ms` is when the broker appended the message, `skew_ms` how far the publisher's clock may be off before its
+    times are corrected, `future_ms` how far ahead an event may lie.
+    """
+    kind = np.frombuffer(batch.kind, dtype="u1")
+    key = np.frombuffer(batch.key, dtype="<u2").astype(np.int64)
+    metric = _column(batch.metric, "u1", batch.count).astype(np.int64)
+    value = _column(batch.value, "<f8", batch.count).astype(np.float64)
+    skew = append_ms - batch.sent_ms if batch.sent_ms else 0
+    is_skewed = abs(skew) > skew_ms
+    time_ms = np.frombuffer(batch.time, dtype="<i4").astype(np.int64) + (batch.base_ms + (skew if is_skewed else 0))
+    columns = Columns(
+        key=key,
+        kind=_classes(batch, kind),
+        second=time_ms // 1000,
+        duration_us=_column(batch.duration_us, "<u4", batch.count),
+        size=_column(batch.size, "<u4", batch.count),
+        metric=metric,
+        value=value,
+        is_skewed=is_skewed,
+    )
+    is_outcome = kind == Kind.OUTCOME
+    checks = (
+        ("unknown-kind", "kind of event: expected 0, 1 or 2", kind <= Kind.OUTCOME),
+        ("unknown-key", f"key: expected an index below {len(batch.keys)}", key < len(batch.keys)),
+        (
+            "unknown-key",
+            f"metric: expected an index below {len(batch.metrics)}",
+            ~is_outcome | (metric < len(batch.metrics)),
+        ),
+        ("future", f"time: more than {future_ms} ms ahead of the broker's clock", time_ms <= append_ms + future_ms),
+        (
+            "bad-value",
+            f"value: expected a finite number within {MAX_VALUE:.0f}",
+            ~is_outcome | (np.abs(value) <= MAX_VALUE),
+        ),
+    )
+    keep, refusals = _checked(batch.count, checks)
+    keep, refusals = _named(batch.keys, key, keep, refusals)
+    return (columns if not refusals else columns.where(keep)), refusals
+
+
+def _column(cells: bytes, dtype: str, count: int) -> npt.NDArray[Any]:
+    """Gives a packed column, or zeros where it was left out; the wire's type decides the cells' type."""
+    return np.frombuffer(cells, dtype=dtype) if cells else np.zeros(count, dtype=dtype)
+
+
+def _classes(batch: ColumnBatch, kind: npt.NDArray[np.uint8]) -> Ints:
+    status = _column(batch.status, "<u2", batch.count)
+    failure = _column(batch.failure, "u1", batch.count)
+    is_failure = (failure != Failure.NONE) & (failure != Failure.CLIENT)
+    of_response = np.where(
+        (status >= _ERROR_STATUS) | is_failure,
+        Class.ERROR,
+        np.where(status >= _CLIENT_ERROR_STATUS, Class.CLIENT_ERROR, Class.SUCCESS),
+    )
+    other = np.where(kind == Kind.REQUEST, Class.REQUEST, Class.OUTCOME)
+    classes: Ints = np.where(kind == Kind.RESPONSE, of_response, other).astype(np.int64)
+    return classes
+
+
+def _checked(count: int, checks: tuple[tuple[str, str, Bools], ...]) -> tuple[Bools, list[Refusal]]:
+    """Gives which events pass all checks; an event that fails several is refused for the first."""
+    keep = np.ones(count, dtype=bool)
+    refusals = []
+    for code, reason, passes in checks:
+        if not passes.all():
+            refused = int((keep & ~passes).sum())
+            keep &= passes
+            if refused:
+                refusals.append(Refusal(code, reason, refused))
+    return keep, refusals
+
+
+def _named(keys: list[RoutingKey], key: Ints, keep: Bools, refusals: list[Refusal]) -> tuple[Bools, list[Refusal]]:
+    """Refuses the events of keys that cannot be names of ours."""
+    for index, routing in enumerate(keys):
+        if is_name(routing.release) and is_name(routing.variant) and (not routing.segment or is_name(routing.segment)):
+            continue
+        refused = keep & (key == index)
+        if refused.any():
+            name = f"{routing.release[:64]!r}, {routing.variant[:64]!r}, {routing.segment[:64]!r}"
+            refusals = [*refusals, Refusal("unknown-release", f"no names of ours: {name}", int(refused.sum()))]
+            keep = keep & ~refused
+    return keep, refusals

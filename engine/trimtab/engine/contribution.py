@@ -1,0 +1,103 @@
+"""Contributions: panes packed into an evidence record, and read back row by row."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from trimtab.engine.block import Block
+from trimtab.schemas.evidence import COUNTS, PaneKey, Panes
+
+Ints = npt.NDArray[np.int64]
+
+_LARGEST: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PaneContent:
+    """The whole content of one pane, as its source knew it at `offset`."""
+
+    counts: Ints
+    """one per name in `COUNTS`"""
+    buckets: Ints
+    """latency buckets that occurred, rising"""
+    bucket_counts: Ints
+    values: dict[str, tuple[int, int, int]]
+    """metric -> count, sum, sum of squares; the sums in units of 1/VALUE_SCALE"""
+
+
+@dataclass(frozen=True, slots=True)
+class PaneRow:
+    """One pane of a contribution."""
+
+    key: PaneKey
+    second: int
+    first_offset: int
+    content: PaneContent
+
+
+def panes_of(source: int, offset: int, final_s: int, blocks: Sequence[tuple[Block, Sequence[int]]]) -> Panes:
+    """Packs rows of blocks into one record. Sums of squares are cut at 2^63 - 1."""
+    keys: dict[PaneKey, int] = {}
+    metrics: dict[str, int] = {}
+    key: list[int] = []
+    second: list[int] = []
+    first: list[int] = []
+    counts: list[Ints] = []
+    sketches: list[tuple[Ints, Ints, Ints]] = []
+    value_rows: list[tuple[int, int, int, int, int]] = []
+    for block, rows in blocks:
+        start = len(key)
+        key += [keys.setdefault(block.keys[row], len(keys)) for row in rows]
+        second += [block.second] * len(rows)
+        counts.append(block.counts[list(rows)])
+        first += block.first_offsets(rows)
+        position, bucket, count = block.sketch(rows)
+        sketches.append((position + start, bucket, count))
+        at = {row: start + place for place, row in enumerate(rows)}
+        for (row, metric), (n, total, squares) in block.values.items():
+            if row in at:
+                index = metrics.setdefault(metric, len(metrics))
+                value_rows.append((at[row], index, n, total, min(squares, _LARGEST)))
+    values = np.array(value_rows, dtype=np.int64).reshape(-1, 5)
+    sketch_row, sketch_bucket, sketch_count = (np.concatenate(parts) for parts in zip(*sketches, strict=True))
+    return Panes(
+        source=source, offset=offset, final_s=final_s, keys=list(keys), metrics=list(metrics), rows=len(key),
+        key=_packed(key, "<u2"), second=_packed(second, "<i8"), counts=_packed(np.concatenate(counts), "<i8"),
+        first_offset=_packed(first, "<i8"), sketch_row=_packed(sketch_row, "<u2"),
+        sketch_bucket=_packed(sketch_bucket, "<u2"), sketch_count=_packed(sketch_count, "<u4"),
+        value_row=_packed(values[:, 0], "<u2"), value_metric=_packed(values[:, 1], "<u2"),
+        value_sums=_packed(values[:, 2:], "<i8"),
+    )  # fmt: skip
+
+
+def rows_of(panes: Panes) -> Iterator[PaneRow]:
+    """Gives the panes of a contribution, in its order."""
+    key = np.frombuffer(panes.key, dtype="<u2").tolist()
+    second = np.frombuffer(panes.second, dtype="<i8").tolist()
+    first_offset = np.frombuffer(panes.first_offset, dtype="<i8").tolist()
+    counts = np.frombuffer(panes.counts, dtype="<i8").astype(np.int64).reshape(-1, len(COUNTS))
+    bucket = np.frombuffer(panes.sketch_bucket, dtype="<u2").astype(np.int64)
+    bucket_count = np.frombuffer(panes.sketch_count, dtype="<u4").astype(np.int64)
+    # Rows of a sketch lie together, in the order of the panes (`Block.sketch` gives sorted codes of sorted rows).
+    bounds = np.searchsorted(np.frombuffer(panes.sketch_row, dtype="<u2"), np.arange(panes.rows + 1)).tolist()
+    values = _values_of(panes)
+    for row in range(panes.rows):
+        start, stop = bounds[row], bounds[row + 1]
+        content = PaneContent(counts[row], bucket[start:stop], bucket_count[start:stop], values.get(row, {}))
+        yield PaneRow(panes.keys[key[row]], second[row], first_offset[row], content)
+
+
+def _values_of(panes: Panes) -> dict[int, dict[str, tuple[int, int, int]]]:
+    rows = np.frombuffer(panes.value_row, dtype="<u2").tolist()
+    metrics = np.frombuffer(panes.value_metric, dtype="<u2").tolist()
+    sums = np.frombuffer(panes.value_sums, dtype="<i8").reshape(-1, 3).tolist()
+    values: dict[int, dict[str, tuple[int, int, int]]] = {}
+    for row, metric, (count, total, squares) in zip(rows, metrics, sums, strict=True):
+        values.setdefault(row, {})[panes.metrics[metric]] = (count, total, squares)
+    return values
+
+
+def _packed(cells: "Ints | list[int]", dtype: str) -> bytes:
+    return np.asarray(cells).astype(dtype).tobytes()

@@ -1,0 +1,245 @@
+"""The evidence of one release: contributions merged into totals and windows, variant by variant.
+
+The rule of merging is decided here, and only here. The content of a pane from one source is what the messages from
+`first_offset` to `offset` put into it. Of two contents of the same pane and source the one that starts earlier wins,
+and of two that start alike the one that reaches further. That is the maximum of a total order, so merging is
+idempotent, commutative and associative: duplicates and reordering change nothing. A builder that was rebuilt in the
+middle of a pane starts later, and loses to what its predecessor sent.
+
+Contents are remembered until their source's final second is `REMEMBER_S` past them; what comes for a second older
+than that is a repetition of something final, and is passed over.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from trimtab.engine.batch import Refusal
+from trimtab.engine.contribution import PaneContent, PaneRow
+from trimtab.engine.window import HOP_MS, ArmWindow, Delta, Window, WindowSnapshot
+from trimtab.schemas.evidence import COUNTS, VALUE_SCALE
+
+Ints = npt.NDArray[np.int64]
+
+REMEMBER_S: Final = 3
+_REQUESTS, _RESPONSES, _ERRORS, _LATE = (COUNTS.index(name) for name in ("requests", "responses", "errors", "late"))
+_NOTHING: Final = PaneContent(
+    np.zeros(len(COUNTS), dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), {}
+)
+
+Rank = tuple[int, int]
+"""(-first offset, offset): the greater content wins"""
+PaneId = tuple[int, int, str, str]
+"""(source, second, variant, segment)"""
+
+
+@dataclass(slots=True)
+class ArmTotals:
+    """What one variant did since the release began."""
+
+    counts: Ints = field(default_factory=lambda: np.zeros(len(COUNTS), dtype=np.int64))
+    values: dict[str, list[int]] = field(default_factory=dict)
+    """metric -> count, sum, sum of squares; plain integers, so that no sum ever overflows"""
+
+    @property
+    def requests(self) -> int:
+        """Requests routed."""
+        return int(self.counts[_REQUESTS])
+
+    @property
+    def responses(self) -> int:
+        """Requests that ended."""
+        return int(self.counts[_RESPONSES])
+
+    @property
+    def errors(self) -> int:
+        """Responses that were errors."""
+        return int(self.counts[_ERRORS])
+
+    @property
+    def late(self) -> int:
+        """Events that came after their second was final."""
+        return int(self.counts[_LATE])
+
+    @property
+    def counted(self) -> int:
+        """Events that are in the totals."""
+        return self.requests + self.responses + sum(count for count, _, _ in self.values.values())
+
+    def rewards(self, metric: str) -> tuple[int, int]:
+        """Gives (trials, sum of rewards in 1/VALUE_SCALE) for a metric; `success` is one less error per response."""
+        if metric == "success":
+            return self.responses, (self.responses - self.errors) * VALUE_SCALE
+        count, total, _ = self.values.get(metric, (0, 0, 0))
+        return count, total
+
+
+class EvidenceSnapshot(msgspec.Struct, array_like=True):
+    """`Evidence` as plain data."""
+
+    final_s: dict[int, int]
+    offsets: dict[int, int]
+    totals: dict[str, tuple[list[int], dict[str, list[str]]]]
+    """sums as decimal texts: they may be longer than any integer of MessagePack"""
+    windows: dict[str, dict[int, WindowSnapshot]]
+    contents: list[tuple[PaneId, Rank, list[int], list[int], list[int], dict[str, tuple[int, int, int]]]]
+    dead_lettered: int
+
+
+class Evidence:
+    """Totals and windows of the variants of one release."""
+
+    __slots__ = ("_contents", "_final_s", "dead_lettered", "offsets", "totals", "windows")
+
+    def __init__(self, variants: Iterable[str], final_s: dict[int, int]) -> None:
+        """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
+        self.totals: dict[str, ArmTotals] = {}
+        self.windows: dict[str, dict[int, Window]] = {}
+        self.offsets: dict[int, int] = {}
+        """source -> newest telemetry offset that is counted"""
+        self.dead_lettered = 0
+        self._contents: dict[PaneId, tuple[Rank, PaneContent]] = {}
+        self._final_s = dict(final_s)
+        self.admit(variants)
+
+    def admit(self, variants: Iterable[str]) -> None:
+        """Makes room for variants that take part from now on."""
+        for variant in variants:
+            if variant not in self.totals:
+                self.totals[variant] = ArmTotals()
+                self.windows[variant] = {length: Window(length) for length in HOP_MS}
+
+    def restart(self, since_s: int) -> None:
+        """Empties all windows; they hold what happens from `since_s` on. Totals stay."""
+        for variant in self.windows:
+            self.windows[variant] = {length: Window(length, since_s) for length in HOP_MS}
+
+    @property
+    def counted(self) -> int:
+        """Events in the totals, all variants together."""
+        return sum(arm.counted for arm in self.totals.values())
+
+    @property
+    def late(self) -> int:
+        """Late events, all variants together."""
+        return sum(arm.late for arm in self.totals.values())
+
+    def merge(
+        self, source: int, offset: int, final_s: int, rows: Sequence[PaneRow], now_s: int
+    ) -> tuple[bool, list[tuple[PaneRow, Refusal]]]:
+        """Merges a contribution; gives whether anything changed, and the panes of unknown variants that are final."""
+        was_final_s = self._final_s.get(source, 0)
+        refused: list[tuple[PaneRow, Refusal]] = []
+        changed = False
+        for row in rows:
+            if row.key.variant in self.totals:
+                changed |= self._replace(source, offset, was_final_s, row, now_s)
+            elif was_final_s <= row.second < final_s:
+                refused.append((row, _unknown_variant(row)))
+        self.dead_lettered += sum(refusal.events for _, refusal in refused)
+        self.offsets[source] = max(offset, self.offsets.get(source, -1))
+        if final_s > was_final_s:
+            self._final_s[source] = final_s
+            self._forget(source, final_s - REMEMBER_S)
+        return changed, refused
+
+    def _replace(self, source: int, offset: int, was_final_s: int, row: PaneRow, now_s: int) -> bool:
+        if row.second < was_final_s - REMEMBER_S:
+            return False
+        pane = (source, row.second, row.key.variant, row.key.segment)
+        rank = (-row.first_offset, offset)
+        known = self._contents.get(pane)
+        if known is not None and known[0] >= rank:
+            return False
+        self._contents[pane] = (rank, row.content)
+        return self._add(row.key.variant, row.second, known[1] if known else _NOTHING, row.content, now_s)
+
+    def _add(self, variant: str, second: int, old: PaneContent, new: PaneContent, now_s: int) -> bool:
+        counts = new.counts - old.counts
+        arm = self.totals[variant]
+        arm.counts += counts
+        for metric, sums in new.values.items():
+            before = old.values.get(metric, (0, 0, 0))
+            total = arm.values.setdefault(metric, [0, 0, 0])
+            arm.values[metric] = [total[place] + sums[place] - before[place] for place in range(3)]
+        delta = Delta(second, counts, *_difference(new, old))
+        for window in self.windows[variant].values():
+            window.update(delta, now_s)
+        return bool(counts.any()) or new.values != old.values
+
+    def _forget(self, source: int, before_s: int) -> None:
+        for pane in [pane for pane in self._contents if pane[0] == source and pane[1] < before_s]:
+            del self._contents[pane]
+
+    def advance(self, now_s: int) -> None:
+        """Moves the windows on to `now_s`."""
+        for windows in self.windows.values():
+            for window in windows.values():
+                window.advance(now_s)
+
+    def window(self, variant: str, length_ms: int) -> ArmWindow:
+        """Gives what a variant did in the last `length_ms` (10 s, 1 m or 5 m)."""
+        return self.windows[variant][length_ms].total
+
+    def snapshot(self) -> EvidenceSnapshot:
+        """Gives the evidence as plain data."""
+        return EvidenceSnapshot(
+            final_s=dict(self._final_s),
+            offsets=dict(self.offsets),
+            totals={
+                variant: (arm.counts.tolist(), {metric: list(map(str, sums)) for metric, sums in arm.values.items()})
+                for variant, arm in self.totals.items()
+            },
+            windows={
+                variant: {length: window.snapshot() for length, window in windows.items()}
+                for variant, windows in self.windows.items()
+            },
+            contents=[
+                (pane, rank, known.counts.tolist(), known.buckets.tolist(), known.bucket_counts.tolist(), known.values)
+                for pane, (rank, known) in self._contents.items()
+            ],
+            dead_lettered=self.dead_lettered,
+        )
+
+    @classmethod
+    def restore(cls, snapshot: EvidenceSnapshot) -> "Evidence":
+        """Gives the evidence of which `snapshot` was taken."""
+        evidence = cls((), snapshot.final_s)
+        evidence.offsets = dict(snapshot.offsets)
+        evidence.dead_lettered = snapshot.dead_lettered
+        for variant, (counts, values) in snapshot.totals.items():
+            sums = {metric: list(map(int, texts)) for metric, texts in values.items()}
+            evidence.totals[variant] = ArmTotals(_ints(counts), sums)
+        for variant, windows in snapshot.windows.items():
+            evidence.windows[variant] = {length: Window.restore(length, kept) for length, kept in windows.items()}
+        for pane, rank, counts, buckets, bucket_counts, contents in snapshot.contents:
+            content = PaneContent(_ints(counts), _ints(buckets), _ints(bucket_counts), contents)
+            evidence._contents[pane] = (rank, content)
+        return evidence
+
+
+def _ints(cells: list[int]) -> Ints:
+    return np.array(cells, dtype=np.int64)
+
+
+def _difference(new: PaneContent, old: PaneContent) -> tuple[Ints, Ints]:
+    """Gives the buckets whose counts differ, and by how much."""
+    if len(old.buckets) == 0:
+        return new.buckets, new.bucket_counts
+    buckets, inverse = np.unique(np.concatenate([new.buckets, old.buckets]), return_inverse=True)
+    change = np.bincount(inverse, weights=np.concatenate([new.bucket_counts, -old.bucket_counts]))
+    return buckets[change != 0], change[change != 0].astype(np.int64)
+
+
+def events_of(content: PaneContent) -> int:
+    """Gives how many events a pane was made of, late ones included."""
+    outcomes = sum(count for count, _, _ in content.values.values())
+    return int(content.counts[[_REQUESTS, _RESPONSES, _LATE]].sum()) + outcomes
+
+
+def _unknown_variant(row: PaneRow) -> Refusal:
+    reason = f"release {row.key.release}: no variant {row.key.variant!r}"
+    return Refusal("unknown-variant", reason, events_of(row.content), row.key.release)

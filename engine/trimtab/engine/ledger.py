@@ -1,0 +1,195 @@
+"""The fold of one evidence partition: hands each record to the releases it concerns.
+
+* The era is the second in which the first record of the log was appended: a topic that is made anew has a later one.
+* Time is the greatest append time so far. When it enters a new second, every release that time can change is ticked.
+* A pane of a release that does not exist is refused once its second is final: until then the release may still come.
+  Whether it did is a matter of the order in the partition, so replay and restart refuse the same panes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+import msgspec
+from pydantic import ValidationError
+from trimtab.engine.batch import Refusal
+from trimtab.engine.contribution import PaneRow, rows_of
+from trimtab.engine.errors import EngineError
+from trimtab.engine.evidence import events_of
+from trimtab.engine.release import Position, ReleaseFold
+from trimtab.schemas.decision import Decision, WeightsRecord
+from trimtab.schemas.evidence import Command, Panes, Record, Spec, Tick
+
+_SNAPSHOT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A decision to publish, with the weights that sidecars read and the spec it was made under."""
+
+    decision: Decision
+    weights: WeightsRecord
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPane:
+    """A final pane whose events were not counted, and the telemetry messages they came in."""
+
+    source: int
+    first_offset: int
+    last_offset: int
+    refusal: Refusal
+
+
+@dataclass(slots=True)
+class Effects:
+    """What is to be done about one record."""
+
+    published: list[Published] = field(default_factory=list)
+    refused: list[RefusedPane] = field(default_factory=list)
+    rejected: str = ""
+    """why the record itself could not be used; empty where it could"""
+
+
+class LedgerSnapshot(msgspec.Struct, array_like=True):
+    """A ledger without its releases, as plain data."""
+
+    version: int
+    offset: int
+    era: int
+    now_s: int
+    final_s: dict[int, int]
+
+
+class Ledger:
+    """All releases of one evidence partition."""
+
+    __slots__ = ("_changed", "_era", "_final_s", "_now_s", "offset", "releases")
+
+    def __init__(self) -> None:
+        self.releases: dict[str, ReleaseFold] = {}
+        self.offset = -1
+        """the newest record that was taken; older ones are skipped"""
+        self._era = 0
+        self._now_s = 0
+        self._final_s: dict[int, int] = {}
+        self._changed: set[str] = set()
+
+    def advance(self, offset: int, append_ms: int, record: Record) -> Effects:
+        """Takes the record at `offset`, appended at `append_ms`, and gives what is to be done about it."""
+        effects = Effects()
+        if offset <= self.offset:
+            return effects
+        self.offset = offset
+        self._era = self._era or append_ms // 1000
+        at = Position(self._era, offset, append_ms)
+        match record:
+            case Panes():
+                self._contribute(record, at, effects)
+            case Spec():
+                self._apply(record, at, effects)
+            case Command():
+                self._command(record, at, effects)
+            case Tick():
+                pass
+            case _:
+                assert_never(record)
+        self._enter_second(at, effects)
+        return effects
+
+    def _contribute(self, panes: Panes, at: Position, effects: Effects) -> None:
+        by_release: dict[str, list[PaneRow]] = {}
+        for row in rows_of(panes):
+            by_release.setdefault(row.key.release, []).append(row)
+        was_final_s = self._final_s.get(panes.source, 0)
+        for name, rows in by_release.items():
+            release = self.releases.get(name)
+            if release is None:
+                refused = [(row, _unknown(row)) for row in rows if was_final_s <= row.second < panes.final_s]
+            else:
+                decision, refused = release.contribute(panes, rows, at)
+                self._took(name, decision, effects)
+            for row, refusal in refused:
+                effects.refused.append(RefusedPane(panes.source, row.first_offset, panes.offset, refusal))
+        self._final_s[panes.source] = max(was_final_s, panes.final_s)
+
+    def _apply(self, spec: Spec, at: Position, effects: Effects) -> None:
+        release = self.releases.get(spec.release)
+        try:
+            if release is None:
+                release = self.releases[spec.release] = ReleaseFold(spec.document, self._final_s)
+                decision: Decision | None = release.begin(at)
+            else:
+                decision = release.apply(spec.document, at)
+        except ValidationError as error:
+            effects.rejected = f"release {spec.release}: not a release file: {error}"
+            return
+        self._took(spec.release, decision, effects)
+
+    def _command(self, command: Command, at: Position, effects: Effects) -> None:
+        release = self.releases.get(command.release)
+        if release is None:
+            effects.rejected = f"{command.action}: no release {command.release!r}"
+            return
+        self._took(command.release, release.command(command, at), effects)
+
+    def _enter_second(self, at: Position, effects: Effects) -> None:
+        second = at.time_ms // 1000
+        if second <= self._now_s:
+            return
+        self._now_s = second
+        for name, release in sorted(self.releases.items()):
+            if release.offset < at.offset and not release.is_idle:
+                self._took(name, release.tick(at), effects)
+
+    def _took(self, name: str, decision: Decision | None, effects: Effects) -> None:
+        self._changed.add(name)
+        if decision is not None:
+            release = self.releases[name]
+            effects.published.append(Published(decision, release.weights_record(decision), release.document))
+
+    def take_changed(self) -> list[str]:
+        """Gives the releases that changed since the last call."""
+        changed = sorted(self._changed)
+        self._changed.clear()
+        return changed
+
+    def snapshot(self) -> bytes:
+        """Gives the ledger without its releases. Written after the releases that changed, it vouches for them."""
+        return msgspec.msgpack.encode(
+            LedgerSnapshot(_SNAPSHOT_VERSION, self.offset, self._era, self._now_s, self._final_s)
+        )
+
+    @classmethod
+    def restore(cls, ledgers: Iterable[bytes], releases: Iterable[Sequence[bytes]]) -> "Ledger":
+        """Gives the ledger that the newest of `ledgers` was taken of, with the newest snapshot of each release.
+
+        Each item of `releases` holds all snapshots that are known of one release.
+        """
+        ledger = cls()
+        known = [_decoded(payload) for payload in ledgers]
+        if known:
+            newest = max(known, key=lambda snapshot: snapshot.offset)
+            ledger.offset, ledger._era, ledger._now_s = newest.offset, newest.era, newest.now_s
+            ledger._final_s = dict(newest.final_s)
+        for payloads in releases:
+            folds = [ReleaseFold.restore(payload) for payload in payloads]
+            release = max(folds, key=lambda fold: fold.offset)
+            ledger.releases[release.name] = release
+        return ledger
+
+
+def _decoded(payload: bytes) -> LedgerSnapshot:
+    try:
+        snapshot = msgspec.msgpack.decode(payload, type=LedgerSnapshot)
+    except msgspec.DecodeError as error:
+        raise EngineError(f"not a snapshot of a ledger: {error}") from error
+    if snapshot.version != _SNAPSHOT_VERSION:
+        raise EngineError(f"ledger snapshot of version {snapshot.version}: expected {_SNAPSHOT_VERSION}")
+    return snapshot
+
+
+def _unknown(row: PaneRow) -> Refusal:
+    reason = f"no release {row.key.release!r}"
+    return Refusal("unknown-release", reason, events_of(row.content), row.key.release)

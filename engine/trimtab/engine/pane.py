@@ -1,0 +1,166 @@
+"""Panes: one source partition's events, summed by (release, variant, segment, second).
+
+What is decided here, and nowhere else:
+
+* The clock of a source is the greatest append time in its log so far. Nobody's wall clock matters.
+* A second is final once the clock is past its end by the allowed lateness. An event of a final second is late. It is
+  booked as `late` in the second in which it came, and counts nowhere else.
+* An event's time is corrected by its publisher's skew (append time minus the publisher's stamp) when that is beyond
+  `skew_ms`; an event more than `future_ms` ahead of the append time, after correction, is refused.
+* What is emitted is the whole present content of every pane that changed, and once more when it becomes final.
+* A source may be committed only below the first message that feeds a pane which is not final or whose final content
+  is not acknowledged, and only at a message that moved the clock: whoever starts reading there has the same clock at
+  once, so all of this is a function of the log alone, wherever reading starts.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from trimtab.engine.batch import Columns, Refusal, columns_of
+from trimtab.engine.block import Block
+from trimtab.engine.contribution import panes_of
+from trimtab.schemas.evidence import Panes
+from trimtab.schemas.telemetry import ColumnBatch
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldSpec:
+    """How events are summed into panes; milliseconds throughout."""
+
+    lateness_ms: int = 2_000
+    """how long after its end a second still takes events"""
+    skew_ms: int = 1_000
+    """how far a publisher's clock may be off before its events are corrected"""
+    future_ms: int = 60_000
+    """how far ahead of its append time an event may lie"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the source's log up to which everything was emitted; given back when that is acknowledged."""
+
+    offset: int
+    final_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    offset: int
+    newest_s: int
+    moved_clock: bool
+
+
+_NEVER_S: Final = -1
+
+
+class PaneBuilder:
+    """The open panes of one source partition.
+
+    Feed it every message of the partition in order with `update`; `emit` gives the contributions by evidence
+    partition, and `acknowledge` tells it that they are safe, after which `commit_offset` may move.
+    """
+
+    __slots__ = ("_blocks", "_clock_ms", "_commit_offset", "_held", "_next_offset", "_place", "_source", "_spec")
+
+    def __init__(self, source: int, spec: FoldSpec, place: Callable[[str], int]) -> None:
+        """`source` is the telemetry partition, `place` gives the evidence partition of a release."""
+        self._source = source
+        self._spec = spec
+        self._place = place
+        self._blocks: dict[int, Block] = {}
+        self._held: deque[_Held] = deque()
+        self._clock_ms = 0
+        self._next_offset = 0
+        self._commit_offset: int | None = None
+
+    @property
+    def next_offset(self) -> int:
+        """Messages below it were taken; `update` skips them."""
+        return self._next_offset
+
+    @property
+    def commit_offset(self) -> int | None:
+        """Where reading may start again without losing anything; None while that is not known."""
+        return self._commit_offset
+
+    @property
+    def clock_ms(self) -> int:
+        """The source's clock: the greatest append time so far."""
+        return self._clock_ms
+
+    @property
+    def _final_s(self) -> int:
+        return (self._clock_ms - self._spec.lateness_ms) // 1000
+
+    def update(self, offset: int, append_ms: int, batch: ColumnBatch) -> list[Refusal]:
+        """Adds a message's events to their panes, and gives those that were refused, by reason."""
+        if offset < self._next_offset:
+            return []
+        self._next_offset = offset + 1
+        moved_clock = append_ms >= self._clock_ms
+        self._clock_ms = max(self._clock_ms, append_ms)
+        newest_s = _NEVER_S
+        refusals: list[Refusal] = []
+        if batch.count:
+            columns, refusals = columns_of(batch, append_ms, self._spec.skew_ms, self._spec.future_ms)
+            newest_s = self._fold(offset, batch, columns)
+        self._held.append(_Held(offset, newest_s, moved_clock))
+        return refusals
+
+    def _fold(self, offset: int, batch: ColumnBatch, columns: Columns) -> int:
+        """Adds events to the blocks of their seconds; gives the newest second that was touched."""
+        late = columns.second < self._final_s
+        newest_s = _NEVER_S
+        if late.any():
+            newest_s = self._clock_ms // 1000
+            self._block(newest_s).add_late(offset, batch.keys, columns.key[late])
+            columns = columns.where(~late)
+        for second in _distinct(columns.second):
+            of_second = columns.second == second
+            part = columns if of_second.all() else columns.where(of_second)
+            self._block(second).add(offset, batch.keys, batch.metrics, part)
+            newest_s = max(newest_s, second)
+        return newest_s
+
+    def _block(self, second: int) -> Block:
+        block = self._blocks.get(second)
+        if block is None:
+            block = self._blocks[second] = Block(second)
+        return block
+
+    def emit(self) -> tuple[dict[int, Panes], Mark]:
+        """Gives what changed since the last time, by evidence partition, and the mark to acknowledge it with."""
+        final_s = self._final_s
+        mark = Mark(self._next_offset - 1, final_s)
+        by_place: dict[int, list[tuple[Block, list[int]]]] = {}
+        for second, block in sorted(self._blocks.items()):
+            rows = block.take_changed(is_final=second < final_s)
+            for place, here in block.placed(rows, self._place).items():
+                by_place.setdefault(place, []).append((block, here))
+        panes = {place: panes_of(self._source, mark.offset, final_s, here) for place, here in by_place.items()}
+        return panes, mark
+
+    def acknowledge(self, mark: Mark) -> None:
+        """Takes note that everything emitted up to `mark` is safe: final panes are let go, the commit may move."""
+        for second in [second for second in self._blocks if second < mark.final_s]:
+            del self._blocks[second]
+        held = self._held
+        while held and held[0].offset <= mark.offset and held[0].newest_s < mark.final_s:
+            gone = held.popleft()
+            if gone.moved_clock:
+                self._commit_offset = gone.offset
+        if held and held[0].moved_clock:
+            self._commit_offset = held[0].offset
+
+
+def _distinct(seconds: Ints) -> Iterable[int]:
+    if len(seconds) == 0:
+        return ()
+    low, high = int(seconds.min()), int(seconds.max())
+    return (low,) if low == high else np.unique(seconds).tolist()

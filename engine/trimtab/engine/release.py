@@ -1,0 +1,401 @@
+"""The fold of one release: evidence in, decisions out.
+
+The rules of a release's life are here, and only here:
+
+* A release begins with all traffic on its baseline.
+* Guardrails are assessed on every record that brings evidence. A candidate that fails one is excluded at once and for
+  good: its weight goes straight to the baseline. When no candidate is left the release is rolled back.
+* Weights are chosen anew once an interval of the log's time, and only when there is new evidence: no traffic, no move.
+* A paused release holds its weights; its guardrails stay on guard.
+* A release that is over (promoted, rolled back) moves no more until it is applied with another spec, which starts it
+  anew: evidence, exclusions and steps; the weights stay where they are.
+* A decision's revision is the offset of the record that caused it, plus one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+import msgspec
+from trimtab.engine.allocation import Bounds, allocate, withdraw
+from trimtab.engine.batch import Refusal
+from trimtab.engine.best import probability_best
+from trimtab.engine.contribution import PaneRow
+from trimtab.engine.errors import EngineError
+from trimtab.engine.evidence import Evidence, EvidenceSnapshot
+from trimtab.engine.guardrail import assess
+from trimtab.engine.posterior import Beta, reward_posterior
+from trimtab.engine.strategy.bandit import bandit
+from trimtab.engine.strategy.canary import canary, has_reached
+from trimtab.engine.strategy.situation import Move, Situation, all_to
+from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
+from trimtab.schemas.evidence import VALUE_SCALE, Command, Panes
+from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
+from trimtab.schemas.release import Bandit, Canary, Spec, parse_document
+
+CANARY_INTERVAL_MS: Final = 1_000
+"""How often a canary looks at its gate."""
+REFRESH_MS: Final = 10_000
+"""How often a release that is over shows what it still sees."""
+_SHOWN_WINDOW_MS: Final = 60_000
+_SNAPSHOT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where and when in the evidence log a record stands."""
+
+    era: int
+    offset: int
+    time_ms: int
+    """append time"""
+
+
+class _State(msgspec.Struct):
+    """What a release remembers besides its evidence."""
+
+    phase: Phase = Phase.PROGRESSING
+    weights: list[int] = []
+    excluded: dict[str, str] = {}
+    """variant -> why it takes no traffic"""
+    chosen: str = ""
+    """the variant that takes all from now on"""
+    step: int = 0
+    step_began_ms: int = 0
+    step_responses: list[int] = []
+    origin: dict[str, tuple[int, int]] = {}
+    """variant -> trials and reward sum that belong to an earlier spec"""
+    now_ms: int = 0
+    offset: int = -1
+    """newest evidence record that was taken"""
+    decided_ms: int = 0
+    decided_on: int = 0
+    """events that the newest decision rests on"""
+    newest: Revision = NO_REVISION
+
+
+class ReleaseSnapshot(msgspec.Struct, array_like=True):
+    """A release as plain data, at the evidence offset it stands at."""
+
+    version: int
+    offset: int
+    document: bytes
+    state: _State
+    evidence: EvidenceSnapshot
+
+
+class ReleaseFold:
+    """One release, from its spec and the evidence so far."""
+
+    __slots__ = ("_document", "_evidence", "_release", "_state")
+
+    def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
+        """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
+        self._document = document
+        self._release = parse_document(document)
+        self._evidence = Evidence((variant.name for variant in self._spec.variants), final_s)
+        self._state = _State(weights=[BASIS_POINTS * (name == self._spec.baseline) for name in self._names])
+
+    @property
+    def document(self) -> bytes:
+        """The release file as JSON."""
+        return self._document
+
+    @property
+    def name(self) -> str:
+        """The release's name."""
+        return self._release.name
+
+    @property
+    def offset(self) -> int:
+        """The newest evidence record that was taken; older ones are skipped."""
+        return self._state.offset
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether time alone can change nothing."""
+        return self._state.phase.is_over and self._evidence_count == self._state.decided_on
+
+    @property
+    def _spec(self) -> Spec:
+        return self._release.spec
+
+    @property
+    def _names(self) -> list[str]:
+        return [variant.name for variant in self._spec.variants]
+
+    @property
+    def _baseline(self) -> int:
+        return self._names.index(self._spec.baseline)
+
+    @property
+    def _evidence_count(self) -> int:
+        return self._evidence.counted + self._evidence.late
+
+    def begin(self, at: Position) -> Decision:
+        """Gives the first decision: all traffic on the baseline."""
+        self._take(at)
+        return self._decision(at, f"applied: all traffic on {self._spec.baseline} until evidence comes", {})
+
+    def apply(self, document: bytes, at: Position) -> Decision | None:
+        """Takes another spec and starts anew; the same spec changes nothing."""
+        if not self._take(at) or document == self._document:
+            return None
+        before = dict(zip(self._names, self._state.weights, strict=True))
+        self._document, self._release = document, parse_document(document)
+        self._evidence.admit(self._names)
+        self._evidence.restart(self._state.now_ms // 1000)
+        weights = [before.get(name, 0) for name in self._names]
+        weights[self._baseline] += BASIS_POINTS - sum(weights)
+        origin = {name: self._evidence.totals[name].rewards(self._spec.objective.metric) for name in self._names}
+        state = self._state
+        self._state = _State(
+            weights=weights, origin=origin, now_ms=state.now_ms, offset=state.offset, newest=state.newest,
+            step_began_ms=state.now_ms, step_responses=self._responses(),
+        )  # fmt: skip
+        return self._decision(at, "applied: another spec, starts anew from the present weights", {})
+
+    def contribute(
+        self, panes: Panes, rows: Sequence[PaneRow], at: Position
+    ) -> tuple[Decision | None, list[tuple[PaneRow, Refusal]]]:
+        """Merges a contribution and decides on it; gives also the panes of variants that do not take part."""
+        if not self._take(at):
+            return None, []
+        changed, refused = self._evidence.merge(
+            panes.source, panes.offset, panes.final_s, rows, self._state.now_ms // 1000
+        )
+        return (self._consider(at) if changed else None), refused
+
+    def tick(self, at: Position) -> Decision | None:
+        """Lets time pass."""
+        return self._consider(at) if self._take(at) else None
+
+    def command(self, command: Command, at: Position) -> Decision | None:
+        """Does what a person says; None where the release is over or has no such variant."""
+        if not self._take(at) or self._state.phase.is_over:
+            return None
+        by = f"{command.action} by {command.actor or 'an operator'}"
+        rule = f"{by}: {command.reason}" if command.reason else by
+        match command.action:
+            case "pause":
+                self._state.phase = Phase.PAUSED
+            case "resume":
+                self._state.phase = Phase.PROGRESSING
+            case "abort":
+                self._roll_back()
+            case "promote":
+                return self._promote(command.variant, rule, at)
+            case _:
+                assert_never(command.action)
+        return self._decision(at, rule, self._assess())
+
+    def _take(self, at: Position) -> bool:
+        if at.offset <= self._state.offset:
+            return False
+        self._state.offset = at.offset
+        self._state.now_ms = max(self._state.now_ms, at.time_ms)
+        self._evidence.advance(self._state.now_ms // 1000)
+        return True
+
+    def _consider(self, at: Position) -> Decision | None:
+        state = self._state
+        is_new = self._evidence_count != state.decided_on
+        if state.phase.is_over:
+            is_due = is_new and state.now_ms - state.decided_ms >= REFRESH_MS
+            return self._decision(at, f"{state.phase}: what it still sees", self._assess()) if is_due else None
+        assessments = self._assess()
+        if broken := self._exclude(assessments):
+            return self._decision(at, "guardrail: " + "; ".join(broken), assessments)
+        if not is_new or state.now_ms - state.decided_ms < self._interval_ms():
+            return None
+        if state.phase is Phase.PAUSED:
+            return self._decision(at, "paused: weights are held", assessments)
+        return self._decision(at, self._move(assessments), assessments)
+
+    def _interval_ms(self) -> int:
+        strategy = self._spec.strategy
+        return strategy.interval if isinstance(strategy, Bandit) else CANARY_INTERVAL_MS
+
+    def _assess(self) -> dict[str, list[Assessment]]:
+        return {
+            name: [assess(rail, name, self._evidence.window(name, rail.window)) for rail in self._spec.guardrails]
+            for name in self._names
+            if name not in self._state.excluded
+        }
+
+    def _exclude(self, assessments: dict[str, list[Assessment]]) -> list[str]:
+        """Takes candidates that fail a guardrail out of the release; gives what they failed."""
+        broken = []
+        for name, verdicts in assessments.items():
+            failed = next((verdict for verdict in verdicts if verdict.verdict is Verdict.FAIL), None)
+            if failed is None or name == self._spec.baseline:
+                continue
+            self._state.excluded[name] = _breach(failed)
+            broken.append(f"{name} excluded, {_breach(failed)}")
+        if broken:
+            self._state.weights = list(withdraw(self._state.weights, self._eligible(), self._baseline))
+            if self._state.chosen in self._state.excluded:
+                self._state.chosen = ""
+            if sum(self._eligible()) == 1:
+                self._roll_back()
+        return broken
+
+    def _roll_back(self) -> None:
+        self._state.phase = Phase.ROLLED_BACK
+        self._state.weights = [BASIS_POINTS * (arm == self._baseline) for arm in range(len(self._names))]
+
+    def _promote(self, variant: str, rule: str, at: Position) -> Decision | None:
+        probabilities = self._probabilities()
+        best = max((arm for arm in range(len(probabilities)) if arm != self._baseline), key=probabilities.__getitem__)
+        chosen = variant or self._names[best]
+        if chosen not in self._names or chosen in self._state.excluded:
+            return None
+        self._state.chosen = chosen
+        self._state.phase = Phase.PROGRESSING
+        self._settle(Move(all_to(self._names.index(chosen), len(self._names)), rule, self._state.step))
+        return self._decision(at, rule, self._assess())
+
+    def _eligible(self) -> list[bool]:
+        return [name not in self._state.excluded for name in self._names]
+
+    def _responses(self) -> list[int]:
+        return [self._evidence.totals[name].responses for name in self._names]
+
+    def _move(self, assessments: dict[str, list[Assessment]]) -> str:
+        """Lets the strategy choose, moves the weights as far as limits allow, and gives the rule."""
+        state, strategy = self._state, self._spec.strategy
+        if state.chosen:
+            target = all_to(self._names.index(state.chosen), len(self._names))
+            move = Move(target, f"{state.chosen} takes all", state.step)
+        elif isinstance(strategy, Canary):
+            move = canary(self._situation(assessments), strategy)
+        else:
+            move = bandit(self._situation(assessments))
+        if move.chosen is not None:
+            state.chosen = self._names[move.chosen]
+        self._settle(move)
+        return move.rule
+
+    def _situation(self, assessments: dict[str, list[Assessment]]) -> Situation:
+        state = self._state
+        return Situation(
+            spec=self._spec, now_ms=state.now_ms, weights=state.weights, eligible=self._eligible(),
+            probabilities=self._probabilities(), responses=self._responses(), assessments=assessments,
+            step=state.step, step_began_ms=state.step_began_ms,
+            step_responses=state.step_responses or [0] * len(self._names),
+        )  # fmt: skip
+
+    def _settle(self, move: Move) -> None:
+        """Moves the weights toward the target, and takes note of what they have reached."""
+        state, strategy = self._state, self._spec.strategy
+        was_there = isinstance(strategy, Canary) and self._has_reached(strategy, move.step)
+        state.step = move.step
+        state.weights = list(allocate(move.target, state.weights, self._bounds(move), self._spec.limits.max_step))
+        if state.chosen and state.weights[self._names.index(state.chosen)] == BASIS_POINTS:
+            state.phase = Phase.ROLLED_BACK if state.chosen == self._spec.baseline else Phase.PROMOTED
+        if isinstance(strategy, Canary) and not was_there and self._has_reached(strategy, move.step):
+            state.step_began_ms, state.step_responses = state.now_ms, self._responses()
+
+    def _has_reached(self, strategy: Canary, step: int) -> bool:
+        return has_reached(self._state.weights, self._baseline, strategy.steps[step])
+
+    def _bounds(self, move: Move) -> list[Bounds]:
+        limits = self._spec.limits
+        bounds = []
+        for arm, may in enumerate(self._eligible()):
+            is_free = arm == self._baseline or bool(self._state.chosen)
+            floor = limits.min_weight if may and move.keeps_floor else 0
+            bounds.append(Bounds(floor, 0 if not may else BASIS_POINTS if is_free else limits.max_weight))
+        return bounds
+
+    def _posteriors(self) -> list[Beta]:
+        objective = self._spec.objective
+        posteriors = []
+        for name in self._names:
+            trials, total = self._evidence.totals[name].rewards(objective.metric)
+            earlier_trials, earlier_total = self._state.origin.get(name, (0, 0))
+            minimize = objective.goal == "minimize"
+            posteriors.append(reward_posterior(trials - earlier_trials, total - earlier_total, minimize=minimize))
+        return posteriors
+
+    def _probabilities(self) -> list[float]:
+        """Gives P(best) among the variants that may take traffic, 0 for the others."""
+        eligible = self._eligible()
+        posteriors = [beta for beta, may in zip(self._posteriors(), eligible, strict=True) if may]
+        best = iter(probability_best(posteriors).tolist())
+        return [next(best) if may else 0.0 for may in eligible]
+
+    def _decision(self, at: Position, rule: str, assessments: dict[str, list[Assessment]]) -> Decision:
+        state = self._state
+        replaces, state.newest = state.newest, (at.era, at.offset + 1)
+        state.decided_ms, state.decided_on = state.now_ms, self._evidence_count
+        if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
+            raise EngineError(f"release {self._release.name}: weights {state.weights} sum to {sum(state.weights)} bp")
+        excluded = [f"{name} takes no traffic: {why}" for name, why in state.excluded.items()]
+        return Decision(
+            release=self._release.name, era=at.era, revision=at.offset + 1, replaces=replaces, time_ms=state.now_ms,
+            phase=state.phase, strategy=self._spec.strategy.type, step=state.step,
+            weights=dict(zip(self._names, state.weights, strict=True)), rule=rule, reasons=[rule, *excluded],
+            arms=self._arms(), assessments=[verdict for verdicts in assessments.values() for verdict in verdicts],
+            seen=Seen(
+                offset=at.offset,
+                sources={str(source): offset for source, offset in sorted(self._evidence.offsets.items())},
+                counted=self._evidence.counted, late=self._evidence.late, dead_lettered=self._evidence.dead_lettered,
+            ),
+        )  # fmt: skip
+
+    def _arms(self) -> list[Arm]:
+        metric = self._spec.objective.metric
+        arms = []
+        for name, weight, beta, best in zip(
+            self._names, self._state.weights, self._posteriors(), self._probabilities(), strict=True
+        ):
+            totals, window = self._evidence.totals[name], self._evidence.window(name, _SHOWN_WINDOW_MS)
+            trials, reward_sum = totals.rewards(metric)
+            arms.append(
+                Arm(
+                    variant=name, weight=weight, excluded=self._state.excluded.get(name, ""),
+                    trials=trials, reward_sum=reward_sum / VALUE_SCALE, alpha=beta.alpha, beta=beta.beta,
+                    mean=beta.mean, probability_best=best, requests=totals.requests, responses=totals.responses,
+                    errors=totals.errors, in_flight=max(0, totals.requests - totals.responses),
+                    error_ratio=window.error_ratio, p50_ms=window.latency.quantile_ms(0.5),
+                    p99_ms=window.latency.quantile_ms(0.99),
+                )
+            )  # fmt: skip
+        return arms
+
+    def weights_record(self, decision: Decision) -> WeightsRecord:
+        """Gives what a sidecar needs of a decision of this release."""
+        return WeightsRecord(
+            release=decision.release, era=decision.era, revision=decision.revision, time_ms=decision.time_ms,
+            phase=decision.phase, weights=decision.weights, prefix=self._spec.route.prefix,
+            targets={variant.name: variant.at_proxy for variant in self._spec.variants},
+        )  # fmt: skip
+
+    def snapshot(self) -> bytes:
+        """Gives the release as MessagePack; `restore` continues exactly from there."""
+        return msgspec.msgpack.encode(
+            ReleaseSnapshot(_SNAPSHOT_VERSION, self.offset, self._document, self._state, self._evidence.snapshot())
+        )
+
+    @classmethod
+    def restore(cls, payload: bytes) -> "ReleaseFold":
+        """Gives the release of which `payload` was taken. Raises `EngineError` for anything else."""
+        try:
+            snapshot = msgspec.msgpack.decode(payload, type=ReleaseSnapshot)
+        except msgspec.DecodeError as error:
+            raise EngineError(f"not a snapshot of a release: {error}") from error
+        if snapshot.version != _SNAPSHOT_VERSION:
+            raise EngineError(f"snapshot of version {snapshot.version}: expected {_SNAPSHOT_VERSION}")
+        fold = cls(snapshot.document, {})
+        fold._state = snapshot.state
+        fold._evidence = Evidence.restore(snapshot.evidence)
+        return fold
+
+
+def _breach(failed: Assessment) -> str:
+    return (
+        f"{failed.guardrail} is {failed.value:.4g} against a limit of {failed.limit:g}"
+        f" ({failed.breaches} of {failed.n} responses breach, {failed.allowed_ratio:g} allowed,"
+        f" P(above) {failed.probability:.5f} >= {failed.confidence:g})"
+    )

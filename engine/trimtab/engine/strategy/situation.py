@@ -1,0 +1,63 @@
+"""What a strategy is told, and what it answers. Strategies are functions from the one to the other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trimtab.schemas.decision import Assessment
+from trimtab.schemas.ids import BASIS_POINTS
+from trimtab.schemas.release import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A release at the moment its weights are to be chosen. Sequences follow the order of `spec.variants`."""
+
+    spec: Spec
+    now_ms: int
+    weights: Sequence[int]
+    eligible: Sequence[bool]
+    """which variants may take traffic; the baseline always may"""
+    probabilities: Sequence[float]
+    """P(best) among the eligible ones, 0 for the others"""
+    responses: Sequence[int]
+    """since the release began"""
+    assessments: Mapping[str, Sequence[Assessment]]
+    """variant -> its guardrails' verdicts"""
+    step: int
+    step_began_ms: int
+    """when the weights reached the step"""
+    step_responses: Sequence[int]
+    """what `responses` were then"""
+
+    @property
+    def baseline(self) -> int:
+        """Position of the baseline."""
+        return [variant.name for variant in self.spec.variants].index(self.spec.baseline)
+
+    @property
+    def candidates(self) -> list[int]:
+        """Positions of the variants other than the baseline that may take traffic."""
+        return [arm for arm, may in enumerate(self.eligible) if may and arm != self.baseline]
+
+    def name(self, arm: int) -> str:
+        """Name of the variant at a position."""
+        return self.spec.variants[arm].name
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where the weights should go, and why."""
+
+    target: tuple[float, ...]
+    """basis points a strategy wants; limits are applied afterwards"""
+    rule: str
+    step: int = 0
+    chosen: int | None = None
+    """the variant that takes all from now on, which ends the release once it has it"""
+    keeps_floor: bool = False
+    """whether every variant that may take traffic keeps at least the floor"""
+
+
+def all_to(arm: int, arms: int) -> tuple[float, ...]:
+    """Gives the shares under which one of `arms` variants takes all traffic."""
+    return tuple(float(BASIS_POINTS) if at == arm else 0.0 for at in range(arms))

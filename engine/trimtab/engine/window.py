@@ -1,0 +1,130 @@
+"""Sliding windows over one variant, rolled up from seconds.
+
+A window of length L keeps tiles of its hop (10 s: 1 s, 1 m: 10 s, 5 m: 30 s) and their running total. It holds the
+tile of now and as many before it as make up L: never more than L, never less than L minus a hop. All of it is
+integers, so a running total equals the sum of its seconds to the last bit, whatever came in which order.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from trimtab.engine.sketch import Sketch
+from trimtab.schemas.evidence import COUNTS
+
+Ints = npt.NDArray[np.int64]
+
+HOP_MS: Final = {10_000: 1_000, 60_000: 10_000, 300_000: 30_000}
+"""length -> hop of the windows that are kept, milliseconds"""
+
+_RESPONSES: Final = COUNTS.index("responses")
+_ERRORS: Final = COUNTS.index("errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """How the content of one pane changed."""
+
+    second: int
+    counts: Ints
+    buckets: Ints
+    bucket_counts: Ints
+
+
+@dataclass(slots=True)
+class ArmWindow:
+    """What one variant did in a stretch of time."""
+
+    counts: Ints = field(default_factory=lambda: np.zeros(len(COUNTS), dtype=np.int64))
+    latency: Sketch = field(default_factory=Sketch)
+
+    @property
+    def responses(self) -> int:
+        """Requests that ended."""
+        return int(self.counts[_RESPONSES])
+
+    @property
+    def errors(self) -> int:
+        """Responses that were errors."""
+        return int(self.counts[_ERRORS])
+
+    @property
+    def error_ratio(self) -> float | None:
+        """Share of responses that were errors; None without responses."""
+        return self.errors / self.responses if self.responses else None
+
+    def add(self, delta: Delta) -> None:
+        """Adds a change."""
+        self.counts += delta.counts
+        self.latency.add(delta.buckets, delta.bucket_counts)
+
+    def subtract(self, other: "ArmWindow") -> None:
+        """Takes out what `other` holds."""
+        self.counts -= other.counts
+        self.latency.subtract(other.latency)
+
+
+class Window:
+    """The last `length_ms` of one variant.
+
+    >>> window = Window(10_000)
+    >>> one = np.ones(len(COUNTS), dtype=np.int64)
+    >>> window.update(Delta(100, one, np.array([7]), np.array([1])), now_s=100)
+    >>> window.total.responses, window.advance(109), window.total.responses, window.advance(110), window.total.responses
+    (1, None, 1, None, 0)
+    """
+
+    __slots__ = ("_hop_s", "_oldest", "_since_s", "_span", "_tiles", "total")
+
+    def __init__(self, length_ms: int, since_s: int = 0) -> None:
+        """`since_s`: what happened in a second before it does not belong."""
+        self._since_s = since_s
+        self._hop_s = HOP_MS[length_ms] // 1000
+        self._span = length_ms // HOP_MS[length_ms]
+        self._oldest = 0
+        self._tiles: dict[int, ArmWindow] = {}
+        self.total = ArmWindow()
+
+    def update(self, delta: Delta, now_s: int) -> None:
+        """Adds a change of the pane at `delta.second`, unless that is older than the window."""
+        self.advance(now_s)
+        index = delta.second // self._hop_s
+        if index < self._oldest or delta.second < self._since_s:
+            return
+        tile = self._tiles.get(index)
+        if tile is None:
+            tile = self._tiles[index] = ArmWindow()
+        tile.add(delta)
+        self.total.add(delta)
+
+    def advance(self, now_s: int) -> None:
+        """Lets go of what is older than the window at `now_s`. Time never goes back."""
+        oldest = now_s // self._hop_s - self._span + 1
+        if oldest <= self._oldest:
+            return
+        self._oldest = oldest
+        for index in [index for index in self._tiles if index < oldest]:
+            self.total.subtract(self._tiles.pop(index))
+
+    def snapshot(self) -> "WindowSnapshot":
+        """Gives the window as plain data."""
+        tiles = [(index, tile.counts.tolist(), tile.latency.snapshot()) for index, tile in sorted(self._tiles.items())]
+        return (self._since_s, self._oldest, tiles)
+
+    @classmethod
+    def restore(cls, length_ms: int, snapshot: "WindowSnapshot") -> "Window":
+        """Gives the window of which `snapshot` was taken."""
+        since_s, oldest, tiles = snapshot
+        window = cls(length_ms, since_s)
+        window._oldest = oldest
+        for index, counts, latency in tiles:
+            tile = ArmWindow(np.array(counts, dtype=np.int64), Sketch.restore(latency))
+            window._tiles[index] = tile
+            window.total.counts += tile.counts
+            window.total.latency.merge(tile.latency)
+        return window
+
+
+WindowSnapshot = tuple[int, int, list[tuple[int, list[int], tuple[int, bytes]]]]
+"""(since, oldest tile, [(tile, counts, latency sketch)])"""
