@@ -1,0 +1,77 @@
+"""The access log: what Envoy saw, entry by entry, as telemetry.
+
+The entry at a request's start becomes a request event, the one at its end a response event. Both carry the stamp of
+the route that took the request (`stamp.py`), so a pair names the same revision, however often the weights moved in
+between.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
+from trimtab.client import Telemetry
+from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.telemetry import RoutingKey
+from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_STAMP
+from trimtab.sidecar.envoy.failure import failure
+from trimtab.sidecar.envoy.stamp import routing_keys
+
+_START: Final = AccessLogType.DownstreamStart
+_END: Final = AccessLogType.DownstreamEnd
+
+_MAX_STAMPS: Final = 1024
+"""Stamps kept read. Requests in flight name a few revisions at a time; a slow one is read anew."""
+
+_MAX_BYTES: Final = (1 << 32) - 1
+"""What the telemetry column holds."""
+
+
+class AccessLog:
+    """Turns log entries into events of `telemetry`, and counts those that name no variant."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._stamps: dict[str, dict[str, RoutingKey]] = {}
+        self.unattributed = 0
+
+    def publish(self, entries: Iterable[HTTPAccessLogEntry]) -> None:
+        """Publishes an event for each entry at the start or the end of a request that a release routed."""
+        for entry in entries:
+            common = entry.common_properties
+            kind = common.access_log_type
+            if kind not in (_START, _END):
+                continue
+            tags = common.custom_tags
+            text = tags.get(TAG_STAMP, "")
+            key = (self._stamps.get(text) or self._read(text)).get(tags.get(TAG_CLUSTER, ""))
+            if key is None:
+                self.unattributed += 1
+                continue
+            start = common.start_time
+            start_ms = start.seconds * 1000 + start.nanos // 1_000_000
+            if kind == _START:
+                self._telemetry.request(key, start_ms)
+            else:
+                self._publish_end(key, entry, start_ms)
+
+    def _publish_end(self, key: RoutingKey, entry: HTTPAccessLogEntry, start_ms: int) -> None:
+        common, response = entry.common_properties, entry.response
+        last_byte, whole = common.time_to_last_downstream_tx_byte, common.duration
+        end_ms = whole.seconds * 1e3 + whole.nanos * 1e-6
+        duration_ms = last_byte.seconds * 1e3 + last_byte.nanos * 1e-6 or end_ms
+        self._telemetry.response(
+            key, duration_ms, response.response_code.value, size=min(common.downstream_wire_bytes_sent, _MAX_BYTES),
+            failure=failure(common.response_flags.SerializeToString()), time_ms=start_ms + int(end_ms),
+        )  # fmt: skip
+
+    def _read(self, text: str) -> dict[str, RoutingKey]:
+        if not text:
+            return {}
+        if len(self._stamps) >= _MAX_STAMPS:
+            self._stamps.clear()
+        try:
+            keys = routing_keys(text)
+        except InvalidRecord:
+            keys = {}
+        self._stamps[text] = keys
+        return keys

@@ -1,0 +1,187 @@
+r"""The configuration that an Envoy is started with, so that it takes its routes from the sidecar and logs to it.
+
+As a program it prints YAML:
+
+    python -m trimtab.sidecar.envoy.bootstrap --listen 127.0.0.1:10000 --socket /run/trimtab/sidecar.sock \
+        --admin 127.0.0.1:9901 --cluster v1=127.0.0.1:8001 --cluster v2=127.0.0.1:8002
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any, Final
+
+import yaml
+from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY
+
+ROUTE_CONFIG: Final = "trimtab"
+"""The name of the route table that Envoy asks the sidecar for."""
+
+TAG_STAMP: Final = "stamp"
+TAG_CLUSTER: Final = "cluster"
+"""The custom tags of a log entry. The entry's own `upstream_cluster` is empty when a request starts; the tag is not."""
+
+FLUSH_INTERVAL_MS: Final = 50
+"""How long Envoy holds log entries back. It adds to the time in which a fault is noticed, so it is short; at 20
+messages a second from each worker thread it costs Envoy and the sidecar next to nothing."""
+
+_SIDECAR: Final = "trimtab_sidecar"
+_FETCH_TIMEOUT: Final = "5s"
+_TYPES: Final = "type.googleapis.com/envoy.extensions"
+_MODULE: Final = "trimtab.sidecar.envoy.bootstrap"
+
+Config = dict[str, Any]
+
+
+def bootstrap(
+    clusters: Mapping[str, str], *, listen: str, sidecar: str, admin: str, flush_interval_ms: int = FLUSH_INTERVAL_MS
+) -> Config:
+    """Gives the bootstrap configuration of an Envoy that balances between `clusters` (name -> HOST:PORT).
+
+    `listen` is HOST:PORT, `sidecar` the path of the sidecar's socket, `admin` HOST:PORT or `unix:PATH`. Port 0 lets
+    the system choose. No listener opens before the sidecar has answered or five seconds are over. Raises `ValueError`
+    for an address that cannot be one.
+    """
+    return {
+        "node": {"id": "trimtab-envoy", "cluster": "trimtab"},
+        "admin": {"address": _address(admin)},
+        "static_resources": {
+            "listeners": [_listener(listen, flush_interval_ms)],
+            "clusters": [_sidecar_cluster(sidecar), *(_cluster(name, at) for name, at in clusters.items())],
+        },
+    }
+
+
+def yaml_text(config: Config) -> str:
+    """Gives `config` as YAML, which `envoy -c` reads."""
+    return yaml.safe_dump(config, sort_keys=False, width=120)
+
+
+def _listener(listen: str, flush_interval_ms: int) -> Config:
+    http = {
+        "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "trimtab",
+        "generate_request_id": True,
+        "rds": {
+            "route_config_name": ROUTE_CONFIG,
+            "config_source": {
+                "resource_api_version": "V3",
+                "initial_fetch_timeout": _FETCH_TIMEOUT,
+                "api_config_source": {
+                    "api_type": "GRPC",
+                    "transport_api_version": "V3",
+                    "grpc_services": [_grpc_service(retry_policy=_RECONNECT)],
+                },
+            },
+        },
+        "access_log": [{"name": "trimtab", "typed_config": _access_log(flush_interval_ms)}],
+        "access_log_options": {"flush_access_log_on_new_request": True},
+        "http_filters": [{"name": "router", "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"}}],
+    }
+    return {
+        "name": "trimtab",
+        "address": _address(listen),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": http}]}],
+    }
+
+
+def _access_log(flush_interval_ms: int) -> Config:
+    stamp = {"kind": {"route": {}}, "metadata_key": {"key": METADATA, "path": [{"key": METADATA_KEY}]}}
+    return {
+        "@type": f"{_TYPES}.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+        "common_config": {
+            "log_name": "trimtab",
+            "transport_api_version": "V3",
+            "grpc_service": _grpc_service(),
+            "buffer_flush_interval": f"{flush_interval_ms / 1000:g}s",
+            "buffer_size_bytes": 65_536,
+            "custom_tags": [
+                {"tag": TAG_STAMP, "metadata": stamp},
+                {"tag": TAG_CLUSTER, "value": "%UPSTREAM_CLUSTER_RAW%"},
+            ],
+        },
+    }
+
+
+_RECONNECT: Final = {"retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}}
+"""Envoy's own 30 s at most would leave a proxy on old weights that long after its sidecar is back."""
+
+
+def _grpc_service(**envoy_grpc: Any) -> Config:
+    return {"envoy_grpc": {"cluster_name": _SIDECAR, **envoy_grpc}}
+
+
+def _sidecar_cluster(path: str) -> Config:
+    http2 = {
+        "@type": f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    return {
+        "name": _SIDECAR,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
+        "load_assignment": _endpoint(_SIDECAR, f"unix:{path}"),
+    }
+
+
+def _cluster(name: str, at: str) -> Config:
+    return {
+        "name": name,
+        "type": "STATIC" if _is_ip(at.rpartition(":")[0]) else "STRICT_DNS",
+        "connect_timeout": "1s",
+        "load_assignment": _endpoint(name, at),
+    }
+
+
+def _endpoint(cluster: str, at: str) -> Config:
+    return {"cluster_name": cluster, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(at)}}]}]}
+
+
+def _address(text: str) -> Config:
+    if text.startswith("unix:"):
+        return {"pipe": {"path": text.removeprefix("unix:")}}
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) >= 1 << 16:
+        raise ValueError(f"address {text!r}: expected HOST:PORT or unix:PATH")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, at = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=HOST:PORT, got {text!r}")
+    return name, at
+
+
+def main(arguments: Sequence[str]) -> str:
+    """Gives the YAML that the command line asks for, headed by that command line."""
+    parser = argparse.ArgumentParser(prog=f"python -m {_MODULE}", description="print an Envoy bootstrap configuration")
+    parser.add_argument("--cluster", type=_named, action="append", required=True, metavar="NAME=HOST:PORT")
+    parser.add_argument("--listen", required=True, metavar="HOST:PORT")
+    parser.add_argument("--socket", required=True, metavar="PATH", help="of the sidecar")
+    parser.add_argument("--admin", required=True, metavar="HOST:PORT|unix:PATH")
+    parser.add_argument("--flush-interval-ms", type=int, default=FLUSH_INTERVAL_MS, metavar="MS")
+    given = parser.parse_args(arguments)
+    try:
+        config = bootstrap(
+            dict(given.cluster), listen=given.listen, sidecar=given.socket, admin=given.admin,
+            flush_interval_ms=given.flush_interval_ms,
+        )  # fmt: skip
+    except ValueError as error:
+        parser.error(str(error))
+    return f"# Generated by: python -m {_MODULE} {shlex.join(arguments)}\n{yaml_text(config)}"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(main(sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""What an Envoy sidecar is told."""
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from trimtab.schemas.ids import is_name
+
+_SCHEMES: Final = ("redis", "rediss", "unix")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvoySidecarOptions:
+    """The options of one sidecar. Raises `ValueError`, with the field's name, for those that cannot be followed."""
+
+    releases: tuple[str, ...]
+    socket: Path
+    """where Envoy finds the sidecar"""
+    kafka: str
+    """HOST:PORT, or several with commas"""
+    redis: str
+    """URL"""
+    id: str = field(default_factory=lambda: f"envoy-{socket.gethostname()}")
+    """names it in its reports and as a publisher of telemetry; of its own for each sidecar of a release"""
+    cache: Path | None = None
+    """folder for the last weights, so that a start without Redis has them"""
+    linger_ms: float = 50
+    """how long events wait to be published together"""
+    max_events: int = 500
+    """events in one message at most"""
+    max_buffered: int = 100_000
+    """events held while Kafka is away; further ones are dropped and counted"""
+
+    def __post_init__(self) -> None:
+        if not self.releases:
+            raise ValueError("releases: expected at least one")
+        for release in self.releases:
+            if not is_name(release):
+                raise ValueError(f"releases: {release!r}: expected lower-case letters, digits and -, at most 63")
+        if not self.kafka:
+            raise ValueError("kafka: expected HOST:PORT, got nothing")
+        if urlsplit(self.redis).scheme not in _SCHEMES:
+            raise ValueError(f"redis: expected a URL with one of {', '.join(_SCHEMES)}, got {self.redis!r}")

@@ -1,0 +1,149 @@
+"""The sidecar: its parts put together, from the first connection to a clean end.
+
+Weights come in from a thread of their own; all else lives on one event loop. Redis and Kafka may come, go and come
+back at any time: Envoy keeps the weights that it has, and events wait in bounded memory.
+"""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+from trimtab.client import Telemetry, Weights
+from trimtab.schemas.decision import WeightsRecord
+from trimtab.schemas.sidecar import SidecarReport
+from trimtab.sidecar.envoy.access_log import AccessLog
+from trimtab.sidecar.envoy.discovery import Discovery
+from trimtab.sidecar.envoy.endpoint import SocketTaken, claim
+from trimtab.sidecar.envoy.grpc_server import grpc_server
+from trimtab.sidecar.envoy.options import EnvoySidecarOptions
+from trimtab.sidecar.envoy.report import EVERY_S, ReportDesk
+
+EXIT_SOCKET: Final = 1
+"""The socket cannot be listened on."""
+
+_LAST_EVENTS_S: Final = 1.0
+"""What Kafka is given at the end, to acknowledge the last events."""
+
+_HANG_UP_S: Final = 1.5
+"""What a connection that hangs is given at the end."""
+
+_log = structlog.get_logger()
+
+
+async def serve(options: EnvoySidecarOptions) -> int:
+    """Serves Envoy until SIGTERM or SIGINT, and gives the exit code."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        claim(options.socket)
+    except SocketTaken as error:
+        _log.error("sidecar_refused", sidecar=options.id, reason=str(error))
+        return EXIT_SOCKET
+    sidecar = Sidecar(options)
+    try:
+        await sidecar.start()
+        async with asyncio.TaskGroup() as tasks:
+            reporting = tasks.create_task(sidecar.report_for_ever())
+            await stop.wait()
+            reporting.cancel()
+    finally:
+        await sidecar.stop()
+    return 0
+
+
+class Sidecar:
+    """One sidecar, made on the event loop that it lives on."""
+
+    def __init__(self, options: EnvoySidecarOptions) -> None:
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._discovery = Discovery(options.releases)
+        self._telemetry = Telemetry(
+            options.kafka,
+            publisher=options.id,
+            linger_ms=options.linger_ms,
+            max_events=options.max_events,
+            max_buffered=options.max_buffered,
+        )
+        self._access_log = AccessLog(self._telemetry)
+        self._server = grpc_server(options.socket, self._discovery, self._access_log)
+        self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
+        self._desk = ReportDesk(options.redis)
+        self._redis_answers = True
+        self._dropped = 0
+
+    async def start(self) -> None:
+        """Begins to listen."""
+        await self._server.start()
+        _log.info("sidecar_started", sidecar=self._options.id, socket=str(self._options.socket))
+
+    async def stop(self) -> None:
+        """Hangs up on Envoy, publishes the last events, and removes the socket; two seconds are enough."""
+        await self._server.stop(grace=0)
+        await asyncio.gather(
+            _within(_HANG_UP_S, self._weights.close),
+            _within(_HANG_UP_S, lambda: self._telemetry.close(_LAST_EVENTS_S)),
+            self._desk.close(),
+        )
+        self._options.socket.unlink(missing_ok=True)
+        _log.info("sidecar_stopped", sidecar=self._options.id)
+
+    async def report_for_ever(self) -> None:
+        """Reports every second, whether Redis is there or not."""
+        while True:
+            await self._report()
+            await asyncio.sleep(EVERY_S)
+
+    def _announce(self, record: WeightsRecord) -> None:
+        """Hands weights to the event loop. Called by the thread that follows Redis."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._discovery.update, record)
+
+    async def _report(self) -> None:
+        stats = self._telemetry.stats
+        dropped = stats.dropped + stats.invalid
+        self._note_redis(answers=await self._desk.write([self._of(release) for release in self._options.releases]))
+        if dropped > self._dropped:
+            _log.warning("telemetry_dropped", sidecar=self._options.id, events=dropped - self._dropped)
+        self._dropped = dropped
+
+    def _of(self, release: str) -> SidecarReport:
+        stats, standing = self._telemetry.stats, self._discovery.standing(release)
+        return SidecarReport(
+            sidecar=self._options.id,
+            proxy="envoy",
+            release=release,
+            in_force=standing.in_force,
+            offered=standing.offered,
+            refused=standing.refused,
+            refusals=standing.refusals,
+            events=stats.published,
+            dropped=stats.dropped + stats.invalid,
+            unattributed=self._access_log.unattributed,
+            time_ms=time.time_ns() // 1_000_000,
+        )
+
+    def _note_redis(self, *, answers: bool) -> None:
+        if answers != self._redis_answers:
+            tell = _log.info if answers else _log.warning
+            tell("redis_back" if answers else "redis_away", address=_address(self._options.redis))
+        self._redis_answers = answers
+
+
+async def _within(timeout_s: float, close: Callable[[], None]) -> None:
+    """Calls `close` in a thread, and leaves it behind if it takes longer."""
+    thread = threading.Thread(target=close, daemon=True)
+    thread.start()
+    await asyncio.to_thread(thread.join, timeout_s)
+
+
+def _address(url: str) -> str:
+    """Gives the host and port of a URL, without the password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
