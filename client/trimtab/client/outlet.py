@@ -2,7 +2,7 @@
 
 import ctypes
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -41,6 +41,7 @@ class Outlet:
         self._life = time.time_ns()
         self._log = BrokerLog()
         self._is_fatal = False
+        self._undelivered = 0
         self._producer = self._new_producer()
         self.sent = 0
         """messages handed to librdkafka; the next one's `seq`"""
@@ -57,7 +58,7 @@ class Outlet:
 
     def serve(self, timeout_s: float) -> None:
         """Books what Kafka has answered, waiting for the first answer up to `timeout_s`."""
-        self._producer.poll(timeout_s)
+        self._heed(partial(self._producer.poll, timeout_s))
         if self._is_fatal:  # librdkafka cannot go on, for example after the broker forgot this producer
             self.abandon()
             self._producer, self._is_fatal = self._new_producer(), False
@@ -65,11 +66,19 @@ class Outlet:
     def abandon(self) -> None:
         """Takes what is undelivered as dropped. What is on its way may be written all the same."""
         self._producer.purge()
-        self._producer.flush(_GIVE_UP_S)
+        self._heed(partial(self._producer.flush, _GIVE_UP_S))
+        self._buffer.settle(dropped=self._undelivered)
+        self._undelivered = 0
 
     def disown(self) -> None:
         """Keeps librdkafka from being torn down in the child of a fork: it would wait for threads that are not here."""
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._producer))
+
+    def _heed(self, ask: Callable[[], object]) -> None:
+        try:
+            ask()
+        except KafkaException as error:  # a fatal error comes this way too
+            self._note(error.args[0])
 
     def _produce(self, payload: bytes, count: int) -> None:
         headers = [*self._headers, ("ce_id", f"{self._life}-{self.sent}".encode())]
@@ -80,8 +89,10 @@ class Outlet:
             self._buffer.settle(dropped=count)
         else:
             self.sent += 1
+            self._undelivered += count
 
     def _book(self, count: int, error: KafkaError | None, _message: Message) -> None:
+        self._undelivered -= count
         if error is None:
             self._buffer.settle(published=count)
         else:

@@ -58,9 +58,13 @@ class EmbeddedKafka:
         """Has the broker accept connections again."""
         self._ask("up")
 
-    def _ask(self, word: str) -> None:
-        self._running().tell(word)
-        self._running().await_line(f"^{word}$", _ANSWER_S)
+    def refuse(self, code: int, count: int = 1) -> None:
+        """Has the broker answer the next `count` produce requests with the error `code` of Kafka's protocol."""
+        self._ask(f"refuse {code} {count}")
+
+    def _ask(self, order: str) -> None:
+        self._running().tell(order)
+        self._running().await_line(f"^{order}$", _ANSWER_S)
 
     def _running(self) -> Child:
         if self._child is None:

@@ -1,0 +1,62 @@
+"""Resources that tests of several packages share, and the guard that none of them leaves a process behind."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from trimtab.schemas.topics import TELEMETRY
+from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
+
+Eventually = Callable[..., None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    before = _children()
+    yield
+    assert _children() - before == set()
+
+
+@pytest.fixture
+def kafka() -> Iterator[EmbeddedKafka]:
+    with EmbeddedKafka({TELEMETRY: 2}) as server:
+        yield server
+
+
+@pytest.fixture
+def redis() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Waits for a condition that nothing announces; fails, naming it, when it does not come true in time."""
+
+    def wait(condition: Callable[[], object], *, what: str, timeout_s: float = 10.0) -> None:
+        end_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end_s, f"{what}: not within {timeout_s} s"
+            time.sleep(0.005)  # between two looks, not instead of one
+
+    return wait
+
+
+def _children() -> set[str]:
+    """The command lines of the processes that this one started, as far as /proc tells (Linux)."""
+    files = Path("/proc/self/task").glob("*/children")
+    pids = [pid for file in files for pid in file.read_text().split()]
+    return {_command(Path("/proc") / pid / "cmdline") for pid in pids} - {""}
+
+
+def _command(path: Path) -> str:
+    try:
+        text = path.read_text().replace("\0", " ")
+    except OSError:  # it has ended since
+        return ""
+    return "" if "multiprocessing" in text else text
