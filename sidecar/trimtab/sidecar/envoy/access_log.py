@@ -6,10 +6,9 @@ between.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
-from trimtab.client import Telemetry
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_STAMP
@@ -26,10 +25,29 @@ _MAX_BYTES: Final = (1 << 32) - 1
 """What the telemetry column holds."""
 
 
+class Publisher(Protocol):
+    """Where events go: `trimtab.client.Telemetry`."""
+
+    def request(self, key: RoutingKey, time_ms: int | None = None) -> None:
+        """Tells that a request was routed."""
+
+    def response(  # noqa: PLR0913 - as the client has it
+        self,
+        key: RoutingKey,
+        duration_ms: float,
+        status: int,
+        *,
+        size: int = 0,
+        failure: int = 0,
+        time_ms: int | None = None,
+    ) -> None:
+        """Tells that a request ended."""
+
+
 class AccessLog:
     """Turns log entries into events of `telemetry`, and counts those that name no variant."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Publisher) -> None:
         self._telemetry = telemetry
         self._stamps: dict[str, dict[str, RoutingKey]] = {}
         self.unattributed = 0

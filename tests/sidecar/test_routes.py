@@ -1,0 +1,108 @@
+"""Routes are a function of the weights alone, and of nothing else about them."""
+
+from itertools import permutations
+
+from envoy.config.core.v3.base_pb2 import HeaderValueOption
+from envoy.config.route.v3.route_components_pb2 import Route
+from hypothesis import given
+from hypothesis import strategies as st
+from sidecar.weights import ERA, weights
+from trimtab.schemas.decision import WeightsRecord
+from trimtab.schemas.telemetry import RoutingKey
+from trimtab.sidecar.envoy.routes import revisions, route_configuration, version
+from trimtab.sidecar.envoy.stamp import routing_keys
+
+names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
+
+
+def routes(*records: WeightsRecord, closed: tuple[WeightsRecord, ...] = ()) -> list[Route]:
+    return list(route_configuration(records, closed=closed).virtual_hosts[0].routes)
+
+
+def headers(options: list[HeaderValueOption]) -> dict[str, str]:
+    return {option.header.key: option.header.value for option in options}
+
+
+def test_each_variant_gets_its_weight_at_its_cluster() -> None:
+    (route,) = routes(weights(v1=9_500, v2=500))
+    clusters = route.route.weighted_clusters.clusters
+    assert [(share.name, share.weight.value) for share in clusters] == [("at-v1", 9_500), ("at-v2", 500)]
+
+
+def test_a_variant_of_weight_zero_stays_in_the_table() -> None:
+    (route,) = routes(weights(v1=10_000, v2=0))
+    assert [share.weight.value for share in route.route.weighted_clusters.clusters] == [10_000, 0]
+
+
+def test_unknown_clusters_are_refused_as_a_whole() -> None:
+    assert route_configuration([weights()]).validate_clusters.value
+
+
+def test_the_longest_prefix_comes_first() -> None:
+    records = [weights("shop", prefix="/shop"), weights("all", prefix="/"), weights("cart", prefix="/shop/cart")]
+    assert [route.name for route in routes(*records)] == ["cart", "shop", "all"]
+
+
+def test_the_order_of_the_releases_changes_nothing() -> None:
+    records = [weights("b", prefix="/b"), weights("a", prefix="/a"), weights("c", prefix="/")]
+    tables = {route_configuration(order).SerializeToString(deterministic=True) for order in permutations(records)}
+    assert len(tables) == 1
+
+
+def test_a_response_says_its_release_variant_and_revision() -> None:
+    (route,) = routes(weights(revision=57))
+    assert headers(list(route.response_headers_to_add)) == {
+        "x-trimtab-release": "checkout",
+        "x-trimtab-revision": f"{ERA}.57",
+    }
+    shares = route.route.weighted_clusters.clusters
+    assert [headers(list(share.response_headers_to_add)) for share in shares] == [
+        {"x-trimtab-variant": "v1"},
+        {"x-trimtab-variant": "v2"},
+    ]
+
+
+def test_a_service_cannot_claim_to_be_another_variant() -> None:
+    (route,) = routes(weights())
+    added = [*route.response_headers_to_add, *route.route.weighted_clusters.clusters[0].response_headers_to_add]
+    assert {option.append_action for option in added} == {HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD}
+
+
+def test_the_metadata_names_release_and_revision() -> None:
+    (route,) = routes(weights(revision=57))
+    metadata = route.metadata.filter_metadata["trimtab"]
+    assert (metadata["release"], metadata["era"], metadata["revision"]) == ("checkout", str(ERA), "57")
+
+
+def test_the_stamp_leads_from_each_cluster_to_its_routing_key() -> None:
+    (route,) = routes(weights(revision=57))
+    assert routing_keys(route.metadata.filter_metadata["trimtab"]["stamp"]) == {
+        "at-v1": RoutingKey("checkout", "v1", "", ERA, 57),
+        "at-v2": RoutingKey("checkout", "v2", "", ERA, 57),
+    }
+
+
+def test_a_closed_prefix_answers_503_ahead_of_shorter_ones() -> None:
+    closed, open_ = routes(weights("all", prefix="/"), closed=(weights("shop", prefix="/shop"),))
+    assert (closed.name, closed.direct_response.status) == ("shop", 503)
+    assert open_.name == "all"
+
+
+def test_a_closed_prefix_carries_no_stamp() -> None:
+    (closed,) = routes(closed=(weights("shop", prefix="/shop"),))
+    assert not closed.metadata.filter_metadata
+
+
+def test_the_version_names_every_revision() -> None:
+    assert version([weights("b", 2), weights("a", 1)]) == f"a@{ERA}.1,b@{ERA}.2"
+
+
+@given(st.dictionaries(names, st.integers(0, 2**53)))
+def test_a_version_is_read_back_as_the_revisions_it_names(numbers: dict[str, int]) -> None:
+    records = [weights(name, revision) for name, revision in numbers.items()]
+    assert revisions(version(records)) == {record.release: record.id for record in records}
+
+
+@given(st.text())
+def test_a_version_of_another_control_plane_is_no_mistake(text: str) -> None:
+    assert all(len(revision) == 2 for revision in revisions(text).values())

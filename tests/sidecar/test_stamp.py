@@ -1,0 +1,37 @@
+"""What is not a stamp is told apart from one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from sidecar.weights import weights
+from trimtab.schemas.errors import InvalidRecord
+from trimtab.sidecar.envoy.stamp import routing_keys, stamp
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-",
+        "{}",
+        "[]",
+        "null",
+        '{"release": "checkout"}',
+        '{"release":"checkout","era":"1","revision":1,"targets":{}}',
+        '{"release":"checkout","era":1,"revision":1,"targets":["v1"]}',
+        '{"release":"checkout","era":1,"revision":1,"targets":{"v1":null}}',
+        stamp(weights())[:-1],
+        "\ud800",
+    ],
+)
+def test_a_text_that_is_no_stamp_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRecord, match="not a stamp"):
+        routing_keys(text)
+
+
+@given(st.dictionaries(st.text(), st.text(), max_size=4))
+def test_any_names_survive_the_stamp(targets: dict[str, str]) -> None:
+    keys = routing_keys(stamp(replace(weights(), targets=targets)))
+    assert set(keys) == set(targets.values())
+    assert all(targets[key.variant] == cluster for cluster, key in keys.items())
