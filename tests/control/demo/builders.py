@@ -1,12 +1,13 @@
 """Decisions and exchanges as the demo's tests need them."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from trimtab.control.demo.ledger import Exchange, Ledger
 from trimtab.schemas.decision import Arm, Decision, Phase, Seen
 
 
-def exchange(sent_s: float, variant: str = "v1", **changes: object) -> Exchange:
+def exchange(sent_s: float, variant: str = "v1", **changes: Any) -> Exchange:
     given = Exchange(sent_s=sent_s, latency_ms=15.0, variant=variant, status=200, converted=False)
     return given._replace(**changes)
 
@@ -31,12 +32,12 @@ def decision(  # noqa: PLR0913 - what a test may choose of a record with many fi
     revision: int = 1,
     step: int = 0,
     out: Mapping[str, str] | None = None,
-    reasons: Iterable[str] = (),
+    rule: str = "because",
 ) -> Decision:
     excluded = out or {}
     return Decision(
         release="checkout", era=1, revision=revision, replaces=(1, revision - 1), time_ms=0, phase=phase,
-        strategy=strategy, step=step, weights=dict(weights), rule="test", reasons=list(reasons),
+        strategy=strategy, step=step, weights=dict(weights), rule=rule, reasons=[rule],
         arms=[arm(variant, weight, excluded.get(variant, "")) for variant, weight in weights.items()], assessments=[],
         seen=Seen(offset=revision - 1, sources={}, counted=0, late=0, dead_lettered=0),
     )  # fmt: skip

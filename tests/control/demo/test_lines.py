@@ -19,9 +19,9 @@ def test_nothing_is_written_before_the_first_decision() -> None:
     assert written() == []
 
 
-def test_a_line_tells_time_phase_step_weights_and_reasons() -> None:
-    (line,) = written((3.25, decision(EVEN_STEP, step=1, reasons=["first", "second"])))
-    assert line == "   3.2 s  progressing step 2/3  v1 95.00 %  v2 2.50 %  v3 2.50 %  first; second"
+def test_a_line_tells_time_phase_step_weights_and_rule() -> None:
+    (line,) = written((3.25, decision(EVEN_STEP, step=1, rule="on the way")))
+    assert line == "   3.2 s  progressing step 2/3  v1 95.00 %  v2 2.50 %  v3 2.50 %  on the way"
 
 
 def test_small_moves_are_kept_to_oneself() -> None:

@@ -12,7 +12,7 @@ def drawn(scenario: str, variant: str, count: int, seed: int = 1) -> list[Answer
 
 
 def share(answers: list[Answer], what: str) -> float:
-    return sum(getattr(answer, what) for answer in answers) / len(answers)
+    return sum(bool(getattr(answer, what)) for answer in answers) / len(answers)
 
 
 def turn_of(scenario: str, variant: str = "v3") -> int:

@@ -5,14 +5,16 @@ import pytest
 from aiohttp import web
 from trimtab.control.demo import traffic
 from trimtab.control.demo.ledger import Exchange, Ledger
-from trimtab.control.demo.traffic import Traffic, read_answer, routing_key
+from trimtab.control.demo.traffic import OnOutcome, Traffic, read_answer, routing_key
 from trimtab.schemas.telemetry import RoutingKey
 
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 STAMP = {"x-trimtab-release": "checkout", "x-trimtab-variant": "v2", "x-trimtab-revision": "7.42"}
 
 
-def sent(respond: Respond, *, rps: float = 200, duration_s: float = 0.5, **given: object) -> list[Exchange]:
+def sent(
+    respond: Respond, *, rps: float = 200, duration_s: float = 0.5, on_outcome: OnOutcome | None = None
+) -> list[Exchange]:
     """Sends traffic to a real server on this machine, and gives what was written down of it."""
 
     async def scenario() -> list[Exchange]:
@@ -24,7 +26,7 @@ def sent(respond: Respond, *, rps: float = 200, duration_s: float = 0.5, **given
         book = Ledger()
         try:
             url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-            await Traffic(url, book, rps=rps, seed=1, **given).send(duration_s)
+            await Traffic(url, book, rps=rps, seed=1, on_outcome=on_outcome).send(duration_s)
         finally:
             await runner.cleanup()
         return book.exchanges

@@ -30,9 +30,9 @@ def line_of(lines: list[str], start: str) -> str:
     return next(line for line in lines if line.strip().startswith(start))
 
 
-PROGRESSING = decision(EVEN_STEP, revision=1, reasons=["step 1: 500 bp to the candidates"])
+PROGRESSING = decision(EVEN_STEP, revision=1, rule="step 1: 500 bp to the candidates")
 V2_OUT = decision(
-    {"v1": 9_500, "v2": 0, "v3": 500}, revision=2, out={"v2": "error_rate 0.31 over 0.05"}, reasons=["v2 is taken out"]
+    {"v1": 9_500, "v2": 0, "v3": 500}, revision=2, out={"v2": "error_rate 0.31 over 0.05"}, rule="v2 is taken out"
 )
 
 
@@ -100,8 +100,16 @@ def test_an_excluded_variant_shows_why_in_place_of_its_bar() -> None:
 def test_newest_decision_stands_first() -> None:
     lines = drawn(PROGRESSING, V2_OUT)
     start = next(number for number, line in enumerate(lines) if "newest first" in line)
-    assert "10.0 s  v2 is taken out" in lines[start + 1]
-    assert "0.0 s  step 1" in lines[start + 2]
+    assert lines[start + 1] == "   10.0 s  95.0   0.0   5.0   v2 is taken out"
+    assert lines[start + 2].startswith("    0.0 s  95.0   2.5   2.5   step 1")
+
+
+def test_a_long_rule_goes_on_below_itself() -> None:
+    told = decision(EVEN_STEP, rule="guardrail: v2 excluded, error_rate over 10s is 0.4 against a limit of 0.05")
+    lines = drawn(told)
+    start = next(number for number, line in enumerate(lines) if "newest first" in line)
+    assert lines[start + 1].endswith("guardrail: v2 excluded, error_rate over 10s is")
+    assert lines[start + 2] == " " * 30 + "0.4 against a limit of 0.05"
 
 
 def test_weights_over_the_run_grow_with_it() -> None:

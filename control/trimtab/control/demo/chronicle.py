@@ -13,10 +13,11 @@ _NOTES: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A decision worth telling."""
+    """A decision worth telling: what it came to, and the rule that chose it."""
 
     at_s: float
     text: str
+    weights: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -38,11 +39,11 @@ class Chronicle:
         if before is None or before.weights != decision.weights:
             self.weights.append((at_s, decision.weights))
         if before is None or _turned(before, decision):
-            self._note(decision, at_s)
+            self.note(Note(at_s, decision.rule, decision.weights))
 
-    def _note(self, decision: Decision, at_s: float) -> None:
-        told = [note.text for note in self.notes[-len(decision.reasons) :]] if decision.reasons else []
-        self.notes += [Note(at_s, text) for text in decision.reasons if text not in told]
+    def note(self, note: Note) -> None:
+        """Takes in something else that is worth telling."""
+        self.notes.append(note)
         del self.notes[:-_NOTES]
 
     def weights_at(self, at_s: float) -> Mapping[str, int]:

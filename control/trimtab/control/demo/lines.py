@@ -37,8 +37,7 @@ def line(decision: Decision, elapsed_s: float) -> str:
     """Gives a decision as one line."""
     step = f" step {decision.step + 1}/{len(STEPS_BP)}" if _has_steps(decision) else ""
     weights = "  ".join(f"{variant} {weight / 100:.2f} %" for variant, weight in decision.weights.items())
-    reasons = "; ".join(decision.reasons)
-    return f"{elapsed_s:6.1f} s  {decision.phase.replace('_', ' ')}{step}  {weights}  {reasons}".rstrip()
+    return f"{elapsed_s:6.1f} s  {decision.phase.replace('_', ' ')}{step}  {weights}  {decision.rule}"
 
 
 def _has_steps(decision: Decision) -> bool:

@@ -103,7 +103,7 @@ class Run:
 
     def _mend(self, elapsed_s: float) -> None:
         if mended := self._system.mend():
-            self.chronicle.notes.append(Note(elapsed_s, mended))
+            self.chronicle.note(Note(elapsed_s, mended))
 
     def _picture(self, traffic: Traffic) -> Picture:
         return Picture(self._options, traffic.elapsed_s, self.chronicle, self.ledger, traffic.pending)

@@ -4,13 +4,14 @@ Glyphs say all that colours say, so that it reads the same without colour.
 """
 
 import math
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
-from trimtab.control.demo.chronicle import Chronicle
+from trimtab.control.demo.chronicle import Chronicle, Note
 from trimtab.control.demo.ledger import Ledger, Tally, tally
 from trimtab.control.demo.options import DemoOptions, Strategy
 from trimtab.control.demo.release import RELEASE
@@ -42,6 +43,11 @@ _NUMBERS: Final = 41
 
 _LEAST_BAR: Final = 8
 
+_WHEN: Final = 29
+"""Width of what stands before the rule of a decision: the time and three weights."""
+
+_LEAST_WORDS: Final = 20
+
 _NAME: Final = 14
 """Width of the column to the left of the bar."""
 
@@ -71,7 +77,7 @@ class Picture:
         yield Text()
         yield from self._weights(width, spark_rows)
         yield Text()
-        yield from self._notes(height - _FIXED_ROWS - spark_rows * len(VARIANTS))
+        yield from self._notes(width, height - _FIXED_ROWS - spark_rows * len(VARIANTS))
         yield self._foot(width)
 
     def _head(self, width: int) -> Iterator[Text]:
@@ -130,13 +136,12 @@ class Picture:
                 label = f"{variant} " if row == rows - 1 else "   "
                 yield Text.assemble((label, f"bold {COLOURS[variant]}"), _spark_text(line, COLOURS[variant]))
 
-    def _notes(self, rows: int) -> Iterator[Text]:
-        yield Text("decisions, newest first", "dim")
-        shown = self.chronicle.notes[: -rows - 1 : -1] if rows > 0 else []
-        for note in shown:
-            yield Text.assemble((f"{note.at_s:6.1f} s  ", "dim"), note.text)
-        for _ in range(rows - len(shown)):
-            yield Text()
+    def _notes(self, width: int, rows: int) -> Iterator[Text]:
+        columns = " ".join(f"{variant:>5}" for variant in VARIANTS)
+        yield Text(f"decisions {columns:{_WHEN - 10}} %, newest first", "dim")
+        lines = [line for note in reversed(self.chronicle.notes) for line in _told(note, width)]
+        blank = [Text()] * (rows - len(lines))
+        yield from [*lines, *blank][: max(0, rows)]
 
     def _foot(self, width: int) -> Text:
         total, failed = len(self.ledger.exchanges), sum(one.failed for one in self.ledger.exchanges)
@@ -148,6 +153,14 @@ def spread(left: Text, right: Text, width: int) -> Text:
     """Gives one line with `left` at its beginning and `right` at its end."""
     gap = max(1, width - left.cell_len - right.cell_len)
     return Text.assemble(left, " " * gap, right)
+
+
+def _told(note: Note, width: int) -> list[Text]:
+    """Gives a note as lines: when, the weights, and the rule beside them in as many lines as it takes."""
+    shares = " ".join(f"{weight / 100:5.1f}" for weight in note.weights.values())
+    words = textwrap.wrap(note.text, max(_LEAST_WORDS, width - _WHEN)) or [""]
+    head = Text.assemble((f"{note.at_s:6.1f} s", "dim"), f" {shares:{_WHEN - 10}} ", words[0])
+    return [head, *(Text(" " * _WHEN + rest) for rest in words[1:])]
 
 
 def _arm(decision: Decision | None, variant: str) -> Arm | None:
