@@ -149,6 +149,11 @@ class Ledger:
             release = self.releases[name]
             effects.published.append(Published(decision, release.weights_record(decision), release.document))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether time alone can change nothing."""
+        return all(release.is_idle for release in self.releases.values())
+
     def take_changed(self) -> list[str]:
         """Gives the releases that changed since the last call."""
         changed = sorted(self._changed)

@@ -80,6 +80,11 @@ class PaneBuilder:
         self._commit_offset: int | None = None
 
     @property
+    def source(self) -> int:
+        """The telemetry partition."""
+        return self._source
+
+    @property
     def next_offset(self) -> int:
         """Messages below it were taken; `update` skips them."""
         return self._next_offset
@@ -93,6 +98,11 @@ class PaneBuilder:
     def clock_ms(self) -> int:
         """The source's clock: the greatest append time so far."""
         return self._clock_ms
+
+    @property
+    def is_open(self) -> bool:
+        """Whether some pane waits to become final, or to be acknowledged as such."""
+        return bool(self._blocks)
 
     @property
     def _final_s(self) -> int:

@@ -1,0 +1,78 @@
+"""Applying release files: every mistake told, nothing applied unless all of it is right."""
+
+import getpass
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from trimtab.schemas import evidence, release_file
+from trimtab.schemas.errors import InvalidRelease, Problem, Unreachable
+from trimtab.schemas.release import Release
+from trimtab.schemas.topics import EVIDENCE, evidence_partition
+from trimtab.streams.reach import wait_for
+
+_DELIVERY_S: Final = 10.0
+
+
+def read(paths: Sequence[Path]) -> list[Release]:
+    """Gives the releases of all files. Raises `InvalidRelease` with the mistakes of all of them."""
+    releases: list[Release] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            releases += release_file.load(_text(path), str(path))
+        except InvalidRelease as error:
+            problems += error.problems
+    if problems:
+        raise InvalidRelease(problems)
+    return releases
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidRelease([Problem(str(path), 1, "(file)", error.strerror or str(error))]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidRelease([Problem(str(path), 1, "(file)", f"not UTF-8: {error.reason}")]) from error
+
+
+def apply_file(path: Path, *, kafka: str, wait_s: float) -> list[str]:
+    """Applies the releases of one file, and gives their names. Raises `InvalidRelease` and `Unreachable`."""
+    releases = read([path])
+    publish(releases, kafka=kafka, wait_s=wait_s)
+    return [release.name for release in releases]
+
+
+def publish(releases: Sequence[Release], *, kafka: str, wait_s: float) -> None:
+    """Writes specs into the evidence log, where a worker takes them up. Raises `Unreachable` after `wait_s`."""
+    wait_for("kafka", lambda timeout_s: _publish(releases, kafka, timeout_s), wait_s)
+
+
+def _publish(releases: Sequence[Release], kafka: str, timeout_s: float) -> None:
+    partitions = _evidence_partitions(kafka, timeout_s)
+    producer = Producer({"bootstrap.servers": kafka, "acks": "all", "log_level": 0})
+    refused: list[str] = []
+    for release in releases:
+        record = evidence.Spec(release=release.name, document=release.document(), actor=getpass.getuser())
+        producer.produce(
+            EVIDENCE,
+            evidence.encode(record),
+            key=release.name.encode(),
+            partition=evidence_partition(release.name, partitions),
+            on_delivery=lambda error, _message: refused.append(str(error)) if error else None,
+        )
+    if producer.flush(_DELIVERY_S) or refused:
+        raise Unreachable(f"kafka at {kafka}: {refused[0] if refused else 'no answer to what was sent'}")
+
+
+def _evidence_partitions(kafka: str, timeout_s: float) -> int:
+    try:
+        found = AdminClient({"bootstrap.servers": kafka, "log_level": 0}).list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        raise Unreachable(f"kafka at {kafka}: {error.args[0].str()}") from error
+    if EVIDENCE not in found:
+        raise Unreachable(f"kafka at {kafka}: no topic {EVIDENCE}; a worker creates it when it starts")
+    return len(found[EVIDENCE].partitions)

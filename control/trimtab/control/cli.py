@@ -1,0 +1,301 @@
+"""The `trimtab` command. Data goes to standard output, words to standard error.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or a wrong file, 3 a server could not be reached.
+"""
+
+# Imports stand inside the commands: `trimtab get` is not to wait for Faust, nor a sidecar's host to have NumPy.
+# ruff: noqa: PLC0415
+
+import json
+from dataclasses import replace
+from enum import StrEnum
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+from trimtab.schemas.errors import InvalidRelease, Unreachable
+
+if TYPE_CHECKING:
+    from trimtab.control.release_view import Releases, ReleaseView
+
+USAGE = 2
+UNREACHABLE = 3
+
+app = typer.Typer(
+    name="trimtab",
+    help="Release decisions from live traffic: canaries, bandits and guardrails that move weights within a second.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+get_app = typer.Typer(no_args_is_help=True, help="Show releases.")
+sidecar_app = typer.Typer(no_args_is_help=True, help="Run beside a proxy: weights in, telemetry out.")
+app.add_typer(get_app, name="get")
+app.add_typer(sidecar_app, name="sidecar")
+
+Kafka = Annotated[
+    str, typer.Option("--kafka", envvar="TRIMTAB_KAFKA__BOOTSTRAP", metavar="HOST:PORT", help="Kafka's address.")
+]
+RedisUrl = Annotated[str, typer.Option("--redis", envvar="TRIMTAB_REDIS__URL", metavar="URL", help="Redis' address.")]
+Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for servers.")]
+
+_KAFKA = "127.0.0.1:9092"
+_REDIS = "redis://127.0.0.1:6379/0"
+
+
+class ListFormat(StrEnum):
+    """How a list is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class Scenario(StrEnum):
+    """What the demo's candidates turn out to be."""
+
+    BETTER = "better"
+    FAULTY = "faulty"
+    SLOW = "slow"
+
+
+class Strategy(StrEnum):
+    """How the demo's release moves traffic."""
+
+    CANARY = "canary"
+    BANDIT = "bandit"
+
+
+@app.command()
+def demo(  # noqa: PLR0913 - one argument an option
+    *,
+    scenario: Annotated[Scenario, typer.Option(help="What the candidates turn out to be.")] = Scenario.FAULTY,
+    strategy: Annotated[Strategy, typer.Option(help="How traffic moves.")] = Strategy.CANARY,
+    duration: Annotated[float, typer.Option(metavar="SECONDS", help="Of the traffic.")] = 60.0,
+    rps: Annotated[int, typer.Option(metavar="N", help="Requests per second.")] = 200,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of arrivals and answers.")] = 1,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines in place of the live view.")] = False,
+) -> None:
+    """Run a real release on this machine: Kafka, Redis, Envoy, three services, traffic, and what becomes of it."""
+    try:
+        from trimtab.control.demo import DemoOptions, run
+        from trimtab.control.demo import Scenario as DemoScenario
+        from trimtab.control.demo import Strategy as DemoStrategy
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is not installed; run: pip install 'trimtab[demo]'", USAGE)
+    try:
+        options = DemoOptions(
+            scenario=DemoScenario(scenario.value), strategy=DemoStrategy(strategy.value), duration_s=duration,
+            rps=rps, seed=seed, plain=plain,
+        )  # fmt: skip
+    except ValueError as error:
+        _fail(str(error), USAGE)
+    raise typer.Exit(run(options))
+
+
+@app.command()
+def apply(
+    *,
+    files: Annotated[list[Path], typer.Option("--file", "-f", metavar="FILE", help="Release file; may be repeated.")],
+    kafka: Kafka = _KAFKA,
+    redis: RedisUrl = _REDIS,
+    wait: Wait = 10.0,
+) -> None:
+    """Apply release files. With a mistake in any of them nothing is applied.
+
+    Example: trimtab apply -f checkout.yaml
+    """
+    from trimtab.control.apply import publish, read
+    from trimtab.control.release_view import Releases
+    from trimtab.streams.reach import ping_redis, wait_for
+
+    _log_to_stderr()
+    try:
+        releases = read(files)
+        wait_for("redis", lambda timeout_s: ping_redis(redis, timeout_s), wait)
+        known = Releases(redis)
+        documents = {release.name: known.document(release.name) for release in releases}
+        changed = [release for release in releases if documents[release.name] != release.document()]
+        if changed:
+            publish(changed, kafka=kafka, wait_s=wait)
+    except InvalidRelease as error:
+        _fail(str(error), USAGE)
+    except Unreachable as error:
+        _fail(str(error), UNREACHABLE)
+    for release in releases:
+        is_new = documents[release.name] is None
+        typer.echo(f"{release.name} {'created' if is_new else 'configured' if release in changed else 'unchanged'}")
+
+
+@get_app.command("releases")
+def get_releases(
+    *,
+    redis: RedisUrl = _REDIS,
+    output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
+) -> None:
+    """List all releases."""
+    releases = _releases(redis)
+    try:
+        views = [(name, view) for name in releases.names() if (view := releases.get(name)) is not None]
+    except Unreachable as error:
+        _fail(str(error), UNREACHABLE)
+    if output is ListFormat.TABLE:
+        from rich.console import Console
+        from trimtab.control.show import releases_table
+
+        Console().print(releases_table(views) if views else "no releases")
+        return
+    _write([view.plain() for _, view in views], output)
+
+
+@get_app.command("release")
+def get_release(
+    name: str,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing it as it changes.")] = False,
+    redis: RedisUrl = _REDIS,
+    output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
+) -> None:
+    """Show one release: arms, guardrails, reasons, sidecars.
+
+    Example: trimtab get release checkout -w
+    """
+    releases = _releases(redis)
+    try:
+        if watch:
+            _watch(releases, name, output)
+            return
+        view = releases.get(name)
+    except Unreachable as error:
+        _fail(str(error), UNREACHABLE)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if view is None:
+        _fail(f"no release {name!r}", 1)
+    _show(view, output)
+
+
+@app.command()
+def worker(*, kafka: Kafka = "", redis: RedisUrl = "", wait: Wait = 30.0) -> None:
+    """Run a worker: telemetry in, decisions out. More machines means more of them, with the same command."""
+    try:
+        from trimtab.streams.settings import Settings
+        from trimtab.streams.worker import run
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is not installed; run: pip install 'trimtab[server]'", USAGE)
+    _log_to_stderr()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        _fail("\n".join(f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in error.errors()), USAGE)
+    kafka_settings = settings.kafka.model_copy(update={"bootstrap": kafka} if kafka else {})
+    redis_settings = settings.redis.model_copy(update={"url": redis} if redis else {})
+    raise typer.Exit(run(settings.model_copy(update={"kafka": kafka_settings, "redis": redis_settings}), wait))
+
+
+@sidecar_app.command("envoy")
+def sidecar_envoy(  # noqa: PLR0913 - one argument an option
+    *,
+    release: Annotated[list[str], typer.Option("--release", metavar="NAME", help="May be repeated.")],
+    socket: Annotated[Path, typer.Option(metavar="PATH", help="Unix socket on which Envoy finds the sidecar.")],
+    kafka: Kafka = _KAFKA,
+    redis: RedisUrl = _REDIS,
+    id_: Annotated[str, typer.Option("--id", help="Names it in reports and as a publisher.")] = "",
+    cache: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keeps the last weights over restarts.")] = None,
+) -> None:
+    """Serve routes to an Envoy, and publish what its access log tells."""
+    from trimtab.sidecar.envoy import EnvoySidecarOptions, run
+
+    _log_to_stderr()
+    try:
+        options = EnvoySidecarOptions(releases=tuple(release), socket=socket, kafka=kafka, redis=redis, cache=cache)
+        options = replace(options, id=id_) if id_ else options
+    except ValueError as error:
+        _fail(str(error), USAGE)
+    raise typer.Exit(run(options))
+
+
+@app.command()
+def schema(name: Annotated[str, typer.Argument(help="One schema; all of them by default.")] = "") -> None:
+    """Print the JSON Schemas of release files, telemetry, evidence, decisions and weights."""
+    from trimtab.schemas.json_schema import documents
+
+    known = documents()
+    if name and name not in known:
+        _fail(f"no schema {name!r}; there are {', '.join(known)}", USAGE)
+    typer.echo(json.dumps(known[name] if name else known, indent=2))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(installed_version("trimtab"))
+
+
+def _releases(redis: str) -> "Releases":
+    from trimtab.control.release_view import Releases
+
+    return Releases(redis)
+
+
+def _watch(releases: "Releases", name: str, output: ListFormat) -> None:
+    from rich.console import Console
+    from rich.live import Live
+    from trimtab.control.show import release_panel, revision_line
+
+    console = Console()
+    if output is not ListFormat.TABLE or not console.is_terminal:
+        newest = None
+        for view in releases.watch(name, 1.0):
+            if view is not None and view.decision.id != newest:
+                newest = view.decision.id
+                if output is ListFormat.TABLE:
+                    typer.echo(revision_line(view.decision))
+                else:
+                    _show(view, output)
+        return
+    with Live(f"waiting for release {name}", console=console, auto_refresh=False) as live:
+        for view in releases.watch(name, 1.0):
+            live.update(f"no release {name!r} yet" if view is None else release_panel(view), refresh=True)
+
+
+def _show(view: "ReleaseView", output: ListFormat) -> None:
+    if output is not ListFormat.TABLE:
+        _write(view.plain(), output)
+        return
+    from rich.console import Console
+    from trimtab.control.show import release_panel
+
+    Console().print(release_panel(view))
+
+
+def _write(data: object, output: ListFormat) -> None:
+    if output is ListFormat.JSON:
+        typer.echo(json.dumps(data, indent=2))
+        return
+    import yaml
+
+    typer.echo(yaml.safe_dump(data, sort_keys=False, explicit_start=True), nl=False)
+
+
+def _log_to_stderr() -> None:
+    from trimtab.control.logs import configure
+
+    configure()
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    for line in message.splitlines():
+        typer.echo(f"trimtab: {line}", err=True)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Runs the command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What Redis knows of releases: newest decision, spec, and the sidecars that follow it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from redis import Redis
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+from trimtab.schemas import sidecar
+from trimtab.schemas.decision import Decision, decode_decision
+from trimtab.schemas.errors import Unreachable
+from trimtab.schemas.redis_keys import RELEASES, sidecar_pattern, weights_channel, weights_key
+from trimtab.schemas.sidecar import SidecarReport
+from trimtab.streams.reach import address
+
+_TIMEOUT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseView:
+    """A release as it stands."""
+
+    decision: Decision
+    document: bytes
+    """the release file as JSON"""
+    sidecars: list[SidecarReport]
+
+    def plain(self) -> dict[str, Any]:
+        """Gives it as plain data, for JSON and YAML."""
+        release = msgspec.json.decode(self.document)
+        status = {"decision": msgspec.to_builtins(self.decision), "sidecars": msgspec.to_builtins(self.sidecars)}
+        return {**release, "status": status}
+
+
+class Releases:
+    """Reads releases from Redis. Everything raises `Unreachable`, with the address, when Redis does not answer."""
+
+    def __init__(self, url: str) -> None:
+        self._address = address(url)
+        self._redis = Redis.from_url(
+            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, decode_responses=True
+        )
+
+    def names(self) -> list[str]:
+        """Gives the names of all releases, in order."""
+        try:
+            return sorted(map(str, self._redis.smembers(RELEASES)))
+        except RedisError as error:
+            raise self._unreachable(error) from error
+
+    def document(self, name: str) -> bytes | None:
+        """Gives the spec that the newest decision was made under; None where there is none."""
+        try:
+            document = self._redis.hget(weights_key(name), "spec")
+        except RedisError as error:
+            raise self._unreachable(error) from error
+        return None if document is None else str(document).encode()
+
+    def get(self, name: str) -> ReleaseView | None:
+        """Gives a release; None where there is none."""
+        try:
+            decision, document = self._redis.hmget(weights_key(name), ["decision", "spec"])
+            reports = [self._redis.get(key) for key in sorted(self._redis.scan_iter(sidecar_pattern(name), count=1000))]
+        except RedisError as error:
+            raise self._unreachable(error) from error
+        if decision is None or document is None:
+            return None
+        return ReleaseView(
+            decode_decision(decision), document, [sidecar.decode(report) for report in reports if report]
+        )
+
+    def watch(self, name: str, pause_s: float) -> Iterator[ReleaseView | None]:
+        """Gives a release now, and again whenever it may have changed, at least every `pause_s`."""
+        with self._redis.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]  # redis-py
+            try:
+                channel.subscribe(weights_channel(name))
+                while True:
+                    yield self.get(name)
+                    channel.get_message(timeout=pause_s)
+            except RedisTimeout:
+                pass
+            except RedisError as error:
+                raise self._unreachable(error) from error
+
+    def _unreachable(self, error: RedisError) -> Unreachable:
+        return Unreachable(f"redis at {self._address}: {error}")

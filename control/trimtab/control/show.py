@@ -1,0 +1,98 @@
+"""Releases as a person reads them."""
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from trimtab.control.release_view import ReleaseView
+from trimtab.schemas.decision import Arm, Decision, Phase, Verdict
+
+_PHASE_STYLE = {
+    Phase.PROGRESSING: "cyan",
+    Phase.PAUSED: "yellow",
+    Phase.PROMOTED: "green",
+    Phase.ROLLED_BACK: "red",
+}
+_VERDICT_STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
+_NOTHING = "-"
+
+
+def releases_table(views: Iterable[tuple[str, ReleaseView]]) -> Table:
+    """Gives one line a release."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("NAME", "PHASE", "STRATEGY", "WEIGHTS (bp)", "REVISION", "LAST RULE"):
+        table.add_column(heading, overflow="fold")
+    for name, view in views:
+        decision = view.decision
+        weights = " ".join(f"{variant}={weight}" for variant, weight in decision.weights.items())
+        table.add_row(name, _phase(decision), decision.strategy, weights, str(decision.revision), decision.rule)
+    return table
+
+
+def release_panel(view: ReleaseView) -> RenderableType:
+    """Gives one release: its arms, what its guardrails say, why, and who follows."""
+    decision = view.decision
+    head = Text.assemble(
+        (decision.release, "bold"), "  ", _phase(decision), f"  {decision.strategy}  revision {decision.revision}"
+        f"  counted {decision.seen.counted}  late {decision.seen.late}  dead-lettered {decision.seen.dead_lettered}",
+    )  # fmt: skip
+    parts: list[RenderableType] = [head, _arms(decision)]
+    if decision.assessments:
+        parts.append(_assessments(decision))
+    parts += [Text(f"because: {reason}") for reason in decision.reasons]
+    parts += [
+        Text(
+            f"sidecar {report.sidecar}: revision {report.in_force[1]} in force"
+            + (f", refused {report.offered[1]}: {report.refused}" if report.refused else ""),
+            style="red" if report.refused else "",
+        )
+        for report in view.sidecars
+    ]
+    return Group(*parts)
+
+
+def revision_line(decision: Decision) -> str:
+    """Gives a decision as one line, for terminals that do not redraw."""
+    weights = " ".join(f"{variant}={weight}" for variant, weight in decision.weights.items())
+    return f"{decision.release} {decision.revision} {decision.phase} {weights}: {decision.rule}"
+
+
+def _phase(decision: Decision) -> Text:
+    return Text(str(decision.phase), style=_PHASE_STYLE[decision.phase])
+
+
+def _arms(decision: Decision) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("VARIANT", "WEIGHT", "P(BEST)", "MEAN", "RESPONSES", "ERRORS 1m", "P50 ms", "P99 ms"):
+        table.add_column(heading, justify="left" if heading == "VARIANT" else "right")
+    for arm in decision.arms:
+        table.add_row(*_cells(arm), style="dim" if arm.excluded else "")
+    return table
+
+
+def _cells(arm: Arm) -> list[str]:
+    return [
+        arm.variant,
+        f"{arm.weight}",
+        f"{arm.probability_best:.3f}",
+        f"{arm.mean:.4f}",
+        f"{arm.responses}",
+        _NOTHING if arm.error_ratio is None else f"{arm.error_ratio:.4f}",
+        _NOTHING if arm.p50_ms is None else f"{arm.p50_ms:.1f}",
+        _NOTHING if arm.p99_ms is None else f"{arm.p99_ms:.1f}",
+    ]
+
+
+def _assessments(decision: Decision) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("GUARDRAIL", "VARIANT", "VERDICT", "VALUE", "LIMIT", "N", "P(ABOVE)"):
+        table.add_column(heading, justify="left" if heading in ("GUARDRAIL", "VARIANT", "VERDICT") else "right")
+    for verdict in decision.assessments:
+        value = _NOTHING if verdict.value is None else f"{verdict.value:.4g}"
+        table.add_row(
+            verdict.guardrail, verdict.variant, Text(verdict.verdict, style=_VERDICT_STYLE[verdict.verdict]),
+            value, f"{verdict.limit:g}", str(verdict.n), f"{verdict.probability:.4f}",
+        )  # fmt: skip
+    return table

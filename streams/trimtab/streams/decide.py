@@ -1,0 +1,177 @@
+"""The decide agent: evidence in, decisions out. What is decided is the engine's to say."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import faust
+import structlog
+from faust.types import TP
+from trimtab.engine.errors import EngineError
+from trimtab.engine.ledger import Effects, Ledger, Published
+from trimtab.schemas import decision as decisions
+from trimtab.schemas import evidence
+from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
+from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.topics import DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
+from trimtab.streams.edge import Commits, DeadLetters, Outbox
+from trimtab.streams.publication import Offer, Publication
+from trimtab.streams.settings import DecideSettings
+from trimtab.streams.snapshots import Snapshots
+
+_TICK_S: Final = 1.0
+_TICK: Final = evidence.encode(evidence.Tick())
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Shard:
+    """One evidence partition, for as long as the group's generation lasts."""
+
+    partition: int
+    generation: int
+    ledger: Ledger
+    offers: dict[str, Offer]
+    snapshot_s: float = field(default_factory=time.monotonic)
+    heard_s: float = field(default_factory=time.monotonic)
+    is_checked: bool = False
+    """whether the first record was seen to continue the snapshot"""
+
+
+class Decide:
+    """Keeps a ledger for each evidence partition, and publishes what it decides."""
+
+    def __init__(
+        self, app: faust.App, settings: DecideSettings, snapshots: Snapshots, publication: Publication
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._snapshots = snapshots
+        self._publication = publication
+        self._shards: dict[int, _Shard] = {}
+        self._outbox = Outbox(app)
+        self._dead_letters = DeadLetters(self._outbox)
+        self._commits = Commits(app)
+        self.decided = 0
+        """decisions since the worker started"""
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Events refused since the worker started, by code."""
+        return dict(self._dead_letters.events)
+
+    async def consume(self, stream: faust.Stream) -> None:
+        """Takes every record of the evidence log; never ends by itself."""
+        async for event in stream.noack().events():
+            message = event.message
+            shard = self._shard(message.partition, message.generation_id)
+            if not shard.is_checked:
+                await self._check_start(shard, message.offset)
+            await self._take(shard, message.offset, round(message.timestamp * 1000), event.value)
+            if time.monotonic() - shard.snapshot_s >= self._settings.snapshot_ms / 1000:
+                await self._snapshot(shard)
+
+    def _shard(self, partition: int, generation: int) -> _Shard:
+        shard = self._shards.get(partition)
+        # Every rebalance rewinds every partition to its commit, also those that are kept.
+        if shard is None or shard.generation != generation:
+            if shard is not None:
+                self._publication.withdraw(shard.ledger.releases)
+            ledger, offers = self._snapshots.restore(partition)
+            for offer in offers:
+                self._publication.offer(offer)
+            shard = _Shard(partition, generation, ledger, {offer.release: offer for offer in offers})
+            self._shards[partition] = shard
+            _log.info("evidence_assigned", partition=partition, offset=ledger.offset, releases=len(ledger.releases))
+        return shard
+
+    async def _check_start(self, shard: _Shard, offset: int) -> None:
+        """Refuses to go on when the commit is ahead of the snapshot: the records between would be lost.
+
+        The commit is set back and the worker ends; whoever starts next reads them again.
+        """
+        shard.is_checked = True
+        expected = shard.ledger.offset + 1
+        if offset <= expected:
+            return
+        tp = TP(EVIDENCE, shard.partition)
+        earliest = (await self._app.consumer.earliest_offsets(tp)).get(tp, 0)
+        if earliest < offset:
+            await self._app.consumer._commit({tp: max(earliest, expected)})
+            raise EngineError(
+                f"evidence partition {shard.partition}: reading would start at {offset}, the snapshot needs {expected}:"
+                " the commit was set back, start again"
+            )
+
+    async def _take(self, shard: _Shard, offset: int, append_ms: int, payload: bytes) -> None:
+        shard.heard_s = time.monotonic()
+        try:
+            record = evidence.decode(payload)
+        except InvalidRecord as error:
+            await self._reject(shard.partition, offset, append_ms, payload, str(error))
+            return
+        effects = shard.ledger.advance(offset, append_ms, record)
+        if effects.rejected:
+            await self._reject(shard.partition, offset, append_ms, payload, effects.rejected)
+        for published in effects.published:
+            await self._publish(shard, published)
+        await self._refuse(effects, append_ms)
+
+    async def _publish(self, shard: _Shard, published: Published) -> None:
+        decision = published.decision
+        encoded, weights = decisions.encode(decision), decisions.encode(published.weights)
+        offer = Offer(decision.release, decision.id, weights, encoded, published.document)
+        shard.offers[decision.release] = offer
+        self._publication.offer(offer)
+        key = decision.release.encode()
+        await self._outbox.send(DECISIONS, encoded, key=key, partition=shard.partition)
+        await self._outbox.send(WEIGHTS, weights, key=key, partition=shard.partition)
+        self.decided += 1
+        _log.info(
+            "decision_published", release=decision.release, revision=decision.revision, phase=str(decision.phase),
+            weights=decision.weights, rule=decision.rule,
+        )  # fmt: skip
+
+    async def _refuse(self, effects: Effects, append_ms: int) -> None:
+        for pane in effects.refused:
+            refusal = pane.refusal
+            await self._dead_letters.write(
+                DeadLetter(
+                    source=TELEMETRY, partition=pane.source, offset=pane.first_offset, last_offset=pane.last_offset,
+                    reason=refusal.reason, code=refusal.code, events=refusal.events, release=refusal.release,
+                    time_ms=append_ms,
+                )
+            )  # fmt: skip
+
+    async def _reject(self, partition: int, offset: int, append_ms: int, payload: bytes, reason: str) -> None:
+        _log.warning("evidence_rejected", partition=partition, offset=offset, reason=reason)
+        await self._dead_letters.write(
+            DeadLetter(
+                source=EVIDENCE, partition=partition, offset=offset, last_offset=offset, reason=reason,
+                code="undecodable", events=0, time_ms=append_ms, payload=payload[:MAX_PAYLOAD],
+            )
+        )  # fmt: skip
+
+    async def _snapshot(self, shard: _Shard) -> None:
+        """Snapshots what changed, waits until it is durable, and only then commits the evidence."""
+        shard.snapshot_s = time.monotonic()
+        self._snapshots.write(shard.partition, shard.generation, shard.ledger, shard.offers)
+        await self._app.producer.flush()
+        await self._outbox.settle()
+        if shard.generation == self._app.consumer_generation_id:
+            await self._commits.commit(EVIDENCE, {shard.partition: shard.ledger.offset + 1})
+            self._snapshots.drop_older(shard.partition, shard.generation)
+
+    async def tick_forever(self) -> None:
+        """Writes time into evidence partitions that are silent while a release of theirs waits for it."""
+        while True:
+            await asyncio.sleep(_TICK_S / 2)
+            now_s, generation = time.monotonic(), self._app.consumer_generation_id
+            if self._app.rebalancing:
+                continue
+            for shard in list(self._shards.values()):
+                is_silent = now_s - shard.heard_s >= _TICK_S and not shard.ledger.is_idle
+                if shard.generation == generation and is_silent:
+                    shard.heard_s = now_s
+                    await self._outbox.send(EVIDENCE, _TICK, partition=shard.partition)

@@ -1,0 +1,144 @@
+"""The fold agent: telemetry in, contributions out. What is counted where is the engine's to say."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import faust
+import structlog
+from trimtab.engine.pane import Mark, PaneBuilder
+from trimtab.schemas import evidence, telemetry
+from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
+from trimtab.schemas.errors import InvalidEvent
+from trimtab.schemas.topics import EVIDENCE, TELEMETRY, evidence_partition
+from trimtab.streams.edge import Commits, DeadLetters, Outbox
+from trimtab.streams.settings import FoldSettings
+
+_COMMIT_S: Final = 0.5
+_TICK_S: Final = 1.0
+_NO_EVENTS: Final = telemetry.pack([], publisher="", seq=0, sent_ms=0)
+_TICK: Final = telemetry.encode(telemetry.pack([], publisher="trimtab-fold", seq=0, sent_ms=0))
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Source:
+    """One telemetry partition, for as long as the group's generation lasts."""
+
+    builder: PaneBuilder
+    generation: int
+    heard_s: float
+    """monotonic, when it last brought a message"""
+
+
+class Fold:
+    """Keeps a pane builder for each telemetry partition, and emits what changed."""
+
+    def __init__(self, app: faust.App, settings: FoldSettings, evidence_partitions: int) -> None:
+        self._app = app
+        self._settings = settings
+        self._evidence_partitions = evidence_partitions
+        self._sources: dict[int, _Source] = {}
+        self._outbox = Outbox(app)
+        self._dead_letters = DeadLetters(self._outbox)
+        self._commits = Commits(app)
+        self.events = 0
+        """events taken since the worker started, refused ones included"""
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Events refused since the worker started, by code."""
+        return dict(self._dead_letters.events)
+
+    async def consume(self, stream: faust.Stream) -> None:
+        """Takes every message of the telemetry topic; never ends by itself."""
+        async for event in stream.noack().events():
+            message = event.message
+            source = self._source(message.partition, message.generation_id)
+            for letter in self.take(source.builder, message.offset, round(message.timestamp * 1000), event.value):
+                await self._dead_letters.write(letter)
+
+    def _source(self, partition: int, generation: int) -> _Source:
+        source = self._sources.get(partition)
+        # Every rebalance rewinds every partition to its commit, also those that are kept.
+        if source is None or source.generation != generation:
+            builder = PaneBuilder(partition, self._settings.spec, self._place)
+            source = self._sources[partition] = _Source(builder, generation, 0.0)
+        source.heard_s = time.monotonic()
+        return source
+
+    def _place(self, release: str) -> int:
+        return evidence_partition(release, self._evidence_partitions)
+
+    def take(self, builder: PaneBuilder, offset: int, append_ms: int, payload: bytes) -> list[DeadLetter]:
+        """Folds one message, and gives letters for what could not be counted."""
+        if offset < builder.next_offset:
+            return []
+        try:
+            batch = telemetry.decode(payload)
+        except InvalidEvent as error:
+            builder.update(offset, append_ms, _NO_EVENTS)
+            self.events += 1
+            return [_letter(builder.source, offset, append_ms, payload, ("undecodable", str(error), 1, ""))]
+        self.events += batch.count
+        return [
+            _letter(builder.source, offset, append_ms, payload, (no.code, no.reason, no.events, no.release))
+            for no in builder.update(offset, append_ms, batch)
+        ]
+
+    async def flush_forever(self) -> None:
+        """Emits what changed every flush interval, commits, and ticks sources that nobody writes to."""
+        interval_s = self._settings.flush_ms / 1000
+        committed_s = 0.0
+        due_s = time.monotonic()
+        while True:
+            due_s = max(due_s + interval_s, time.monotonic())
+            await asyncio.sleep(due_s - time.monotonic())
+            if self._app.rebalancing:
+                continue
+            await self._flush()
+            if time.monotonic() - committed_s >= _COMMIT_S:
+                committed_s = time.monotonic()
+                await self._commits.commit(TELEMETRY, self._commit_offsets())
+                await self._tick_idle()
+
+    def _current(self) -> list[_Source]:
+        generation = self._app.consumer_generation_id
+        return [source for source in self._sources.values() if source.generation == generation]
+
+    async def _flush(self) -> None:
+        marks: list[tuple[_Source, Mark]] = []
+        for source in self._current():
+            panes, mark = source.builder.emit()
+            for partition, record in panes.items():
+                await self._outbox.send(EVIDENCE, evidence.encode(record), partition=partition)
+            marks.append((source, mark))
+        await self._outbox.settle()
+        for source, mark in marks:
+            source.builder.acknowledge(mark)
+
+    def _commit_offsets(self) -> dict[int, int]:
+        return {
+            source.builder.source: source.builder.commit_offset
+            for source in self._current()
+            if source.builder.commit_offset is not None
+        }
+
+    async def _tick_idle(self) -> None:
+        """Writes time into partitions that are silent while a pane of theirs waits to become final."""
+        now_s = time.monotonic()
+        for source in self._current():
+            if source.builder.is_open and now_s - source.heard_s >= _TICK_S:
+                source.heard_s = now_s
+                await self._outbox.send(TELEMETRY, _TICK, partition=source.builder.source)
+
+
+def _letter(
+    partition: int, offset: int, append_ms: int, payload: bytes, refusal: tuple[str, str, int, str]
+) -> DeadLetter:
+    code, reason, events, release = refusal
+    return DeadLetter(
+        source=TELEMETRY, partition=partition, offset=offset, last_offset=offset, reason=reason, code=code,
+        events=events, release=release, time_ms=append_ms, payload=payload[:MAX_PAYLOAD],
+    )  # fmt: skip

@@ -1,0 +1,48 @@
+"""Waiting at start for the servers that are needed, within bounds, with a word about which one is missing."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from trimtab.schemas.errors import Unreachable
+
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 3.0
+_TIMEOUT_S: Final = 2.0
+_log = structlog.get_logger()
+
+
+def wait_for(what: str, attempt: Callable[[float], object], wait_s: float) -> None:
+    """Calls `attempt` with a timeout until it does not raise `Unreachable`; after `wait_s` the error is raised.
+
+    Pauses double from 0.2 s to 3 s. `what` names the server in the log.
+    """
+    end_s, pause_s = time.monotonic() + wait_s, _FIRST_PAUSE_S
+    while True:
+        try:
+            attempt(min(_TIMEOUT_S, max(0.5, end_s - time.monotonic())))
+        except Unreachable as error:
+            if time.monotonic() + pause_s > end_s:
+                raise
+            _log.warning("waiting_for_server", server=what, error=str(error), next_try_s=pause_s)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        else:
+            return
+
+
+def ping_redis(url: str, timeout_s: float) -> None:
+    """Raises `Unreachable` when Redis does not answer."""
+    try:
+        with Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s) as redis:
+            redis.ping()
+    except (RedisError, OSError) as error:
+        raise Unreachable(f"redis at {address(url)}: {error}") from error
+
+
+def address(url: str) -> str:
+    """Gives the host and port of a Redis URL, without its credentials."""
+    return url.rsplit("@", 1)[-1].removeprefix("redis://").removeprefix("rediss://")

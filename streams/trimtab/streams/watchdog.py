@@ -1,0 +1,47 @@
+"""The watchdog: a worker that the group has lost does not come back by itself, so it has to end."""
+
+import asyncio
+import time
+from typing import Final
+
+import faust
+from trimtab.schemas.errors import TrimtabError
+
+_LOOK_S: Final = 0.25
+
+
+class Abandoned(TrimtabError):
+    """The consumer group gave this worker nothing, or Faust gave up, so that a restart is needed."""
+
+
+class Watchdog:
+    """Watches that the worker takes part in its consumer group."""
+
+    def __init__(self, app: faust.App, patience_s: float) -> None:
+        self._app = app
+        self._patience_s = patience_s
+        self._joined_s: float | None = None
+        self._waiting_since_s = time.monotonic()
+        app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+
+    @property
+    def is_assigned(self) -> bool:
+        """Whether the group has given this worker its part (which may be none, for a spare)."""
+        return self._joined_s is not None
+
+    async def _on_assigned(self, *_args: object, **_kwargs: object) -> None:
+        self._joined_s = time.monotonic()
+
+    async def _on_revoked(self, *_args: object, **_kwargs: object) -> None:
+        self._joined_s, self._waiting_since_s = None, time.monotonic()
+
+    async def watch(self) -> None:
+        """Returns never; raises `Abandoned` when patience is over, or when Faust has stopped or crashed."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self._app.crashed or self._app.should_stop:
+                raise Abandoned(f"faust has stopped: {self._app.crash_reason!r}")
+            waited_s = time.monotonic() - self._waiting_since_s
+            if self._joined_s is None and waited_s > self._patience_s:
+                raise Abandoned(f"no assignment for {waited_s:.0f} s, allowed {self._patience_s:.0f} s")
