@@ -43,7 +43,7 @@ class Weights:
     """Follows the weights of `releases` in Redis, in a thread of its own, and reconnects for as long as it is open.
 
     With `cache`, a folder, each record is kept in a file; those are there at once at the next start. `on_change` is
-    called from the thread with each newer record, cached ones included.
+    called from the thread with each newer record, cached ones included. In the child of a fork nothing follows.
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class Weights:
     def close(self) -> None:
         """Ends the subscription; what was last known can still be read."""
         self._stopping.set()
-        self._thread.join()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
 
     def _load(self) -> list[WeightsRecord]:
         records, invalid = self._cache.load(self._releases) if self._cache else ([], 0)

@@ -14,7 +14,7 @@ _name = re.compile(NAME_PATTERN)
 
 def is_name(text: str) -> bool:
     """Whether `text` may name a release, a variant or a segment."""
-    return _name.match(text) is not None
+    return _name.fullmatch(text) is not None  # `$` alone would let a trailing newline pass
 
 
 Revision = tuple[int, int]
