@@ -28,7 +28,9 @@ FLUSH_INTERVAL_MS: Final = 50
 messages a second from each worker thread it costs Envoy and the sidecar next to nothing."""
 
 _SIDECAR: Final = "trimtab_sidecar"
-_FETCH_TIMEOUT: Final = "5s"
+_FETCH_TIMEOUT: Final = "15s"
+"""How long the listener stays shut while there are no routes; then it opens, and answers 404 until there are."""
+
 _TYPES: Final = "type.googleapis.com/envoy.extensions"
 _MODULE: Final = "trimtab.sidecar.envoy.bootstrap"
 
@@ -41,8 +43,8 @@ def bootstrap(
     """Gives the bootstrap configuration of an Envoy that balances between `clusters` (name -> HOST:PORT).
 
     `listen` is HOST:PORT, `sidecar` the path of the sidecar's socket, `admin` HOST:PORT or `unix:PATH`. Port 0 lets
-    the system choose. No listener opens before the sidecar has answered or five seconds are over. Raises `ValueError`
-    for an address that cannot be one.
+    the system choose. The listener opens once the sidecar has answered, or after 15 s. Raises `ValueError` for an
+    address that cannot be one.
     """
     return {
         "node": {"id": "trimtab-envoy", "cluster": "trimtab"},

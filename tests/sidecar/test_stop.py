@@ -1,0 +1,94 @@
+"""A sidecar ends as it is told to, and stands in no other's way."""
+
+import signal
+import time
+
+import pytest
+from conftest import Eventually
+from sidecar.kafka_events import read_events
+from sidecar.rig import Rig
+from sidecar.weights import weights
+from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
+
+pytestmark = pytest.mark.integration
+
+NOISE = ("Traceback", "ExecuteBatchError", "CancelledError", "never retrieved", "never awaited", "was destroyed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_within_two_seconds_and_quietly(
+    number: signal.Signals, redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
+) -> None:
+    with Rig(redis=redis.url, kafka=kafka.bootstrap) as rig:
+        rig.publish(weights())
+        sidecar = rig.start_sidecar()
+        envoy = rig.start_envoy()
+        with rig.world.visit(envoy.port) as visit:
+            eventually(lambda: len(visit.answers) > 20, what="the first requests")
+            told_s = time.monotonic()
+            assert sidecar.end(by=number) == 0
+            assert time.monotonic() - told_s < 2
+        assert not rig.socket.exists()
+        assert not [word for word in NOISE if word in sidecar.output], sidecar.output
+        assert [answer for answer in visit.answers if not answer.is_good] == []
+
+
+def test_it_ends_within_two_seconds_though_nobody_answers_it(redis: EmbeddedRedis, eventually: Eventually) -> None:
+    with Rig(redis=redis.url) as rig:
+        rig.publish(weights())
+        sidecar = rig.start_sidecar()
+        envoy = rig.start_envoy()
+        rig.ask(envoy, 10)
+        redis.stop()
+        eventually(lambda: "redis_away" in sidecar.output, what="a line in the log")
+        told_s = time.monotonic()
+        assert sidecar.end() == 0
+        assert time.monotonic() - told_s < 2
+        assert not [word for word in NOISE if word in sidecar.output], sidecar.output
+
+
+def test_what_envoy_logged_before_is_published_at_the_end(
+    redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
+) -> None:
+    with Rig(redis=redis.url, kafka=kafka.bootstrap) as rig:
+        rig.publish(weights())
+        sidecar = rig.start_sidecar(linger_ms=60_000)
+        rig.ask(rig.start_envoy(), 10)
+        eventually(lambda: rig.report().time_ms, what="a report")
+        before = rig.report().time_ms
+        eventually(lambda: rig.report().time_ms > before + 1_500, what="reports later than the flush interval")
+        assert read_events(kafka.bootstrap, 1, 0.5) == []
+        sidecar.end()
+        assert len(read_events(kafka.bootstrap, 20)) == 20
+
+
+def test_an_envoy_that_was_killed_leaves_no_noise(redis: EmbeddedRedis, eventually: Eventually) -> None:
+    with Rig(redis=redis.url) as rig:
+        rig.publish(weights())
+        sidecar = rig.start_sidecar()
+        envoy = rig.start_envoy()
+        rig.ask(envoy, 10)
+        envoy.kill()
+        eventually(lambda: "envoy_gone" in sidecar.output, what="a line in the log")
+        assert sidecar.end() == 0
+        assert not [word for word in NOISE if word in sidecar.output], sidecar.output
+
+
+def test_a_second_sidecar_on_the_socket_gives_way(redis: EmbeddedRedis, eventually: Eventually) -> None:
+    with Rig(redis=redis.url) as rig:
+        rig.publish(weights(revision=1, v1=10_000, v2=0))
+        rig.start_sidecar()
+        envoy = rig.start_envoy()
+        second = rig.start_sidecar()
+        assert second.wait() == 1
+        assert "another process listens on it" in second.output
+        rig.publish(weights(revision=2, v1=0, v2=10_000))
+        eventually(lambda: rig.ask(envoy, 1)[0].service == "v2", what="the first one's weights")
+
+
+def test_a_folder_that_is_not_there_is_one_line_and_exit_1(redis: EmbeddedRedis) -> None:
+    with Rig(redis=redis.url) as rig:
+        sidecar = rig.start_sidecar(socket=str(rig.folder / "nowhere" / "s.sock"))
+        assert sidecar.wait() == 1
+        assert "sidecar_refused" in sidecar.output
+        assert "Traceback" not in sidecar.output
