@@ -162,7 +162,7 @@ def decode_decision(payload: bytes | str) -> Decision:
     """Gives the decision that `payload` holds. Raises `InvalidRecord` for anything else."""
     try:
         decision = _decode_decision(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidRecord(f"not a decision: {error}") from error
     if decision.v > VERSION:
         raise InvalidRecord(f"decision of version {decision.v}: expected at most {VERSION}")
@@ -173,7 +173,7 @@ def decode_weights(payload: bytes | str) -> WeightsRecord:
     """Gives the weights that `payload` holds. Raises `InvalidRecord` for anything else, wrong sums included."""
     try:
         weights = _decode_weights(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidRecord(f"not a weights record: {error}") from error
     if weights.v > VERSION:
         raise InvalidRecord(f"weights of version {weights.v}: expected at most {VERSION}")

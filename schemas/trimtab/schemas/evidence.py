@@ -118,7 +118,7 @@ def decode(payload: bytes) -> Record:
     """
     try:
         record: Record = _decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidRecord(f"not an evidence record: {error}") from error
     if record.v > VERSION:
         raise InvalidRecord(f"evidence record of version {record.v}: expected at most {VERSION}")

@@ -4,6 +4,7 @@ YAML or JSON, `apiVersion: trimtab.dev/v1`, `kind: Release`. Field names are cam
 basis points (10,000 is all traffic), durations are texts such as `500ms`, `10s`, `5m`, or a number of seconds.
 """
 
+import math
 import re
 from typing import Annotated, Final, Literal, Self
 
@@ -18,16 +19,21 @@ WINDOWS_MS: Final = (10_000, 60_000, 300_000)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+_LONGEST_MS: Final = 8_760 * 3_600_000
 
 
 def duration_ms(value: object) -> int:
     """Gives whole milliseconds for `500ms`, `10s`, `5m`, `1h`, or a number of seconds. Raises `ValueError`."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return round(value * 1000)
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"expected a duration such as 500ms, 10s or 5m, got {value!r}")
-    return round(float(match[1]) * _UNIT_MS[match[2]])
+    if match is not None:
+        exact_ms = float(match[1]) * _UNIT_MS[match[2]]
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        exact_ms = value * 1000
+    else:
+        raise ValueError(f"expected a duration such as 500ms, 10s or 5m, got {value!r:.80}")
+    if exact_ms > _LONGEST_MS:
+        raise ValueError(f"expected a duration of at most a year (8760h), got {value!r:.80}")
+    return round(exact_ms)
 
 
 def duration_text(value_ms: int) -> str:
@@ -67,7 +73,9 @@ WindowMs = Annotated[
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+    )
 
 
 class Metadata(_Part):
@@ -100,7 +108,7 @@ class Variant(_Part):
 class Objective(_Part):
     """What the best variant has most of (or, to minimise, least of)."""
 
-    metric: str = "success"
+    metric: Annotated[str, Field(min_length=1)] = "success"
     """`success`: responses that are no errors; any other name: outcomes of that name, with values from 0 to 1"""
     goal: Literal["maximize", "minimize"] = "maximize"
 
@@ -120,7 +128,7 @@ class LatencyGuardrail(_Part):
     """Bounds a quantile of the response time."""
 
     metric: Literal["latency_p50_ms", "latency_p90_ms", "latency_p95_ms", "latency_p99_ms"]
-    max: Annotated[float, Field(gt=0)]
+    max: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """milliseconds"""
     window: WindowMs = 10_000
     min_samples: Annotated[int, Field(ge=1)] = 20

@@ -1,20 +1,49 @@
 """Reading release files, so that every mistake is told with its file, line and field."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 from trimtab.schemas.errors import InvalidRelease, Problem
+from trimtab.schemas.ids import ReleaseId
 from trimtab.schemas.release import Release
+from yaml.reader import ReaderError
 
 Path = tuple[str | int, ...]
 
 _WORDS: Final = {
     "missing": "expected a value, found none",
     "extra_forbidden": "no such field",
+    "model_type": "expected a mapping",
+    "model_attributes_type": "expected a mapping",
+    "dict_type": "expected a mapping",
+    "tuple_type": "expected a list",
+    "string_type": "expected a text",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "too_short": "expected at least {min_length}",
+    "string_too_short": "expected at least {min_length} character",
+    "greater_than": "expected above {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than": "expected below {lt}",
+    "less_than_equal": "expected at most {le}",
+    "literal_error": "expected {expected}",
+    "string_pattern_mismatch": "expected a text that matches {pattern}",
+    "union_tag_not_found": "expected a value, found none",
+    "union_tag_invalid": "expected one of {expected_tags}",
 }
+"""Our words for pydantic's types of error; the rest is told in pydantic's."""
+
+_SILENT_ON_INPUT: Final = ("missing", "extra_forbidden", "union_tag_not_found")
+
 _ROOT: Final = "(document)"
+_STRING: Final = "tag:yaml.org,2002:str"
+_MERGE: Final = "tag:yaml.org,2002:merge"
+
+_MAX_DEPTH: Final = 32
+_MAX_NODES: Final = 20_000
+"""Far more than any release file needs. Aliases can make a short file endless."""
 
 
 def load(text: str, file: str) -> list[Release]:
@@ -25,15 +54,18 @@ def load(text: str, file: str) -> list[Release]:
     problems: list[Problem] = []
     releases: list[Release] = []
     for node in _documents(text, file):
-        lines = dict(_lines(node, ()))
         try:
-            data = _construct(node, file)
-            releases.append(Release.model_validate(data))
+            _check_shape(node, file)
+            lines = dict(_lines(node, ()))
+            release = Release.model_validate(_construct(node, file), by_alias=True, by_name=False)
+            problems += _repeated(file, lines, release.name, {known.name for known in releases})
+            releases.append(release)
+        except InvalidRelease as error:
+            problems += error.problems
         except ValidationError as error:
             problems += [_problem(file, lines, detail) for detail in _causes(error)]
     if not problems and not releases:
         problems = [Problem(file, 1, _ROOT, "expected a release, found an empty file")]
-    problems += _repeated(file, releases)
     if problems:
         raise InvalidRelease(problems)
     return releases
@@ -50,28 +82,53 @@ def _documents(text: str, file: str) -> list[yaml.Node]:
         return [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise InvalidRelease([Problem(file, line, _ROOT, f"not YAML: {error.problem or error.context}")]) from error
-    except yaml.YAMLError as error:
-        raise InvalidRelease([Problem(file, 1, _ROOT, f"not YAML: {error}")]) from error
+        raise InvalidRelease([_not_yaml(file, mark, error.problem or error.context)]) from error
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise InvalidRelease([Problem(file, line, _ROOT, f"not YAML: {error.reason}")]) from error
+    except RecursionError as error:
+        raise InvalidRelease([Problem(file, 1, _ROOT, "nested too deeply")]) from error
+
+
+def _not_yaml(file: str, mark: yaml.Mark | None, what: str | None) -> Problem:
+    return Problem(file, mark.line + 1 if mark else 1, _ROOT, f"not YAML: {what}")
+
+
+def _check_shape(node: yaml.Node, file: str) -> None:
+    """Refuses what is endless, keys that are no texts, and keys that stand twice (YAML lets the last one win)."""
+    for count, (path, child) in enumerate(_walk(node, ())):
+        if count > _MAX_NODES or len(path) > _MAX_DEPTH:
+            line = child.start_mark.line + 1
+            raise InvalidRelease([Problem(file, line, _field(path[:3]), "nested too deeply, or too long")])
+        if isinstance(child, yaml.MappingNode):
+            _check_keys(child, path, file)
+
+
+def _check_keys(mapping: yaml.MappingNode, path: Path, file: str) -> None:
+    seen: set[str] = set()
+    for key, _ in mapping.value:
+        line = key.start_mark.line + 1
+        if key.tag not in (_STRING, _MERGE):
+            raise InvalidRelease([Problem(file, line, _field(path), "expected texts as keys")])
+        if key.value in seen:
+            raise InvalidRelease([Problem(file, line, _field((*path, key.value)), "stands twice")])
+        seen.add(key.value)
 
 
 def _construct(node: yaml.Node, file: str) -> object:
-    """Builds the value of a node, refusing keys that stand twice (YAML itself lets the last one win)."""
-    for path, child in _walk(node, ()):
-        if isinstance(child, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, _ in child.value:
-                if key.value in seen:
-                    field = _field((*path, key.value))
-                    raise InvalidRelease([Problem(file, key.start_mark.line + 1, field, "stands twice")])
-                seen.add(key.value)
+    """Gives the value of a node, telling which scalar is at fault where YAML cannot make a value of one."""
     constructor = yaml.SafeLoader("")
     try:
+        for path, child in _walk(node, ()):
+            try:
+                if isinstance(child, yaml.ScalarNode) and child.tag != _MERGE:
+                    constructor.construct_object(child)
+            except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
+                what = f"cannot be read as {child.tag.rpartition(':')[2]}: {child.value[:80]!r}"
+                raise InvalidRelease([Problem(file, child.start_mark.line + 1, _field(path), what)]) from error
         return constructor.construct_document(node)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidRelease([Problem(file, line, _ROOT, f"not YAML: {error.problem}")]) from error
+        raise InvalidRelease([_not_yaml(file, error.problem_mark, error.problem)]) from error
     finally:
         constructor.dispose()
 
@@ -113,17 +170,29 @@ def _causes(error: ValidationError) -> list[Any]:
 
 def _problem(file: str, lines: dict[Path, int], detail: Any) -> Problem:
     location, message = _in_file(detail["loc"], lines), detail["msg"]
-    if detail["type"] == "value_error":
-        message = str(detail["ctx"]["error"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "value_error":
+        message = str(context["error"])
         field, colon, rest = message.partition(": ")
         below = _in_file((*location, *field.split(".")), lines)
         if colon and " " not in field:
             location, message = below if len(below) > len(location) else (*location, *field.split(".")), rest
-    elif detail["type"] in _WORDS:
-        message = _WORDS[detail["type"]]
     else:
-        message = f"{message[0].lower()}{message[1:]}, got {detail['input']!r}"
+        words = _WORDS[kind].format(**context) if kind in _WORDS else message.replace("Input should be", "expected", 1)
+        message = words if kind in _SILENT_ON_INPUT else f"{words}, got {_got(detail)!r:.80}"
+    if kind.startswith("union_tag"):
+        location = (*location, context["discriminator"].strip("'"))
     return Problem(file, _line(lines, location), _field(location), message)
+
+
+def _got(detail: Any) -> object:
+    match detail["type"]:
+        case "union_tag_invalid":
+            return detail["ctx"]["tag"]
+        case "too_short":
+            return detail["ctx"]["actual_length"]
+        case _:
+            return detail["input"]
 
 
 def _in_file(location: tuple[str | int, ...], lines: dict[Path, int]) -> Path:
@@ -147,7 +216,6 @@ def _field(location: Path) -> str:
     return text.removeprefix(".") or _ROOT
 
 
-def _repeated(file: str, releases: list[Release]) -> list[Problem]:
-    names: list[Hashable] = [release.name for release in releases]
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    return [Problem(file, 1, "metadata.name", f"{name!r} names two releases of this file") for name in twice]
+def _repeated(file: str, lines: dict[Path, int], name: str, known: set[ReleaseId]) -> list[Problem]:
+    line = _line(lines, ("metadata", "name"))
+    return [Problem(file, line, "metadata.name", f"{name!r} names two releases of this file")] if name in known else []

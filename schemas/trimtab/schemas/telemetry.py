@@ -13,7 +13,7 @@ import sys
 from array import array
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from trimtab.schemas.errors import InvalidEvent
@@ -24,6 +24,9 @@ MAX_EVENTS: Final = 500
 
 MAX_DURATION_MS: Final = 4_294_967.0
 """Durations are carried as unsigned 32-bit microseconds: 71 minutes."""
+
+Whole = Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
+"""Instants, eras, revisions, counts: what every language's JSON reads exactly, and what stays far from overflows."""
 
 
 class Kind(IntEnum):
@@ -51,10 +54,10 @@ class _Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
 
     release: str
     variant: str
-    time_ms: int
+    time_ms: Whole
     segment: str = ""
-    era: int = 0
-    revision: int = 0
+    era: Whole = 0
+    revision: Whole = 0
 
 
 class Request(_Event, frozen=True, tag="request"):
@@ -86,8 +89,8 @@ class RoutingKey(msgspec.Struct, frozen=True, array_like=True):
     release: str
     variant: str
     segment: str
-    era: int
-    revision: int
+    era: Whole
+    revision: Whole
 
 
 class ColumnBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="columns"):
@@ -98,10 +101,10 @@ class ColumnBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="format",
     """
 
     publisher: str
-    seq: int
-    sent_ms: int
-    base_ms: int
-    count: int
+    seq: Whole
+    sent_ms: Whole
+    base_ms: Whole
+    count: Whole
     keys: list[RoutingKey]
     metrics: list[str]
     kind: bytes
@@ -130,8 +133,8 @@ class RowBatch(msgspec.Struct, frozen=True, kw_only=True):
 
     events: list[Event]
     publisher: str = ""
-    seq: int = 0
-    sent_ms: int = 0
+    seq: Whole = 0
+    sent_ms: Whole = 0
     """The publisher's clock when it sent; 0 where it does not say, and its skew is then taken as none."""
     v: int = VERSION
 
@@ -193,28 +196,32 @@ class Packer:
 
     def outcome(self, key: RoutingKey, time_ms: int, metric: str, value: float) -> None:
         """Adds an outcome. Raises as `request` does."""
-        index = self._metrics.setdefault(metric, len(self._metrics))
+        index = self._metrics.get(metric, len(self._metrics))
         self._append(key, time_ms, (Kind.OUTCOME, 0, 0, 0, 0, index, value))
+        self._metrics[metric] = index
 
     def _append(self, key: RoutingKey, time_ms: int, cells: tuple[int, int, int, int, int, int, float]) -> None:
-        if self._base_ms is None:
-            self._base_ms = time_ms
+        base_ms = time_ms if self._base_ms is None else self._base_ms
         count = len(self)
-        row = (cells[0], self._keys.setdefault(key, len(self._keys)), time_ms - self._base_ms, *cells[1:])
         try:
+            index = self._keys.get(key, len(self._keys))
+            row = (cells[0], index, time_ms - base_ms, *cells[1:])
             for column, cell in zip(self._columns, row, strict=True):
                 column.append(cell)  # type: ignore[arg-type]  # the code of the column decides what fits
         except (OverflowError, TypeError) as error:
             for column in self._columns:
                 del column[count:]
-            raise InvalidEvent(f"{key}: {row}: {error}") from error
+            raise InvalidEvent(f"{key}: {time_ms!r}, {cells}: {error}") from error
+        self._base_ms = base_ms
+        self._keys[key] = index
 
     def finish(self, *, publisher: str, seq: int, sent_ms: int) -> ColumnBatch:
         """Gives what was packed, and starts anew."""
         kind, key, time, *of_response, metric, value = map(_little_endian, self._columns)
         duration_us, status, size, failure = of_response if self._has_response else [b""] * 4
+        base_ms = sent_ms if self._base_ms is None else self._base_ms
         batch = ColumnBatch(
-            publisher=publisher, seq=seq, sent_ms=sent_ms, base_ms=self._base_ms or sent_ms, count=len(self),
+            publisher=publisher, seq=seq, sent_ms=sent_ms, base_ms=base_ms, count=len(self),
             keys=list(self._keys), metrics=list(self._metrics), kind=kind, key=key, time=time,
             duration_us=duration_us, status=status, size=size, failure=failure,
             metric=metric if self._metrics else b"", value=value if self._metrics else b"",
@@ -256,7 +263,7 @@ def decode(payload: bytes) -> ColumnBatch:
     """
     try:
         batch = _decode_any(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise InvalidEvent(f"not a telemetry message: {error}") from error
     if isinstance(batch, list):
         batch = RowBatch(events=batch)
@@ -269,9 +276,10 @@ def decode(payload: bytes) -> ColumnBatch:
 
 
 def _decode_any(payload: bytes) -> ColumnBatch | RowBatch | list[Event]:
-    if payload[:1] == b"[":
+    first = payload.lstrip(b" \t\r\n")[:1]  # MessagePack starts with none of these
+    if first == b"[":
         return _decode_json_events(payload)
-    if payload[:1] == b"{":
+    if first == b"{":
         is_batch = msgspec.json.decode(payload, type=_Shape).events != msgspec.Raw()
         return _decode_json_rows(payload) if is_batch else [_decode_json_event(payload)]
     return _decode_columns(payload) if b"\xa6format\xa7columns" in payload else _decode_rows(payload)
@@ -284,8 +292,6 @@ def _little_endian(column: "array[int] | array[float]") -> bytes:
 
 
 def _check_lengths(batch: ColumnBatch) -> None:
-    if batch.count < 0:
-        raise InvalidEvent(f"count {batch.count}: expected 0 or more")
     for name, code in _COLUMNS:
         size, expected = len(getattr(batch, name)), batch.count * array(code).itemsize
         if size != expected and (size or name in _REQUIRED):
