@@ -1,6 +1,6 @@
 """Dead letters: what could not be counted, why, and where it stands in its source.
 
-A crash may write a letter twice; `source`, `partition`, `offset` and `reason` identify it, so that readers count once.
+A crash may write a letter twice; readers count one `id` once. It is also the key of the Kafka message.
 """
 
 from typing import Final
@@ -33,6 +33,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes = b""
     """the message as it came, at most MAX_PAYLOAD bytes (base64 in JSON); empty for panes"""
     v: int = VERSION
+
+    @property
+    def id(self) -> str:
+        """What is the same for a letter that was written again: its place in the source, and its reason."""
+        return f"{self.source}/{self.partition}/{self.offset}: {self.reason}"
 
 
 _encode = msgspec.json.Encoder().encode

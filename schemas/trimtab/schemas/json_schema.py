@@ -56,4 +56,5 @@ def _events() -> Document:
 
 def _titled(name: str, what: str, schema: Mapping[str, object]) -> Document:
     own = {key: value for key, value in schema.items() if key not in ("title", "description")}
-    return {"$schema": DIALECT, "title": name, "description": what, **own}
+    document: Document = msgspec.json.decode(msgspec.json.encode(own))  # tuples among the defaults become arrays
+    return {"$schema": DIALECT, "title": name, "description": what, **document}

@@ -27,7 +27,7 @@ def duration_ms(value: object) -> int:
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is not None:
         exact_ms = float(match[1]) * _UNIT_MS[match[2]]
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf:
         exact_ms = value * 1000
     else:
         raise ValueError(f"expected a duration such as 500ms, 10s or 5m, got {value!r:.80}")

@@ -1,0 +1,313 @@
+import json
+from itertools import pairwise
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from schemas.release_text import CANARY, FULL, with_change
+from trimtab.schemas.errors import InvalidRelease
+from trimtab.schemas.release_file import dump, load
+
+HOLD = "type: canary\n    hold: "
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(InvalidRelease) as refusal:
+        load(text, "f.yaml")
+    assert [str(problem) for problem in refusal.value.problems] == str(refusal.value).splitlines()
+    return str(refusal.value).splitlines()
+
+
+def test_a_release_file_is_read() -> None:
+    [release] = load(FULL, "f.yaml")
+    assert release.name == "checkout"
+    assert [variant.at_proxy for variant in release.spec.variants] == ["checkout-v1", "checkout-v2", "v3"]
+    assert [rail.window for rail in release.spec.guardrails] == [10_000, 60_000]
+    assert release.spec.strategy.type == "bandit"
+    assert release.spec.strategy.interval == 500
+
+
+def test_what_is_left_out_takes_its_default() -> None:
+    [release] = load(CANARY, "f.yaml")
+    assert release.spec.route.prefix == "/"
+    assert release.spec.limits.max_step == 2_000
+    assert release.spec.strategy.type == "canary"
+    assert release.spec.strategy.steps == (500, 2_500, 5_000)
+    assert release.spec.strategy.hold == 10_000
+
+
+def test_json_is_read_too() -> None:
+    assert load(json.dumps(yaml.safe_load(FULL)), "f.json") == load(FULL, "f.yaml")
+
+
+def test_anchors_and_merge_keys_are_read() -> None:
+    text = with_change("    - name: v1\n    - name: v2\n", "    - &v\n      name: v1\n    - <<: *v\n      name: v2\n")
+    assert load(text, "f.yaml") == load(CANARY, "f.yaml")
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert load("\ufeff" + CANARY, "f.yaml") == load(CANARY, "f.yaml")
+
+
+def test_several_documents_are_read_in_their_order() -> None:
+    text = "---\n".join([CANARY, FULL.replace("name: checkout", "name: search")])
+    assert [release.name for release in load(text, "f.yaml")] == ["checkout", "search"]
+
+
+def test_what_is_dumped_is_read_back() -> None:
+    [release] = load(FULL, "f.yaml")
+    assert load(dump(release), "f.yaml") == [release]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n"])
+def test_an_empty_file_is_refused(text: str) -> None:
+    assert problems(text) == ["f.yaml:1: (document): expected a release, found an empty file"]
+
+
+NAME = "expected a text that matches ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+DURATION = "expected a duration such as 500ms, 10s or 5m"
+GUARDED = "'error_rate', 'latency_p50_ms', 'latency_p90_ms', 'latency_p95_ms', 'latency_p99_ms'"
+MISTAKES = [
+    # the document
+    ("null", "1: (document): expected a mapping, got None"),
+    ("hello", "1: (document): expected a mapping, got 'hello'"),
+    ("- 1\n- 2", "1: (document): expected a mapping, got [1, 2]"),
+    (with_change("/v1", "/v2"), "1: apiVersion: expected 'trimtab.dev/v1', got 'trimtab.dev/v2'"),
+    (with_change("apiVersion: trimtab.dev/v1\n", ""), "1: apiVersion: expected a value, found none"),
+    (with_change("kind: Release", "kind: Pod"), "2: kind: expected 'Release', got 'Pod'"),
+    (CANARY + "status: {}\n", "12: status: no such field"),
+    (CANARY + "kind: Release\n", "12: kind: stands twice"),
+    # metadata
+    (with_change("  name: checkout", "  name: Checkout"), f"4: metadata.name: {NAME}, got 'Checkout'"),
+    (with_change("  name: checkout", f"  name: {'c' * 64}"), f"4: metadata.name: {NAME}, got '{'c' * 64}'"),
+    (with_change("  name: checkout", r'  name: "checkout\n"'), rf"4: metadata.name: {NAME}, got 'checkout\n'"),
+    (with_change("  name: checkout", "  name: 12"), "4: metadata.name: expected a text, got 12"),
+    (with_change("  name: checkout", "  name:"), "4: metadata.name: expected a text, got None"),
+    (with_change("  name: checkout", "  labels: {}"), "3: metadata.name: expected a value, found none"),
+    (
+        with_change("  name: checkout", "  name: checkout\n  labels: [a]"),
+        "5: metadata.labels: expected a mapping, got ['a']",
+    ),
+    (
+        with_change("  name: checkout", "  name: checkout\n  labels:\n    a: 1"),
+        "6: metadata.labels.a: expected a text, got 1",
+    ),
+    (with_change("  name: checkout", "  name: checkout\n  name: other"), "5: metadata.name: stands twice"),
+    (
+        with_change("  name: checkout", "  name: 2020-01-01"),
+        "4: metadata.name: expected a text, got datetime.date(2020, 1, 1)",
+    ),
+    (
+        with_change("  name: checkout", "  name: 2020-02-30"),
+        "4: metadata.name: cannot be read as timestamp: '2020-02-30'",
+    ),
+    # variants
+    (with_change("baseline: v1", "baseline: v9"), "6: spec.baseline: expected one of the variants v1, v2, got 'v9'"),
+    (with_change("    - name: v2\n", ""), "7: spec.variants: expected at least 2, got 1"),
+    (with_change("    - name: v2\n", "    - name: v1\n"), "7: spec.variants: name 'v1' stands twice"),
+    (
+        with_change("    - name: v2\n", "    - name: v2\n      target: v1\n"),
+        "7: spec.variants: target 'v1' stands twice",
+    ),
+    (with_change("    - name: v2\n", "    - name: V2\n"), f"9: spec.variants[1].name: {NAME}, got 'V2'"),
+    (with_change("    - name: v2\n", "    - v2\n"), "9: spec.variants[1]: expected a mapping, got 'v2'"),
+    (
+        with_change("    - name: v1\n    - name: v2\n", "    v1: {}\n"),
+        "7: spec.variants: expected a list, got {'v1': {}}",
+    ),
+    # route and objective
+    (CANARY + "  route: {prefix: api}\n", "12: spec.route.prefix: expected a text that matches ^/, got 'api'"),
+    (CANARY + "  objective: {goal: max}\n", "12: spec.objective.goal: expected 'maximize' or 'minimize', got 'max'"),
+    (CANARY + "  objective: {metric: ''}\n", "12: spec.objective.metric: expected at least 1 character, got ''"),
+    # guardrails
+    (CANARY + "  guardrails:\n  - {max: 1}\n", "13: spec.guardrails[0].metric: expected a value, found none"),
+    (
+        CANARY + "  guardrails:\n  - {metric: foo, max: 1}\n",
+        f"13: spec.guardrails[0].metric: expected one of {GUARDED}, got 'foo'",
+    ),
+    (CANARY + "  guardrails:\n  - metric: error_rate\n", "13: spec.guardrails[0].max: expected a value, found none"),
+    (
+        CANARY + "  guardrails:\n  - metric: error_rate\n    max: 5\n",
+        "14: spec.guardrails[0].max: expected below 1.0, got 5",
+    ),
+    (
+        CANARY + "  guardrails:\n  - metric: error_rate\n    max: 0\n",
+        "14: spec.guardrails[0].max: expected above 0.0, got 0",
+    ),
+    (
+        CANARY + "  guardrails:\n  - metric: error_rate\n    max: .nan\n",
+        "14: spec.guardrails[0].max: expected below 1.0, got nan",
+    ),
+    (
+        CANARY + "  guardrails:\n  - metric: latency_p99_ms\n    max: .inf\n",
+        "14: spec.guardrails[0].max: expected a finite number, got inf",
+    ),
+    (
+        CANARY + "  guardrails:\n  - metric: error_rate\n    max: 0.5\n    window: 20s\n",
+        "15: spec.guardrails[0].window: expected one of 10s, 1m, 5m, got 20s",
+    ),
+    (
+        CANARY + "  guardrails:\n  - {metric: error_rate, max: 0.5}\n  - {metric: error_rate, max: 0.4}\n",
+        "12: spec.guardrails: name 'error_rate over 10s' stands twice",
+    ),
+    (
+        CANARY + "  guardrails:\n  - {metric: error_rate, max: 0.5, confidence: 0.5}\n",
+        "13: spec.guardrails[0].confidence: expected above 0.5, got 0.5",
+    ),
+    (
+        CANARY + "  guardrails:\n  - {metric: error_rate, max: 0.5, minSamples: 0}\n",
+        "13: spec.guardrails[0].minSamples: expected at least 1, got 0",
+    ),
+    # limits
+    (CANARY + "  limits:\n", "12: spec.limits: expected a mapping, got None"),
+    (CANARY + "  limits: {minWeight: 5.5}\n", "12: spec.limits.minWeight: expected a whole number, got 5.5"),
+    (CANARY + "  limits: {minWeight: '5'}\n", "12: spec.limits.minWeight: expected a whole number, got '5'"),
+    (CANARY + "  limits: {minWeight: true}\n", "12: spec.limits.minWeight: expected a whole number, got True"),
+    (CANARY + "  limits: {minWeight: -5}\n", "12: spec.limits.minWeight: expected at least 0, got -5"),
+    (CANARY + "  limits: {minWeight: 6000}\n", "12: spec.limits.minWeight: 2 variants x 6000 bp is 12000, over 10000"),
+    (CANARY + "  limits: {maxWeight: 50}\n", "12: spec.limits.maxWeight: expected at least minWeight 100, got 50"),
+    (CANARY + "  limits: {maxStep: 0}\n", "12: spec.limits.maxStep: expected at least 1, got 0"),
+    (CANARY + "  limits: {min_weight: 5}\n", "12: spec.limits.min_weight: no such field"),
+    # strategy
+    (with_change("  strategy:\n    type: canary\n", ""), "5: spec.strategy: expected a value, found none"),
+    (
+        with_change("  strategy:\n    type: canary\n", "  strategy: canary\n"),
+        "10: spec.strategy: expected a mapping, got 'canary'",
+    ),
+    (
+        with_change("type: canary", "type: magic"),
+        "11: spec.strategy.type: expected one of 'canary', 'bandit', got 'magic'",
+    ),
+    (with_change("type: canary", "hold: 5s"), "10: spec.strategy.type: expected a value, found none"),
+    (with_change("type: canary", "type: bandit\n    steps: [5]"), "12: spec.strategy.steps: no such field"),
+    (with_change("type: canary", "type: canary\n    steps: []"), "12: spec.strategy.steps: expected at least 1, got 0"),
+    (
+        with_change("type: canary", "type: canary\n    steps:\n    - 5\n    - a"),
+        "14: spec.strategy.steps[1]: expected a whole number, got 'a'",
+    ),
+    (
+        with_change("type: canary", "type: canary\n    steps: [20000]"),
+        "12: spec.strategy.steps[0]: expected at most 10000, got 20000",
+    ),
+    (
+        with_change("type: canary", "type: canary\n    steps: [5, 5]"),
+        "12: spec.strategy.steps: expected rising shares above 0, got [5, 5]",
+    ),
+    (
+        with_change("type: canary", "type: canary\n    steps: [0, 5]"),
+        "12: spec.strategy.steps: expected rising shares above 0, got [0, 5]",
+    ),
+    (
+        with_change("type: canary", "type: canary\n    steps: [5000]") + "  limits: {maxWeight: 4000}\n",
+        "12: spec.strategy.steps: 5000 is over the 4000 bp that limits.maxWeight leaves",
+    ),
+    # durations
+    (with_change("type: canary", HOLD + "soon"), f"12: spec.strategy.hold: {DURATION}, got 'soon'"),
+    (with_change("type: canary", HOLD + "10 s"), f"12: spec.strategy.hold: {DURATION}, got '10 s'"),
+    (with_change("type: canary", HOLD + "10d"), f"12: spec.strategy.hold: {DURATION}, got '10d'"),
+    (with_change("type: canary", HOLD + "true"), f"12: spec.strategy.hold: {DURATION}, got True"),
+    (with_change("type: canary", HOLD + ".inf"), f"12: spec.strategy.hold: {DURATION}, got inf"),
+    (with_change("type: canary", HOLD + ".nan"), f"12: spec.strategy.hold: {DURATION}, got nan"),
+    (with_change("type: canary", HOLD + "[5s]"), f"12: spec.strategy.hold: {DURATION}, got ['5s']"),
+    (with_change("type: canary", HOLD + "0s"), "12: spec.strategy.hold: expected a duration above 0, got 0ms"),
+    (with_change("type: canary", HOLD + "-5"), "12: spec.strategy.hold: expected a duration above 0, got -5s"),
+    (
+        with_change("type: canary", HOLD + "9000h"),
+        "12: spec.strategy.hold: expected a duration of at most a year (8760h), got '9000h'",
+    ),
+    (
+        with_change("type: canary", HOLD + "9" * 400 + "s"),
+        f"12: spec.strategy.hold: expected a duration of at most a year (8760h), got '{'9' * 79}",
+    ),
+    (with_change("type: canary", HOLD + "9" * 5000), f"12: spec.strategy.hold: cannot be read as int: '{'9' * 80}'"),
+    # what YAML makes of it
+    ("a: [1", "1: (document): not YAML: expected ',' or ']', but got '<stream end>'"),
+    ("a:\n\tb: 1", r"2: (document): not YAML: found character '\t' that cannot start any token"),
+    ("a: *x", "1: (document): not YAML: found undefined alias 'x'"),
+    ("a: b\nc: \0", "2: (document): not YAML: special characters are not allowed"),
+    (
+        "!!python/x {}",
+        "1: (document): not YAML: could not determine a constructor for the tag 'tag:yaml.org,2002:python/x'",
+    ),
+    (
+        with_change("  name: checkout", "  name: !secret checkout"),
+        "4: metadata.name: cannot be read as !secret: 'checkout'",
+    ),
+    (with_change("  name: checkout", "  name: !!int checkout"), "4: metadata.name: cannot be read as int: 'checkout'"),
+    (
+        with_change("  name: checkout", "  name: !!bool checkout"),
+        "4: metadata.name: cannot be read as bool: 'checkout'",
+    ),
+    (
+        with_change("  name: checkout", "  name: !!timestamp checkout"),
+        "4: metadata.name: cannot be read as timestamp: 'checkout'",
+    ),
+    ("1: x\n", "1: (document): expected texts as keys"),
+    ("a: b\n? [c, d]\n: e\n", "2: (document): expected texts as keys"),
+    ("a:\n  ~: b\n", "2: a: expected texts as keys"),
+    ("&a [*a]", "1: [0][0][0]: nested too deeply, or too long"),
+    ("a: &a {b: *a}", "1: a.b.b: nested too deeply, or too long"),
+    ("[" * 5000 + "]" * 5000, "1: (document): nested too deeply"),
+    ("a: " + "[" * 50 + "]" * 50, "1: a[0][0]: nested too deeply, or too long"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), MISTAKES, ids=[expected[:60] for _, expected in MISTAKES])
+def test_a_mistake_is_told_with_its_line_and_field(text: str, expected: str) -> None:
+    assert problems(text) == [f"f.yaml:{expected}"]
+
+
+def test_a_short_text_that_unfolds_without_end_is_refused() -> None:
+    names = "abcdefghijk"
+    text = "a: &a [x, x, x, x, x, x, x, x, x]\n"
+    text += "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise(names))
+    [problem] = problems(text)
+    assert problem.endswith("nested too deeply, or too long")
+
+
+def test_every_mistake_of_a_file_is_told_in_its_order() -> None:
+    text = with_change("kind: Release", "kind: Pod")
+    text = with_change("baseline: v1", "baseline: 1", text)
+    text = with_change("type: canary", "type: canary\n    hold: soon\n    steps: [a]", text)
+    assert [problem.split(": ")[1] for problem in problems(text)] == [
+        "kind",
+        "spec.baseline",
+        "spec.strategy.steps[0]",
+        "spec.strategy.hold",
+    ]
+
+
+def test_mistakes_of_all_documents_are_told() -> None:
+    twice = CANARY.replace("checkout", "search") + "kind: Release\n"
+    assert problems("---\n".join([with_change("kind: Release", "kind: Pod"), twice, CANARY + "x: 1\n"])) == [
+        "f.yaml:2: kind: expected 'Release', got 'Pod'",
+        "f.yaml:24: kind: stands twice",
+        "f.yaml:37: x: no such field",
+    ]
+
+
+def test_two_releases_of_one_name_are_refused() -> None:
+    assert problems(f"{CANARY}---\n{FULL}") == ["f.yaml:16: metadata.name: 'checkout' names two releases of this file"]
+
+
+def test_nothing_is_given_when_one_document_is_wrong() -> None:
+    assert len(problems(f"{CANARY}---\nhello")) == 1
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with pytest.raises(InvalidRelease):
+        load(text, "f.yaml")
+
+
+@given(st.data())
+def test_a_damaged_file_is_read_or_refused(data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(FULL) - 1))
+    change = data.draw(st.text(max_size=3))
+    try:
+        releases = load(FULL[:at] + change + FULL[at + data.draw(st.integers(0, 3)) :], "f.yaml")
+    except InvalidRelease as refusal:
+        assert all(problem.line >= 1 for problem in refusal.problems)  # noqa: PT017 - both ends are right
+    else:
+        assert releases
