@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
 from sidecar.entries import START_S, end, start
+from sidecar.recorder import Recorder
 from sidecar.weights import ERA, weights
 from trimtab.schemas.telemetry import Failure, RoutingKey
 from trimtab.sidecar.envoy.access_log import AccessLog
@@ -12,22 +13,6 @@ from trimtab.sidecar.envoy.stamp import stamp
 
 KEY = RoutingKey("checkout", "v2", "", ERA, 57)
 START_MS = START_S * 1_000 + 250
-
-
-class Recorder:
-    """Takes events as `Telemetry` does, and keeps them."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[Any, ...]] = []
-
-    def request(self, key: RoutingKey, time_ms: int | None = None) -> None:
-        self.events.append(("request", key, time_ms))
-
-    def response(  # noqa: PLR0913 - the signature of Telemetry
-        self, key: RoutingKey, duration_ms: float, status: int, *, size: int = 0, failure: int = 0,
-        time_ms: int | None = None,
-    ) -> None:  # fmt: skip
-        self.events.append(("response", key, time_ms, duration_ms, status, size, failure))
 
 
 def publish(*entries: HTTPAccessLogEntry) -> tuple[list[tuple[Any, ...]], int]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 from sidecar.weights import ERA, weights
+from structlog.testing import capture_logs
 from trimtab.sidecar.envoy.discovery import TYPE_URL, Discovery, Standing
 
 _TURNS = 20
@@ -254,3 +255,16 @@ def test_a_conversation_that_is_cut_off_is_forgotten() -> None:
         assert discovery.standing("checkout") == Standing()
 
     converse(scene)
+
+
+def test_two_releases_on_one_prefix_are_warned_of_once() -> None:
+    async def scene(discovery: Discovery) -> None:
+        with capture_logs() as lines:
+            discovery.update(weights("b", 1))
+            assert lines == []
+            discovery.update(weights("a", 1))
+            discovery.update(weights("a", 2))
+        (line,) = lines
+        assert (line["event"], line["routed_by"], line["without_traffic"]) == ("prefix_shared", "a", ["b"])
+
+    converse(scene, "a", "b")

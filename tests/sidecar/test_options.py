@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
         ("releases", ()),
         ("releases", ("Checkout",)),
         ("releases", ("checkout", "")),
+        ("releases", ("checkout", "checkout")),
         ("kafka", ""),
         ("redis", ""),
         ("redis", "127.0.0.1:6379"),

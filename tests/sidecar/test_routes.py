@@ -43,6 +43,10 @@ def test_the_longest_prefix_comes_first() -> None:
     assert [route.name for route in routes(*records)] == ["cart", "shop", "all"]
 
 
+def test_of_two_releases_with_one_prefix_the_first_by_name_routes() -> None:
+    assert [route.name for route in routes(weights("b"), weights("a"))] == ["a", "b"]
+
+
 def test_the_order_of_the_releases_changes_nothing() -> None:
     records = [weights("b", prefix="/b"), weights("a", prefix="/a"), weights("c", prefix="/")]
     tables = {route_configuration(order).SerializeToString(deterministic=True) for order in permutations(records)}

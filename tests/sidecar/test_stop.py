@@ -92,3 +92,13 @@ def test_a_folder_that_is_not_there_is_one_line_and_exit_1(redis: EmbeddedRedis)
         assert sidecar.wait() == 1
         assert "sidecar_refused" in sidecar.output
         assert "Traceback" not in sidecar.output
+
+
+def test_a_cache_that_is_no_folder_is_one_line_and_exit_1(redis: EmbeddedRedis) -> None:
+    with Rig(redis=redis.url) as rig:
+        (rig.folder / "cache").write_text("a file")
+        sidecar = rig.start_sidecar(cache=str(rig.folder / "cache"))
+        assert sidecar.wait() == 1
+        assert "sidecar_refused" in sidecar.output
+        assert "Traceback" not in sidecar.output
+        assert not rig.socket.exists()

@@ -1,7 +1,12 @@
 """Discovery: each Envoy on the socket is offered every change of the routes and says whether it took it.
 
 The protocol is state-of-the-world RDS: a response carries the whole table, a version and a nonce; a request that names
-the nonce is its answer, a refusal where it has `error_detail`.
+the nonce is its answer, a refusal where it has `error_detail`. What is offered when is decided in `ledger.py`.
+
+An Envoy is answered only once every release that the sidecar was asked for has weights, be they from Redis or from
+the cache. Until then it waits, its listener shut, as long as its `initial_fetch_timeout` says (`bootstrap.py`); after
+that, or after refusing its first table, it answers 404. A sidecar that made routes up instead would send traffic where
+nobody decided that it goes.
 """
 
 import asyncio
@@ -70,8 +75,15 @@ class Discovery:
         if held is not None and held.id >= record.id:
             return
         self._newest[record.release] = record
+        if held is None or held.prefix != record.prefix:
+            self._warn_of_shared(record.prefix)
         for conversation in self._conversations:
             conversation.stirred.set()
+
+    def _warn_of_shared(self, prefix: str) -> None:
+        sharing = sorted(name for name, record in self._newest.items() if record.prefix == prefix)
+        if len(sharing) > 1:
+            _log.warning("prefix_shared", prefix=prefix, routed_by=sharing[0], without_traffic=sharing[1:])
 
     def standing(self, release: str) -> Standing:
         """Gives how far `release` has come."""

@@ -1,22 +1,36 @@
 """The gRPC server that Envoy speaks to: discovery and access log on one unix socket."""
 
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 from trimtab.sidecar.envoy.access_log import AccessLog
 from trimtab.sidecar.envoy.discovery import Discovery
+from trimtab.sidecar.envoy.endpoint import SocketTaken
+
+_NOISE: Final = ("ExecuteBatchError", "due to server stop")
+"""What gRPC says, with a traceback, where a stream is cut off: an Envoy that goes away, or the end of the sidecar."""
 
 
 def grpc_server(path: Path, discovery: Discovery, access_log: AccessLog) -> Any:
-    """Gives a server, not yet started, that listens at `path`. Raises `RuntimeError` where it cannot."""
+    """Gives a server, not yet started, that listens at `path`. Raises `SocketTaken` where it cannot."""
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((_routes(discovery), _logs(access_log)))
-    server.add_insecure_port(f"unix:{path}")
+    try:
+        server.add_insecure_port(f"unix:{path}")
+    except RuntimeError as error:
+        raise SocketTaken(f"socket {path}: {error}") from error
     return server
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    said = f"{record.getMessage()} {record.exc_info[0] if record.exc_info else ''}"
+    return not any(noise in said for noise in _NOISE)
 
 
 def _routes(discovery: Discovery) -> Any:

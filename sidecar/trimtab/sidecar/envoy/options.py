@@ -39,6 +39,8 @@ class EnvoySidecarOptions:
         for release in self.releases:
             if not is_name(release):
                 raise ValueError(f"releases: {release!r}: expected lower-case letters, digits and -, at most 63")
+            if self.releases.count(release) > 1:
+                raise ValueError(f"releases: {release!r} stands twice")
         if not self.kafka:
             raise ValueError("kafka: expected HOST:PORT, got nothing")
         if urlsplit(self.redis).scheme not in _SCHEMES:

@@ -23,8 +23,8 @@ from trimtab.sidecar.envoy.grpc_server import grpc_server
 from trimtab.sidecar.envoy.options import EnvoySidecarOptions
 from trimtab.sidecar.envoy.report import EVERY_S, ReportDesk
 
-EXIT_SOCKET: Final = 1
-"""The socket cannot be listened on."""
+EXIT_REFUSED: Final = 1
+"""The socket cannot be listened on, or the cache is no folder."""
 
 _LAST_EVENTS_S: Final = 1.0
 """What Kafka is given at the end, to acknowledge the last events."""
@@ -42,10 +42,10 @@ async def serve(options: EnvoySidecarOptions) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         claim(options.socket)
-    except SocketTaken as error:
+        sidecar = Sidecar(options)
+    except (SocketTaken, OSError) as error:
         _log.error("sidecar_refused", sidecar=options.id, reason=str(error))
-        return EXIT_SOCKET
-    sidecar = Sidecar(options)
+        return EXIT_REFUSED
     try:
         await sidecar.start()
         async with asyncio.TaskGroup() as tasks:
@@ -58,12 +58,16 @@ async def serve(options: EnvoySidecarOptions) -> int:
 
 
 class Sidecar:
-    """One sidecar, made on the event loop that it lives on."""
+    """One sidecar, made on the event loop that it lives on.
+
+    Raises `SocketTaken`, or `OSError` for a cache that is no folder.
+    """
 
     def __init__(self, options: EnvoySidecarOptions) -> None:
         self._options = options
         self._loop = asyncio.get_running_loop()
         self._discovery = Discovery(options.releases)
+        self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
         self._telemetry = Telemetry(
             options.kafka,
             publisher=options.id,
@@ -73,7 +77,6 @@ class Sidecar:
         )
         self._access_log = AccessLog(self._telemetry)
         self._server = grpc_server(options.socket, self._discovery, self._access_log)
-        self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
         self._desk = ReportDesk(options.redis)
         self._redis_answers = True
         self._dropped = 0
