@@ -29,16 +29,16 @@ def test_report_marks_a_verdict_that_should_not_have_been() -> None:
 def test_report_has_what_each_variant_got_over_the_run_and_at_its_end() -> None:
     book = ledger(
         [
-            *(exchange(float(n), "v1") for n in range(60)),
+            *(exchange(float(n), "v1", converted=n % 4 == 0) for n in range(60)),
             *(exchange(float(n), "v2", status=500, latency_ms=20.0) for n in range(20)),
         ]
     )
     rows = [line.split() for line in printed(GOOD, book) if line.strip().startswith("v")]
     assert rows == [
-        ["v1", "60", "75.0%", "0", "15", "ms", "15", "ms", "0"],
-        ["v2", "20", "25.0%", "20", "20", "ms", "20", "ms", "0"],
-        ["v3", "0", "0.0%", "0", "-", "-", "0"],
-        ["v1", "10", "100.0%", "0", "15", "ms", "15", "ms", "0"],
-        ["v2", "0", "0.0%", "0", "-", "-", "0"],
-        ["v3", "0", "0.0%", "0", "-", "-", "0"],
+        ["v1", "60", "75.0%", "0", "15", "ms", "15", "ms", "15", "(25.0%)"],
+        ["v2", "20", "25.0%", "20", "20", "ms", "20", "ms", "0", "(0.0%)"],
+        ["v3", "0", "0.0%", "0", "-", "-", "-"],
+        ["v1", "10", "100.0%", "0", "15", "ms", "15", "ms", "2", "(20.0%)"],
+        ["v2", "0", "0.0%", "0", "-", "-", "-"],
+        ["v3", "0", "0.0%", "0", "-", "-", "-"],
     ]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    command = [sys.executable, "-m", "trimtab.control.demo.variant", "v2", "faulty", "200", "60", "1"]
+    command = [sys.executable, "-m", "trimtab.control.demo.variant", "v2", "faulty", "canary", "200", "60", "1"]
     child = Child("v2", command)
     try:
         port = child.await_line(r"^listening on (\d+)$", 20.0)[1]

@@ -21,7 +21,7 @@ def report(options: DemoOptions, verdict: Verdict, ledger: Ledger) -> Renderable
     mark, style = ("✔", "bold green") if verdict.succeeded else ("✘", "bold red")
     title = Text.assemble((f"{mark} Verdict: {verdict.headline}", style), f"  ({options.scenario}, {options.strategy})")
     told = [Text(f"  {sentence}") for sentence in verdict.sentences]
-    return Group(Text(), title, *told, Text(), _table(options, ledger))
+    return Group(Text(), title, *told, _table(options, ledger))
 
 
 def _table(options: DemoOptions, ledger: Ledger) -> Table:
@@ -44,9 +44,13 @@ def _add(table: Table, span: str, tallies: list[Tally]) -> None:
             f"{one.errors:,}",
             _ms(one.p50_ms),
             _ms(one.p99_ms),
-            f"{one.conversions:,}",
+            _conversions(one),
             end_section=one is tallies[-1],
         )
+
+
+def _conversions(one: Tally) -> str:
+    return f"{one.conversions:,} ({one.conversions / one.requests:.1%})" if one.requests else "-"
 
 
 def _ms(value: float) -> str:

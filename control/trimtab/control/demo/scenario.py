@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from trimtab.control.demo.options import DemoOptions, Scenario
+from trimtab.control.demo.options import DemoOptions, Scenario, Strategy
 
 BASELINE: Final = "v1"
 VARIANTS: Final = ("v1", "v2", "v3")
@@ -106,8 +106,12 @@ def story(options: DemoOptions) -> Story:
 
 
 def _turn(options: DemoOptions) -> int:
-    """Gives the request at which v3 turns: soon after the canary's last step begins, or within seconds of a bandit."""
-    return round(0.35 * hold_s(options.duration_s) * options.rps)
+    """Gives the request at which v3 turns: as the canary's last step begins, or some seconds into a bandit."""
+    match options.strategy:
+        case Strategy.CANARY:
+            return round(0.35 * hold_s(options.duration_s) * options.rps)
+        case Strategy.BANDIT:
+            return round(0.6 * options.rps)
 
 
 _ERROR_RATE: Final = {"metric": "error_rate", "max": 0.05, "window": "10s", "minSamples": 10}

@@ -2,11 +2,10 @@
 
 import asyncio
 import tempfile
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.live import Live
 from trimtab.client import RoutingKey, Telemetry
@@ -24,8 +23,11 @@ from trimtab.control.demo.traffic import OnOutcome, Traffic
 from trimtab.control.demo.verdict import judge
 from trimtab.control.demo.view import Picture
 
-_FRAME_S: Final = 0.25
-"""Between two pictures, and between two looks at signals and processes."""
+_FRAME_S: Final = 0.2
+"""Between two pictures, and between two looks at signals, processes and decisions."""
+
+_END_S: Final = 5.0
+"""How long requests that are abandoned may take to end."""
 
 _SUCCESS: Final = "success"
 
@@ -61,20 +63,21 @@ class Run:
 
     async def live(self) -> None:
         """Sends the traffic and shows what comes of it, until the time is over."""
-        with Telemetry(self._system.kafka, publisher="demo-visitors") as telemetry:
+        with (
+            Telemetry(self._system.kafka, publisher="demo-visitors") as telemetry,
+            Feed(self._system.redis, RELEASE, self.chronicle) as feed,
+        ):
             traffic = Traffic(
                 self._system.url, self.ledger, rps=self._options.rps, seed=self._options.seed,
                 on_outcome=self._on_outcome(telemetry),
             )  # fmt: skip
-            feed = Feed(self._system.redis, RELEASE, self.chronicle, lambda: traffic.elapsed_s)
             sending = asyncio.create_task(traffic.send(self._options.duration_s))
-            following = asyncio.create_task(feed.follow())
             try:
-                await self._show(traffic, sending, following)
+                await self._show(traffic, feed, sending)
             finally:
-                await _end(sending, following)
-            with suppress(RedisError):
-                await feed.look()
+                sending.cancel()
+                await asyncio.wait([sending], timeout=_END_S)
+            sending.result()
 
     def _on_outcome(self, telemetry: Telemetry) -> OnOutcome | None:
         metric = story(self._options).objective
@@ -86,20 +89,18 @@ class Run:
 
         return publish
 
-    async def _show(self, traffic: Traffic, sending: "asyncio.Task[None]", following: "asyncio.Task[None]") -> None:
-        lines = Lines(self.chronicle, lambda text: self._console.print(text, highlight=False, soft_wrap=True))
+    async def _show(self, traffic: Traffic, feed: Feed, sending: "asyncio.Task[None]") -> None:
+        lines = Lines(self.chronicle, lambda text: self._console.print(text, markup=False, soft_wrap=True))
         with self._screen() as live:
             while not sending.done():
+                await asyncio.wait([sending], timeout=_FRAME_S)
                 self._interrupt.check()
                 self._mend(traffic.elapsed_s)
+                feed.look(traffic.elapsed_s)
                 if live:
                     live.update(self._picture(traffic), refresh=True)
                 else:
                     lines.update(traffic.elapsed_s)
-                await asyncio.wait([sending, following], timeout=_FRAME_S, return_when=asyncio.FIRST_COMPLETED)
-                if following.done():
-                    following.result()
-        sending.result()
 
     def _mend(self, elapsed_s: float) -> None:
         if mended := self._system.mend():
@@ -112,9 +113,3 @@ class Run:
         if self._options.plain or not self._console.is_terminal:
             return nullcontext()
         return Live(console=self._console, screen=True, auto_refresh=False)
-
-
-async def _end(*tasks: "asyncio.Task[None]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

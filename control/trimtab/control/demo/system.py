@@ -85,7 +85,8 @@ class System:
 
     def _start_variants(self) -> dict[str, str]:
         options = self._options
-        settings = (options.scenario, str(options.rps), str(options.duration_s), str(options.seed))
+        numbers = map(str, (options.rps, options.duration_s, options.seed))
+        settings = (options.scenario, options.strategy, *numbers)
         for name in VARIANTS:
             self._spawn(name, "-m", "trimtab.control.demo.variant", name, *settings)
         return {name: f"127.0.0.1:{self._port_of(name)}" for name in VARIANTS}

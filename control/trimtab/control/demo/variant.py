@@ -1,6 +1,6 @@
 """One variant of the demo's service, in a process of its own.
 
-    python -m trimtab.control.demo.variant NAME SCENARIO RPS DURATION_S SEED
+    python -m trimtab.control.demo.variant NAME SCENARIO STRATEGY RPS DURATION_S SEED
 
 It listens on a port of 127.0.0.1 that the system chooses, and says which on standard output.
 """
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from aiohttp import web
-from trimtab.control.demo.options import DemoOptions, Scenario
+from trimtab.control.demo.options import DemoOptions, Scenario, Strategy
 from trimtab.control.demo.scenario import Answer, answers, story
 
 
@@ -40,9 +40,16 @@ async def serve(app: web.Application) -> None:
     await asyncio.Event().wait()
 
 
-def main(name: str, scenario: str, rps: str, duration_s: str, seed: str) -> None:
+def main(name: str, scenario: str, strategy: str, *numbers: str) -> None:
     """Runs the command line."""
-    options = DemoOptions(scenario=Scenario(scenario), rps=int(rps), duration_s=float(duration_s), seed=int(seed))
+    rps, duration_s, seed = numbers
+    options = DemoOptions(
+        scenario=Scenario(scenario),
+        strategy=Strategy(strategy),
+        rps=int(rps),
+        duration_s=float(duration_s),
+        seed=int(seed),
+    )
     course = story(options).courses[name]
     asyncio.run(serve(application(name, answers(course, variant=name, seed=options.seed))))
 

@@ -159,8 +159,9 @@ def _told(note: Note, width: int) -> list[Text]:
     """Gives a note as lines: when, the weights, and the rule beside them in as many lines as it takes."""
     shares = " ".join(f"{weight / 100:5.1f}" for weight in note.weights.values())
     words = textwrap.wrap(note.text, max(_LEAST_WORDS, width - _WHEN)) or [""]
-    head = Text.assemble((f"{note.at_s:6.1f} s", "dim"), f" {shares:{_WHEN - 10}} ", words[0])
-    return [head, *(Text(" " * _WHEN + rest) for rest in words[1:])]
+    style = "red" if note.text.startswith("guardrail") else ""
+    head = Text.assemble((f"{note.at_s:6.1f} s", "dim"), f" {shares:{_WHEN - 10}} ", (words[0], style))
+    return [head, *(Text.assemble(" " * _WHEN, (rest, style)) for rest in words[1:])]
 
 
 def _arm(decision: Decision | None, variant: str) -> Arm | None:
