@@ -15,6 +15,8 @@ Bools = npt.NDArray[np.bool_]
 
 _ERROR_STATUS: Final = 500
 _CLIENT_ERROR_STATUS: Final = 400
+_FAR_MS: Final = 1 << 62
+"""Further from the epoch than any instant, and still safe to add to in 64 bits."""
 
 
 class Class(IntEnum):
@@ -71,7 +73,8 @@ def columns_of(batch: ColumnBatch, append_ms: int, skew_ms: int, future_ms: int)
     value = _column(batch.value, "<f8", batch.count).astype(np.float64)
     skew = append_ms - batch.sent_ms if batch.sent_ms else 0
     is_skewed = abs(skew) > skew_ms
-    time_ms = np.frombuffer(batch.time, dtype="<i4").astype(np.int64) + (batch.base_ms + (skew if is_skewed else 0))
+    base_ms = batch.base_ms + (skew if is_skewed else 0)
+    time_ms = np.frombuffer(batch.time, dtype="<i4").astype(np.int64) + min(max(base_ms, -_FAR_MS), _FAR_MS)
     columns = Columns(
         key=key,
         kind=_classes(batch, kind),

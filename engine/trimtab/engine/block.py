@@ -18,12 +18,16 @@ _MANY_CODES: Final = 1 << 16
 _DENSE_CELLS: Final = 1 << 18
 _NO_CODES: Final = np.zeros(0, dtype=np.int64)
 
+MAX_METRICS: Final = 32
+"""How many metrics a pane keeps apart; outcomes of further ones are counted together, as metric "". Whoever puts a
+user's name into a metric's name would otherwise fill every record."""
+
 
 class Block:
     """The panes of one second. Rows are added as (release, variant, segment) occur, and never go away."""
 
-    __slots__ = ("_changed", "_codes", "_codes_count", "_first_offset", "_is_closed", "_pending", "counts", "keys",
-                 "rows", "second", "values")  # fmt: skip
+    __slots__ = ("_changed", "_codes", "_codes_count", "_first_offset", "_is_closed", "_metric_counts", "_pending",
+                 "_pending_count", "counts", "keys", "rows", "second", "values")  # fmt: skip
 
     def __init__(self, second: int) -> None:
         self.second = second
@@ -33,10 +37,12 @@ class Block:
         self.values: dict[tuple[int, str], list[int]] = {}
         """(row, metric) -> count, sum and sum of squares, the sums in units of 1/VALUE_SCALE"""
         self._first_offset: list[int] = []
+        self._metric_counts: list[int] = []
         self._changed: set[int] = set()
         self._codes: Ints = _NO_CODES
         self._codes_count: Ints = _NO_CODES
         self._pending: list[Ints] = []
+        self._pending_count = 0
         self._is_closed = False
 
     def add(self, offset: int, keys: Sequence[RoutingKey], metrics: Sequence[str], events: Columns) -> None:
@@ -76,6 +82,7 @@ class Block:
             row = self.rows[key] = len(self.keys)
             self.keys.append(key)
             self._first_offset.append(offset)
+            self._metric_counts.append(0)
             if row == len(self.counts):
                 self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
         return row
@@ -93,7 +100,8 @@ class Block:
         self.counts[:n, _DURATION_US] += np.bincount(row, weights=duration_us, minlength=n).astype(np.int64)
         self.counts[:n, _BYTES] += np.bincount(row, weights=size, minlength=n).astype(np.int64)
         self._pending.append(row * BUCKETS + buckets_of(duration_us))
-        if sum(map(len, self._pending)) > _MANY_CODES:
+        self._pending_count += len(row)
+        if self._pending_count > _MANY_CODES:
             self._compact()
 
     def _add_outcomes(self, row: Ints, metrics: Sequence[str], events: Columns) -> None:
@@ -104,10 +112,19 @@ class Block:
         sums = np.bincount(inverse, weights=value * VALUE_SCALE)
         squares = np.bincount(inverse, weights=value * value * VALUE_SCALE)
         for position, (at, count) in enumerate(zip(cells.tolist(), np.bincount(inverse).tolist(), strict=True)):
-            total = self.values.setdefault((at // len(metrics), metrics[at % len(metrics)]), [0, 0, 0])
+            total = self._sums(at // len(metrics), metrics[at % len(metrics)])
             total[0] += count
             total[1] += round(float(sums[position]))
             total[2] += round(float(squares[position]))
+
+    def _sums(self, row: int, metric: str) -> list[int]:
+        """Gives where to add up a metric of a row."""
+        if (row, metric) not in self.values:
+            if self._metric_counts[row] < MAX_METRICS:
+                self._metric_counts[row] += 1
+            else:
+                metric = ""
+        return self.values.setdefault((row, metric), [0, 0, 0])
 
     def _compact(self) -> None:
         if not self._pending:
@@ -115,7 +132,7 @@ class Block:
         codes = np.concatenate([self._codes, *self._pending])
         weights = np.ones(len(codes), dtype=np.int64)
         weights[: len(self._codes)] = self._codes_count
-        self._pending = []
+        self._pending, self._pending_count = [], 0
         if len(self.keys) * BUCKETS <= _DENSE_CELLS:
             dense = np.bincount(codes, weights=weights)
             self._codes = np.nonzero(dense)[0]
@@ -123,6 +140,11 @@ class Block:
         else:
             self._codes, inverse = np.unique(codes, return_inverse=True)
             self._codes_count = np.bincount(inverse, weights=weights).astype(np.int64)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its final content was taken."""
+        return self._is_closed
 
     def take_changed(self, *, is_final: bool) -> list[int]:
         """Gives the rows that changed since the last call; all of them, once, when the second has become final."""

@@ -7,11 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from trimtab.engine.block import Block
+from trimtab.engine.errors import EngineError
 from trimtab.schemas.evidence import COUNTS, PaneKey, Panes
 
 Ints = npt.NDArray[np.int64]
 
 _LARGEST: Final = 2**63 - 1
+_INDEXES: Final = 1 << 16
+"""What an unsigned 16-bit index can tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,10 @@ class PaneRow:
 
 
 def panes_of(source: int, offset: int, final_s: int, blocks: Sequence[tuple[Block, Sequence[int]]]) -> Panes:
-    """Packs rows of blocks into one record. Sums of squares are cut at 2^63 - 1."""
+    """Packs rows of blocks into one record. Sums of squares are cut at 2^63 - 1.
+
+    Raises `EngineError` for more panes or metrics than its indexes can tell apart.
+    """
     keys: dict[PaneKey, int] = {}
     metrics: dict[str, int] = {}
     key: list[int] = []
@@ -60,6 +66,8 @@ def panes_of(source: int, offset: int, final_s: int, blocks: Sequence[tuple[Bloc
             if row in at:
                 index = metrics.setdefault(metric, len(metrics))
                 value_rows.append((at[row], index, n, total, min(squares, _LARGEST)))
+    if max(len(key), len(metrics)) > _INDEXES:
+        raise EngineError(f"{len(key)} panes with {len(metrics)} metrics in one record: expected at most {_INDEXES}")
     values = np.array(value_rows, dtype=np.int64).reshape(-1, 5)
     sketch_row, sketch_bucket, sketch_count = (np.concatenate(parts) for parts in zip(*sketches, strict=True))
     return Panes(

@@ -7,7 +7,8 @@ idempotent, commutative and associative: duplicates and reordering change nothin
 middle of a pane starts later, and loses to what its predecessor sent.
 
 Contents are remembered until their source's final second is `REMEMBER_S` past them; what comes for a second older
-than that is a repetition of something final, and is passed over.
+than that is a repetition of something final, and is passed over. So is what comes for a second that was final before
+its variant took part: that was refused when it became final.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,6 +30,7 @@ _REQUESTS, _RESPONSES, _ERRORS, _LATE = (COUNTS.index(name) for name in ("reques
 _NOTHING: Final = PaneContent(
     np.zeros(len(COUNTS), dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), {}
 )
+_NO_SUMS: Final = (0, 0, 0)
 
 Rank = tuple[int, int]
 """(-first offset, offset): the greater content wins"""
@@ -86,13 +88,14 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
     """sums as decimal texts: they may be longer than any integer of MessagePack"""
     windows: dict[str, dict[int, WindowSnapshot]]
     contents: list[tuple[PaneId, Rank, list[int], list[int], list[int], dict[str, tuple[int, int, int]]]]
+    refused_s: dict[str, dict[int, int]]
     dead_lettered: int
 
 
 class Evidence:
     """Totals and windows of the variants of one release."""
 
-    __slots__ = ("_contents", "_final_s", "dead_lettered", "offsets", "totals", "windows")
+    __slots__ = ("_contents", "_final_s", "_refused_s", "dead_lettered", "offsets", "totals", "windows")
 
     def __init__(self, variants: Iterable[str], final_s: dict[int, int]) -> None:
         """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
@@ -103,6 +106,8 @@ class Evidence:
         self.dead_lettered = 0
         self._contents: dict[PaneId, tuple[Rank, PaneContent]] = {}
         self._final_s = dict(final_s)
+        self._refused_s: dict[str, dict[int, int]] = {}
+        """variant -> source -> seconds below it were final before the variant took part"""
         self.admit(variants)
 
     def admit(self, variants: Iterable[str]) -> None:
@@ -110,6 +115,7 @@ class Evidence:
         for variant in variants:
             if variant not in self.totals:
                 self.totals[variant] = ArmTotals()
+                self._refused_s[variant] = dict(self._final_s)
                 self.windows[variant] = {length: Window(length) for length in HOP_MS}
 
     def restart(self, since_s: int) -> None:
@@ -129,14 +135,13 @@ class Evidence:
 
     def merge(
         self, source: int, offset: int, final_s: int, rows: Sequence[PaneRow], now_s: int
-    ) -> tuple[bool, list[tuple[PaneRow, Refusal]]]:
-        """Merges a contribution; gives whether anything changed, and the panes of unknown variants that are final."""
+    ) -> list[tuple[PaneRow, Refusal]]:
+        """Merges a contribution; gives the panes of unknown variants that are final with it."""
         was_final_s = self._final_s.get(source, 0)
         refused: list[tuple[PaneRow, Refusal]] = []
-        changed = False
         for row in rows:
             if row.key.variant in self.totals:
-                changed |= self._replace(source, offset, was_final_s, row, now_s)
+                self._replace(source, offset, was_final_s, row, now_s)
             elif was_final_s <= row.second < final_s:
                 refused.append((row, _unknown_variant(row)))
         self.dead_lettered += sum(refusal.events for _, refusal in refused)
@@ -144,31 +149,31 @@ class Evidence:
         if final_s > was_final_s:
             self._final_s[source] = final_s
             self._forget(source, final_s - REMEMBER_S)
-        return changed, refused
+        return refused
 
-    def _replace(self, source: int, offset: int, was_final_s: int, row: PaneRow, now_s: int) -> bool:
-        if row.second < was_final_s - REMEMBER_S:
-            return False
+    def _replace(self, source: int, offset: int, was_final_s: int, row: PaneRow, now_s: int) -> None:
+        refused_s = self._refused_s[row.key.variant].get(source, row.second)
+        if row.second < max(was_final_s - REMEMBER_S, refused_s):
+            return
         pane = (source, row.second, row.key.variant, row.key.segment)
         rank = (-row.first_offset, offset)
         known = self._contents.get(pane)
         if known is not None and known[0] >= rank:
-            return False
+            return
         self._contents[pane] = (rank, row.content)
-        return self._add(row.key.variant, row.second, known[1] if known else _NOTHING, row.content, now_s)
+        self._add(row.key.variant, row.second, known[1] if known else _NOTHING, row.content, now_s)
 
-    def _add(self, variant: str, second: int, old: PaneContent, new: PaneContent, now_s: int) -> bool:
+    def _add(self, variant: str, second: int, old: PaneContent, new: PaneContent, now_s: int) -> None:
         counts = new.counts - old.counts
         arm = self.totals[variant]
         arm.counts += counts
-        for metric, sums in new.values.items():
-            before = old.values.get(metric, (0, 0, 0))
+        for metric in {**new.values, **old.values}:
+            sums, before = new.values.get(metric, _NO_SUMS), old.values.get(metric, _NO_SUMS)
             total = arm.values.setdefault(metric, [0, 0, 0])
             arm.values[metric] = [total[place] + sums[place] - before[place] for place in range(3)]
         delta = Delta(second, counts, *_difference(new, old))
         for window in self.windows[variant].values():
             window.update(delta, now_s)
-        return bool(counts.any()) or new.values != old.values
 
     def _forget(self, source: int, before_s: int) -> None:
         for pane in [pane for pane in self._contents if pane[0] == source and pane[1] < before_s]:
@@ -201,6 +206,7 @@ class Evidence:
                 (pane, rank, known.counts.tolist(), known.buckets.tolist(), known.bucket_counts.tolist(), known.values)
                 for pane, (rank, known) in self._contents.items()
             ],
+            refused_s=self._refused_s,
             dead_lettered=self.dead_lettered,
         )
 
@@ -209,6 +215,7 @@ class Evidence:
         """Gives the evidence of which `snapshot` was taken."""
         evidence = cls((), snapshot.final_s)
         evidence.offsets = dict(snapshot.offsets)
+        evidence._refused_s = snapshot.refused_s
         evidence.dead_lettered = snapshot.dead_lettered
         for variant, (counts, values) in snapshot.totals.items():
             sums = {metric: list(map(int, texts)) for metric, texts in values.items()}
@@ -240,6 +247,12 @@ def events_of(content: PaneContent) -> int:
     return int(content.counts[[_REQUESTS, _RESPONSES, _LATE]].sum()) + outcomes
 
 
+def pane_name(row: PaneRow) -> str:
+    """Gives what tells a pane from others of its source: a refusal has one wording however often it comes."""
+    segment = f", segment {row.key.segment}" if row.key.segment else ""
+    return f"variant {row.key.variant}{segment}, second {row.second}"
+
+
 def _unknown_variant(row: PaneRow) -> Refusal:
-    reason = f"release {row.key.release}: no variant {row.key.variant!r}"
+    reason = f"release {row.key.release}: no variant {row.key.variant!r} ({pane_name(row)})"
     return Refusal("unknown-variant", reason, events_of(row.content), row.key.release)

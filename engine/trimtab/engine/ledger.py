@@ -15,10 +15,11 @@ from pydantic import ValidationError
 from trimtab.engine.batch import Refusal
 from trimtab.engine.contribution import PaneRow, rows_of
 from trimtab.engine.errors import EngineError
-from trimtab.engine.evidence import events_of
+from trimtab.engine.evidence import events_of, pane_name
 from trimtab.engine.release import Position, ReleaseFold
 from trimtab.schemas.decision import Decision, WeightsRecord
 from trimtab.schemas.evidence import Command, Panes, Record, Spec, Tick
+from trimtab.schemas.release import parse_document
 
 _SNAPSHOT_VERSION: Final = 1
 
@@ -115,16 +116,15 @@ class Ledger:
         self._final_s[panes.source] = max(was_final_s, panes.final_s)
 
     def _apply(self, spec: Spec, at: Position, effects: Effects) -> None:
-        release = self.releases.get(spec.release)
-        try:
-            if release is None:
-                release = self.releases[spec.release] = ReleaseFold(spec.document, self._final_s)
-                decision: Decision | None = release.begin(at)
-            else:
-                decision = release.apply(spec.document, at)
-        except ValidationError as error:
-            effects.rejected = f"release {spec.release}: not a release file: {error}"
+        effects.rejected = _refuse_document(spec)
+        if effects.rejected:
             return
+        release = self.releases.get(spec.release)
+        if release is None:
+            release = self.releases[spec.release] = ReleaseFold(spec.document, self._final_s)
+            decision: Decision | None = release.begin(at)
+        else:
+            decision = release.apply(spec.document, at)
         self._took(spec.release, decision, effects)
 
     def _command(self, command: Command, at: Position, effects: Effects) -> None:
@@ -170,19 +170,34 @@ class Ledger:
     def restore(cls, ledgers: Iterable[bytes], releases: Iterable[Sequence[bytes]]) -> "Ledger":
         """Gives the ledger that the newest of `ledgers` was taken of, with the newest snapshot of each release.
 
-        Each item of `releases` holds all snapshots that are known of one release.
+        Each item of `releases` holds all snapshots that are known of one release. Those of an older era are of a log
+        that is no more, and are passed over.
         """
-        ledger = cls()
         known = [_decoded(payload) for payload in ledgers]
-        if known:
-            newest = max(known, key=lambda snapshot: snapshot.offset)
-            ledger.offset, ledger._era, ledger._now_s = newest.offset, newest.era, newest.now_s
-            ledger._final_s = dict(newest.final_s)
-        for payloads in releases:
-            folds = [ReleaseFold.restore(payload) for payload in payloads]
-            release = max(folds, key=lambda fold: fold.offset)
-            ledger.releases[release.name] = release
+        newest = [_newest(payloads) for payloads in releases]
+        era = max([snapshot.era for snapshot in known] + [release.era for release in newest], default=0)
+        ledger = cls()
+        ledger.releases = {release.name: release for release in newest if release.era == era}
+        of_era = [snapshot for snapshot in known if snapshot.era == era]
+        if of_era:
+            latest = max(of_era, key=lambda snapshot: snapshot.offset)
+            ledger.offset, ledger._era, ledger._now_s = latest.offset, latest.era, latest.now_s
+            ledger._final_s = dict(latest.final_s)
         return ledger
+
+
+def _refuse_document(spec: Spec) -> str:
+    """Gives why the document of a spec cannot be applied; empty where it can."""
+    try:
+        name = parse_document(spec.document).name
+    except ValidationError as error:
+        return f"release {spec.release}: not a release file: {error}"
+    return "" if name == spec.release else f"release {spec.release}: its document is of release {name!r}"
+
+
+def _newest(payloads: Sequence[bytes]) -> ReleaseFold:
+    folds = [ReleaseFold.restore(payload) for payload in payloads]
+    return max(folds, key=lambda fold: (fold.era, fold.offset))
 
 
 def _decoded(payload: bytes) -> LedgerSnapshot:
@@ -196,5 +211,5 @@ def _decoded(payload: bytes) -> LedgerSnapshot:
 
 
 def _unknown(row: PaneRow) -> Refusal:
-    reason = f"no release {row.key.release!r}"
+    reason = f"no release {row.key.release!r} ({pane_name(row)})"
     return Refusal("unknown-release", reason, events_of(row.content), row.key.release)

@@ -8,6 +8,8 @@ What is decided here, and nowhere else:
 * An event's time is corrected by its publisher's skew (append time minus the publisher's stamp) when that is beyond
   `skew_ms`; an event more than `future_ms` ahead of the append time, after correction, is refused.
 * What is emitted is the whole present content of every pane that changed, and once more when it becomes final.
+  Whoever is far behind has many seconds that become final at once: they go out a few at a time, whole seconds, oldest
+  first, and those that wait are taken for final only when they are sent.
 * A source may be committed only below the first message that feeds a pane which is not final or whose final content
   is not acknowledged, and only at a message that moved the clock: whoever starts reading there has the same clock at
   once, so all of this is a function of the log alone, wherever reading starts.
@@ -27,6 +29,9 @@ from trimtab.schemas.evidence import Panes
 from trimtab.schemas.telemetry import ColumnBatch
 
 Ints = npt.NDArray[np.int64]
+
+MAX_FINAL: Final = 4_096
+"""Panes of seconds that became final, after which an emission takes no further such second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +151,28 @@ class PaneBuilder:
 
     def emit(self) -> tuple[dict[int, Panes], Mark]:
         """Gives what changed since the last time, by evidence partition, and the mark to acknowledge it with."""
-        final_s = self._final_s
+        final_s = self._emitted_final_s()
         mark = Mark(self._next_offset - 1, final_s)
         by_place: dict[int, list[tuple[Block, list[int]]]] = {}
         for second, block in sorted(self._blocks.items()):
+            if final_s <= second < self._final_s:
+                continue  # its turn comes with a later emission
             rows = block.take_changed(is_final=second < final_s)
             for place, here in block.placed(rows, self._place).items():
                 by_place.setdefault(place, []).append((block, here))
         panes = {place: panes_of(self._source, mark.offset, final_s, here) for place, here in by_place.items()}
         return panes, mark
+
+    def _emitted_final_s(self) -> int:
+        """Gives the second below which the next emission is final: not all at once where a great many are due."""
+        panes = 0
+        for second, block in sorted(self._blocks.items()):
+            if second >= self._final_s:
+                break
+            if panes >= MAX_FINAL:
+                return second
+            panes += 0 if block.is_closed else len(block.keys)
+        return self._final_s
 
     def acknowledge(self, mark: Mark) -> None:
         """Takes note that everything emitted up to `mark` is safe: final panes are let go, the commit may move."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 import msgspec
+from pydantic import ValidationError
 from trimtab.engine.allocation import Bounds, allocate, withdraw
 from trimtab.engine.batch import Refusal
 from trimtab.engine.best import probability_best
@@ -26,7 +27,7 @@ from trimtab.engine.evidence import Evidence, EvidenceSnapshot
 from trimtab.engine.guardrail import assess
 from trimtab.engine.posterior import Beta, reward_posterior
 from trimtab.engine.strategy.bandit import bandit
-from trimtab.engine.strategy.canary import canary, has_reached
+from trimtab.engine.strategy.canary import canary, has_reached, share_of
 from trimtab.engine.strategy.situation import Move, Situation, all_to
 from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
 from trimtab.schemas.evidence import VALUE_SCALE, Command, Panes
@@ -112,6 +113,11 @@ class ReleaseFold:
         return self._state.offset
 
     @property
+    def era(self) -> int:
+        """The era of the evidence log that it lives in."""
+        return self._state.newest[0]
+
+    @property
     def is_idle(self) -> bool:
         """Whether time alone can change nothing."""
         return self._state.phase.is_over and self._evidence_count == self._state.decided_on
@@ -138,9 +144,11 @@ class ReleaseFold:
         return self._decision(at, f"applied: all traffic on {self._spec.baseline} until evidence comes", {})
 
     def apply(self, document: bytes, at: Position) -> Decision | None:
-        """Takes another spec and starts anew; the same spec changes nothing."""
-        if not self._take(at) or document == self._document:
+        """Takes another spec and starts anew; with the same spec only time passes."""
+        if not self._take(at):
             return None
+        if document == self._document:
+            return self._consider(at)
         before = dict(zip(self._names, self._state.weights, strict=True))
         self._document, self._release = document, parse_document(document)
         self._evidence.admit(self._names)
@@ -161,10 +169,8 @@ class ReleaseFold:
         """Merges a contribution and decides on it; gives also the panes of variants that do not take part."""
         if not self._take(at):
             return None, []
-        changed, refused = self._evidence.merge(
-            panes.source, panes.offset, panes.final_s, rows, self._state.now_ms // 1000
-        )
-        return (self._consider(at) if changed else None), refused
+        refused = self._evidence.merge(panes.source, panes.offset, panes.final_s, rows, self._state.now_ms // 1000)
+        return self._consider(at), refused
 
     def tick(self, at: Position) -> Decision | None:
         """Lets time pass."""
@@ -245,9 +251,9 @@ class ReleaseFold:
         self._state.weights = [BASIS_POINTS * (arm == self._baseline) for arm in range(len(self._names))]
 
     def _promote(self, variant: str, rule: str, at: Position) -> Decision | None:
-        probabilities = self._probabilities()
-        best = max((arm for arm in range(len(probabilities)) if arm != self._baseline), key=probabilities.__getitem__)
-        chosen = variant or self._names[best]
+        probabilities, eligible = self._probabilities(), self._eligible()
+        candidates = [arm for arm, may in enumerate(eligible) if may and arm != self._baseline]
+        chosen = variant or self._names[max(candidates, key=probabilities.__getitem__)]
         if chosen not in self._names or chosen in self._state.excluded:
             return None
         self._state.chosen = chosen
@@ -287,17 +293,21 @@ class ReleaseFold:
 
     def _settle(self, move: Move) -> None:
         """Moves the weights toward the target, and takes note of what they have reached."""
-        state, strategy = self._state, self._spec.strategy
-        was_there = isinstance(strategy, Canary) and self._has_reached(strategy, move.step)
+        state = self._state
+        stood_on = state.step if self._has_reached(state.step) else -1
         state.step = move.step
         state.weights = list(allocate(move.target, state.weights, self._bounds(move), self._spec.limits.max_step))
         if state.chosen and state.weights[self._names.index(state.chosen)] == BASIS_POINTS:
             state.phase = Phase.ROLLED_BACK if state.chosen == self._spec.baseline else Phase.PROMOTED
-        if isinstance(strategy, Canary) and not was_there and self._has_reached(strategy, move.step):
+        if stood_on != state.step and self._has_reached(state.step):
             state.step_began_ms, state.step_responses = state.now_ms, self._responses()
 
-    def _has_reached(self, strategy: Canary, step: int) -> bool:
-        return has_reached(self._state.weights, self._baseline, strategy.steps[step])
+    def _has_reached(self, step: int) -> bool:
+        strategy = self._spec.strategy
+        if not isinstance(strategy, Canary):
+            return False
+        share = share_of(strategy, step, self._spec.limits.max_weight, sum(self._eligible()) - 1)
+        return has_reached(self._state.weights, self._baseline, share)
 
     def _bounds(self, move: Move) -> list[Bounds]:
         limits = self._spec.limits
@@ -308,15 +318,18 @@ class ReleaseFold:
             bounds.append(Bounds(floor, 0 if not may else BASIS_POINTS if is_free else limits.max_weight))
         return bounds
 
-    def _posteriors(self) -> list[Beta]:
-        objective = self._spec.objective
-        posteriors = []
+    def _rewards(self) -> list[tuple[int, int]]:
+        """Gives trials and reward sum of each variant under the present spec."""
+        rewards = []
         for name in self._names:
-            trials, total = self._evidence.totals[name].rewards(objective.metric)
+            trials, total = self._evidence.totals[name].rewards(self._spec.objective.metric)
             earlier_trials, earlier_total = self._state.origin.get(name, (0, 0))
-            minimize = objective.goal == "minimize"
-            posteriors.append(reward_posterior(trials - earlier_trials, total - earlier_total, minimize=minimize))
-        return posteriors
+            rewards.append((trials - earlier_trials, total - earlier_total))
+        return rewards
+
+    def _posteriors(self) -> list[Beta]:
+        minimize = self._spec.objective.goal == "minimize"
+        return [reward_posterior(trials, total, minimize=minimize) for trials, total in self._rewards()]
 
     def _probabilities(self) -> list[float]:
         """Gives P(best) among the variants that may take traffic, 0 for the others."""
@@ -345,13 +358,11 @@ class ReleaseFold:
         )  # fmt: skip
 
     def _arms(self) -> list[Arm]:
-        metric = self._spec.objective.metric
         arms = []
-        for name, weight, beta, best in zip(
-            self._names, self._state.weights, self._posteriors(), self._probabilities(), strict=True
+        for name, weight, (trials, reward_sum), beta, best in zip(
+            self._names, self._state.weights, self._rewards(), self._posteriors(), self._probabilities(), strict=True
         ):
             totals, window = self._evidence.totals[name], self._evidence.window(name, _SHOWN_WINDOW_MS)
-            trials, reward_sum = totals.rewards(metric)
             arms.append(
                 Arm(
                     variant=name, weight=weight, excluded=self._state.excluded.get(name, ""),
@@ -383,11 +394,11 @@ class ReleaseFold:
         """Gives the release of which `payload` was taken. Raises `EngineError` for anything else."""
         try:
             snapshot = msgspec.msgpack.decode(payload, type=ReleaseSnapshot)
-        except msgspec.DecodeError as error:
+            fold = cls(snapshot.document, {})
+        except (msgspec.DecodeError, ValidationError) as error:
             raise EngineError(f"not a snapshot of a release: {error}") from error
         if snapshot.version != _SNAPSHOT_VERSION:
             raise EngineError(f"snapshot of version {snapshot.version}: expected {_SNAPSHOT_VERSION}")
-        fold = cls(snapshot.document, {})
         fold._state = snapshot.state
         fold._evidence = Evidence.restore(snapshot.evidence)
         return fold

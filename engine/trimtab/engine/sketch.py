@@ -1,14 +1,13 @@
 """Latency sketch: a histogram with logarithmic buckets, so that quantiles keep a relative error of 1 %.
 
 Bucket 0 holds everything up to 10 us, bucket i > 0 the durations in (10 g^(i-1), 10 g^i] us, g = 1.01 / 0.99, with
-edges rounded down to whole microseconds (so below 100 us the error is that of the rounding). Edges are integers from
-exact arithmetic: the same duration falls into the same bucket on every machine. Sketches are counts, so adding them
-up is exact in any order, and subtracting one takes it out again.
+which for whole microseconds is the same with edges rounded down. Edges are integers from exact arithmetic: the same
+duration falls into the same bucket on every machine. Sketches are counts, so adding them up is exact in any order,
+and subtracting one takes it out again.
 
 Source: Masson, Rim, Lee: DDSketch (VLDB 2019), the mapping of section 2.2.
 """
 
-from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -17,25 +16,30 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 _UNIT_US: Final = 10
-_GAMMA: Final = Fraction(101, 99)
+_UP, _DOWN = 101, 99
+"""g as a fraction"""
 _LAST_US: Final = 2**32 - 1
 
 
-def _edges() -> Ints:
-    edges, power = [], Fraction(_UNIT_US)
-    while power < _LAST_US:
-        edges.append(int(power))
-        # The fraction would grow at every step; 60 bits below the point are plenty, and the same everywhere.
-        power = Fraction(int(power * _GAMMA * 2**60), 2**60)
-    return np.array([*edges, _LAST_US], dtype=np.int64)
+def _edges() -> tuple[Ints, npt.NDArray[np.float64]]:
+    """Gives the upper edges up to the longest duration: rounded down, and as they are."""
+    whole: list[int] = []
+    exact: list[float] = []
+    up, down = _UNIT_US, 1
+    while up < _LAST_US * down:
+        whole.append(up // down)
+        exact.append(up / down)
+        up, down = up * _UP, down * _DOWN
+    return np.array([*whole, _LAST_US], dtype=np.int64), np.array([*exact, _LAST_US], dtype=np.float64)
 
 
-EDGES_US: Final = _edges()
-"""Upper edge of each bucket, inclusive, in microseconds."""
+EDGES_US, _EXACT_EDGES_US = _edges()
+"""Upper edges of the buckets, inclusive, in microseconds: whole, and as they are."""
 
 BUCKETS: Final = len(EDGES_US)
 _EDGES_U32: Final = EDGES_US.astype(np.uint32)
-_VALUES_MS: Final = EDGES_US * (2 / (float(_GAMMA) + 1) / 1000)
+_VALUES_MS: Final = _EXACT_EDGES_US * (2 * _DOWN / (_UP + _DOWN) / 1000)
+"""What a duration in a bucket is taken for: 1 % from either edge of it."""
 
 
 def buckets_of(durations_us: npt.NDArray[np.uint32]) -> Ints:

@@ -22,20 +22,29 @@ def canary(situation: Situation, spec: Canary) -> Move:
     step, last = situation.step, len(spec.steps) - 1
     waits_for = gate(situation, spec)
     if waits_for:
-        return Move(_shares(situation, spec.steps[step]), f"canary step {step + 1} of {last + 1}: {waits_for}", step)
+        return Move(_shares(situation, spec, step), f"canary step {step + 1} of {last + 1}: {waits_for}", step)
     if step == last:
         return _end(situation)
     rule = f"canary: step {step + 1} of {last + 1} passed"
-    return Move(_shares(situation, spec.steps[step + 1]), rule, step + 1)
+    return Move(_shares(situation, spec, step + 1), rule, step + 1)
 
 
 def gate(situation: Situation, spec: Canary) -> str:
     """Gives what the present step waits for; empty when its gate lets it pass."""
-    if not has_reached(situation.weights, situation.baseline, spec.steps[situation.step]):
+    if not has_reached(situation.weights, situation.baseline, _share(situation, spec, situation.step)):
         return "on the way"
     if situation.now_ms - situation.step_began_ms < spec.hold:
         return f"held until {duration_text(spec.hold)} have passed"
     return next((reason for arm in situation.candidates if (reason := _waits_for(situation, arm))), "")
+
+
+def share_of(spec: Canary, step: int, max_weight: int, candidates: int) -> int:
+    """Gives what the candidates together take in a step: less than it says where, after an exclusion, caps allow less.
+
+    >>> share_of(Canary(type="canary", steps=(2_000, 6_000)), step=1, max_weight=3_000, candidates=1)
+    3000
+    """
+    return min(spec.steps[step], max_weight * candidates)
 
 
 def has_reached(weights: Sequence[int], baseline: int, share: int) -> bool:
@@ -53,7 +62,12 @@ def _waits_for(situation: Situation, arm: int) -> str:
     return ""
 
 
-def _shares(situation: Situation, total: int) -> tuple[float, ...]:
+def _share(situation: Situation, spec: Canary, step: int) -> int:
+    return share_of(spec, step, situation.spec.limits.max_weight, len(situation.candidates))
+
+
+def _shares(situation: Situation, spec: Canary, step: int) -> tuple[float, ...]:
+    total = _share(situation, spec, step)
     each = total / len(situation.candidates)
     shares = [each if arm in situation.candidates else 0.0 for arm in range(len(situation.weights))]
     shares[situation.baseline] = float(BASIS_POINTS - total)
