@@ -100,7 +100,7 @@ class Rig:
     @staticmethod
     def _end(program: Program) -> None:
         if program.is_running:
-            program.end()
+            program.end(by=signal.SIGKILL)
 
 
 class Envoy:

@@ -50,5 +50,5 @@ def test_a_path_that_cannot_be_bound_is_an_error() -> None:
     async def bind() -> None:
         grpc_server(Path("/nowhere/at/all.sock"), Discovery(("checkout",)), AccessLog(Recorder()))
 
-    with pytest.raises(SocketTaken, match="^socket /nowhere/at/all"):
+    with pytest.raises(SocketTaken, match="socket /nowhere/at/all"):
         asyncio.run(bind())
