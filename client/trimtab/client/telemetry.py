@@ -152,6 +152,7 @@ class Telemetry:
             except Exception:  # noqa: BLE001 - the loop outlives what nobody thought of, and the account adds up
                 _LOG.exception("telemetry_batch_failed events=%d", len(rows))
                 self._buffer.settle(dropped=len(rows))
+            self._outlet.serve(0)
         return bool(batches)
 
     def __enter__(self) -> Self:

@@ -39,7 +39,7 @@ class EmbeddedKafka:
         child = Child("embedded Kafka", [sys.executable, *module, *(f"{name}:{n}" for name, n in self._topics.items())])
         try:
             self._bootstrap = child.await_line(r"^[\w.]+:\d+$", _START_S)[0]
-        except Unreachable:
+        except BaseException:
             child.stop()
             raise
         self._child = child

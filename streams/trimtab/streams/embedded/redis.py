@@ -55,7 +55,7 @@ class EmbeddedRedis:
         ])  # fmt: skip
         try:
             child.await_line("Ready to accept connections", _START_S)
-        except Unreachable:
+        except BaseException:
             child.stop()
             raise
         self._child = child
