@@ -1,5 +1,6 @@
 """The rig: real Envoys, a real sidecar in a process of its own, services behind and visitors in front."""
 
+import asyncio
 import json
 import signal
 import sys
@@ -20,7 +21,8 @@ from trimtab.schemas.redis_keys import sidecar_key, weights_channel, weights_key
 from trimtab.sidecar.envoy.bootstrap import bootstrap, yaml_text
 
 SIDECAR_ID = "under-test"
-_READY_S = 20.0
+_READY_S = 30.0
+_LOOK_S = 0.02
 
 
 class Rig:
@@ -121,6 +123,7 @@ async def _port(envoy: Program, admin: Path) -> int:
         while not await _is_ready(session):
             assert envoy.is_running, envoy.output
             assert time.monotonic() < until_s, envoy.output
+            await asyncio.sleep(_LOOK_S)  # between two looks, not instead of one
         async with session.get("http://admin/listeners?format=json") as response:
             listeners = json.loads(await response.text())["listener_statuses"]
     port: int = listeners[0]["local_address"]["socket_address"]["port_value"]
