@@ -5,6 +5,7 @@ from typing import Final
 
 from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from trimtab.control.demo.ledger import Ledger, Tally, tally
@@ -20,7 +21,7 @@ def report(options: DemoOptions, verdict: Verdict, ledger: Ledger) -> Renderable
     """Gives the verdict and, from the responses that the clients received, the table."""
     mark, style = ("✔", "bold green") if verdict.succeeded else ("✘", "bold red")
     title = Text.assemble((f"{mark} Verdict: {verdict.headline}", style), f"  ({options.scenario}, {options.strategy})")
-    told = [Text(f"  {sentence}") for sentence in verdict.sentences]
+    told = [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in verdict.sentences]
     return Group(Text(), title, *told, _table(options, ledger))
 
 

