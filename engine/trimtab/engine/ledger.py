@@ -101,8 +101,12 @@ class Ledger:
 
     def _contribute(self, panes: Panes, at: Position, effects: Effects) -> None:
         by_release: dict[str, list[PaneRow]] = {}
-        for row in rows_of(panes):
-            by_release.setdefault(row.key.release, []).append(row)
+        try:
+            for row in rows_of(panes):
+                by_release.setdefault(row.key.release, []).append(row)
+        except (ValueError, IndexError) as error:
+            effects.rejected = f"panes of source {panes.source}: columns do not fit together: {error}"
+            return
         was_final_s = self._final_s.get(panes.source, 0)
         for name, rows in by_release.items():
             release = self.releases.get(name)

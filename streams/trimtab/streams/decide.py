@@ -35,8 +35,9 @@ class _Shard:
     offers: dict[str, Offer]
     snapshot_s: float = field(default_factory=time.monotonic)
     heard_s: float = field(default_factory=time.monotonic)
-    is_checked: bool = False
-    """whether the first record was seen to continue the snapshot"""
+    next_offset: int = 0
+    is_started: bool = False
+    """whether a record has come"""
 
 
 class Decide:
@@ -66,9 +67,8 @@ class Decide:
         async for event in stream.noack().events():
             message = event.message
             shard = self._shard(message.partition, message.generation_id)
-            if not shard.is_checked:
-                await self._check_start(shard, message.offset)
-            await self._take(shard, message.offset, round(message.timestamp * 1000), event.value)
+            await self._check_order(shard, message.offset)
+            await self._take(shard, message.offset, round(message.timestamp * 1000), event.value or b"")
             if time.monotonic() - shard.snapshot_s >= self._settings.snapshot_ms / 1000:
                 await self._snapshot(shard)
 
@@ -81,20 +81,25 @@ class Decide:
             ledger, offers = self._snapshots.restore(partition)
             for offer in offers:
                 self._publication.offer(offer)
-            shard = _Shard(partition, generation, ledger, {offer.release: offer for offer in offers})
+            known = {offer.release: offer for offer in offers}
+            shard = _Shard(partition, generation, ledger, known, next_offset=ledger.offset + 1)
             self._shards[partition] = shard
             _log.info("evidence_assigned", partition=partition, offset=ledger.offset, releases=len(ledger.releases))
         return shard
 
-    async def _check_start(self, shard: _Shard, offset: int) -> None:
-        """Refuses to go on when the commit is ahead of the snapshot: the records between would be lost.
-
-        The commit is set back and the worker ends; whoever starts next reads them again.
-        """
-        shard.is_checked = True
-        expected = shard.ledger.offset + 1
+    async def _check_order(self, shard: _Shard, offset: int) -> None:
+        """Refuses to go on past records that were not taken; the worker ends, and its successor reads them again."""
+        expected, was_started, shard.is_started = shard.next_offset, shard.is_started, True
+        shard.next_offset = max(offset + 1, expected)
         if offset <= expected:
             return
+        if not was_started:
+            await self._set_back(shard, expected, offset)
+        else:
+            raise EngineError(f"evidence partition {shard.partition}: record {offset} came, {expected} was due")
+
+    async def _set_back(self, shard: _Shard, expected: int, offset: int) -> None:
+        """Sets a commit back that is ahead of the snapshot, unless the records between are no longer there."""
         tp = TP(EVIDENCE, shard.partition)
         earliest = (await self._app.consumer.earliest_offsets(tp)).get(tp, 0)
         if earliest < offset:
@@ -154,11 +159,14 @@ class Decide:
         )  # fmt: skip
 
     async def _snapshot(self, shard: _Shard) -> None:
-        """Snapshots what changed, waits until it is durable, and only then commits the evidence."""
+        """Snapshots what changed, waits until it is durable, and only then commits the evidence.
+
+        What was decided is made safe before: a snapshot that is there first would hide that it never arrived.
+        """
         shard.snapshot_s = time.monotonic()
+        await self._outbox.settle()
         self._snapshots.write(shard.partition, shard.generation, shard.ledger, shard.offers)
         await self._app.producer.flush()
-        await self._outbox.settle()
         if shard.generation == self._app.consumer_generation_id:
             await self._commits.commit(EVIDENCE, {shard.partition: shard.ledger.offset + 1})
             self._snapshots.drop_older(shard.partition, shard.generation)
@@ -170,8 +178,14 @@ class Decide:
             now_s, generation = time.monotonic(), self._app.consumer_generation_id
             if self._app.rebalancing:
                 continue
+            self._let_go({tp.partition for tp in self._app.consumer.assignment() if tp.topic == EVIDENCE})
             for shard in list(self._shards.values()):
                 is_silent = now_s - shard.heard_s >= _TICK_S and not shard.ledger.is_idle
                 if shard.generation == generation and is_silent:
                     shard.heard_s = now_s
                     await self._outbox.send(EVIDENCE, _TICK, partition=shard.partition)
+
+    def _let_go(self, assigned: set[int]) -> None:
+        """Forgets partitions that another worker has now, so that this one no longer speaks for their releases."""
+        for partition in self._shards.keys() - assigned:
+            self._publication.withdraw(self._shards.pop(partition).ledger.releases)

@@ -41,10 +41,9 @@ class DeadLetters:
         """events refused since the worker started, by code"""
 
     async def write(self, letter: DeadLetter) -> None:
-        """Writes one letter, keyed by where it comes from."""
+        """Writes one letter."""
         self.events[letter.code] += letter.events
-        key = f"{letter.source}/{letter.partition}/{letter.offset}/{letter.code}"
-        await self._outbox.send(DEAD_LETTERS, dead_letter.encode(letter), key=key.encode(), partition=0)
+        await self._outbox.send(DEAD_LETTERS, dead_letter.encode(letter), key=letter.id.encode(), partition=0)
 
 
 _COMMIT_TIMEOUT_S: Final = 10.0

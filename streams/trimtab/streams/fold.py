@@ -7,6 +7,7 @@ from typing import Final
 
 import faust
 import structlog
+from trimtab.engine.errors import EngineError
 from trimtab.engine.pane import Mark, PaneBuilder
 from trimtab.schemas import evidence, telemetry
 from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
@@ -56,7 +57,9 @@ class Fold:
         async for event in stream.noack().events():
             message = event.message
             source = self._source(message.partition, message.generation_id)
-            for letter in self.take(source.builder, message.offset, round(message.timestamp * 1000), event.value):
+            for letter in self.take(
+                source.builder, message.offset, round(message.timestamp * 1000), event.value or b""
+            ):
                 await self._dead_letters.write(letter)
 
     def _source(self, partition: int, generation: int) -> _Source:
@@ -75,6 +78,9 @@ class Fold:
         """Folds one message, and gives letters for what could not be counted."""
         if offset < builder.next_offset:
             return []
+        if offset > builder.next_offset and builder.is_started:
+            # The worker ends, and its successor reads again from the commit.
+            raise EngineError(f"telemetry partition {builder.source}: {offset} came, {builder.next_offset} was due")
         try:
             batch = telemetry.decode(payload)
         except InvalidEvent as error:

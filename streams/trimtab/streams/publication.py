@@ -33,8 +33,7 @@ _TIMEOUT_S: Final = 2.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _MOST_DOUBLINGS: Final = 8
-_REPEAT_S: Final = 5.0
-"""How often everything is offered again: a Redis that was restarted empty gets it back."""
+REPEAT_S: Final = 5.0
 _log = structlog.get_logger()
 
 
@@ -52,8 +51,10 @@ class Offer:
 class Publication:
     """Offers the newest decision of each release to Redis until it is there."""
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSettings, repeat_s: float = REPEAT_S) -> None:
+        """`repeat_s`: how often everything is offered again, so that a Redis that was restarted empty gets it back."""
         self._settings = settings
+        self._repeat_s = repeat_s
         self._redis: Redis = Redis.from_url(
             settings.url,
             socket_timeout=_TIMEOUT_S,
@@ -67,6 +68,11 @@ class Publication:
         self._is_waiting = asyncio.Event()
         self.written = 0
         """revisions that Redis took from this worker"""
+
+    @property
+    def waiting(self) -> int:
+        """How many releases have a revision that is not in Redis yet."""
+        return len(self._waiting)
 
     def offer(self, offer: Offer) -> None:
         """Takes a decision to publish; an older one of the same release that still waits is passed over."""
@@ -104,7 +110,7 @@ class Publication:
             return
         self._is_waiting.clear()
         try:
-            await asyncio.wait_for(self._is_waiting.wait(), _REPEAT_S)
+            await asyncio.wait_for(self._is_waiting.wait(), self._repeat_s)
         except TimeoutError:
             self._waiting.update(self._newest)
 

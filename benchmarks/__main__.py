@@ -1,0 +1,39 @@
+"""`python -m benchmarks NAME [--json]`: measures one thing in one run, and ends with one JSON object."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from benchmarks import latency, throughput
+
+Figures = Mapping[str, str | int | float]
+
+_BENCHMARKS: Final[
+    Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]]
+] = {
+    "latency": (latency.add_options, latency.measure),
+    "throughput": (throughput.add_options, throughput.measure),
+}
+
+
+def main() -> int:
+    """Runs the benchmark that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = parser.add_subparsers(dest="name", required=True)
+    for name, (add_options, measure) in _BENCHMARKS.items():
+        one = names.add_parser(name, help=(sys.modules[measure.__module__].__doc__ or "").splitlines()[0])
+        one.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        add_options(one)
+    arguments = parser.parse_args()
+    figures = _BENCHMARKS[arguments.name][1](arguments)
+    if not arguments.json:
+        for field, value in figures.items():
+            print(f"{field:24} {value}")
+    print(json.dumps({"benchmark": arguments.name, **figures}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

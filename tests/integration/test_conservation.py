@@ -1,0 +1,112 @@
+"""Law 4: events in = counted + late + dead-lettered, whatever happens to the worker."""
+
+import random
+import signal
+import threading
+import time
+from collections import Counter
+
+import msgspec
+import pytest
+from integration.worker_rig import WorkerRig
+from trimtab.client import RoutingKey, Telemetry
+from trimtab.schemas.telemetry import Response
+from trimtab.schemas.topics import TELEMETRY
+
+pytestmark = pytest.mark.integration
+
+_RATE = 1_000
+
+
+class Publisher:
+    """Publishes in its own thread until told to stop: events on time, late ones, and ones of a release unknown."""
+
+    def __init__(self, kafka: str, seed: int) -> None:
+        self.sent: Counter[str] = Counter()
+        self._draws = random.Random(seed)
+        self._stop = threading.Event()
+        self._telemetry = Telemetry(kafka, publisher=f"publisher-{seed}")
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        started_s, number = time.monotonic(), 0
+        while not self._stop.wait(max(0.0, started_s + number / _RATE - time.monotonic())):
+            number += 1
+            kind = self._draws.choices(["timely", "late", "unknown"], [0.96, 0.02, 0.02])[0]
+            self._send(kind, self._draws.choice(["v1", "v2"]))
+
+    def _send(self, kind: str, variant: str) -> None:
+        now_ms = int(time.time() * 1000) - (30_000 if kind == "late" else 0)
+        key = RoutingKey("nobody-knows" if kind == "unknown" else "checkout", variant, "", 1, 1)
+        match self._draws.randrange(3):
+            case 0:
+                self._telemetry.request(key, now_ms)
+            case 1:
+                self._telemetry.response(key, self._draws.uniform(1, 90), 200, time_ms=now_ms)
+            case _:
+                self._telemetry.outcome(key, "bought", 1.0, time_ms=now_ms)
+        self.sent[kind] += 1
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        assert self._telemetry.flush(20)
+        assert self._telemetry.stats.published == self.sent.total()
+        self._telemetry.close()
+
+
+def test_a_worker_killed_in_mid_run_counts_every_event_once_or_as_late() -> None:
+    with WorkerRig() as rig:
+        worker = rig.start_worker()
+        rig.apply()
+        rig.await_counted(0)
+        publishers = [Publisher(rig.kafka.bootstrap, seed) for seed in (1, 2)]
+        try:
+            for target in (2_000, 6_000):
+                rig.await_counted(target)
+                worker.end(by=signal.SIGKILL)
+                worker = rig.start_worker()
+            rig.await_counted(10_000)
+        finally:
+            for publisher in publishers:
+                publisher.stop()
+        sent = sum((publisher.sent for publisher in publishers), Counter())
+        decision = rig.await_counted(sent["timely"] + sent["late"])
+        assert decision.seen.counted == sent["timely"]
+        assert decision.seen.late == sent["late"]
+        refused = rig.await_refused(sent["unknown"])
+        assert sum(letter.events for letter in refused) == sent["unknown"]
+        assert {letter.code for letter in refused} == {"unknown-release"}
+        _no_decision_contradicts_another(rig)
+
+
+def _no_decision_contradicts_another(rig: WorkerRig) -> None:
+    """Decisions that a restart made again are the same to the last bit, and revisions only grow otherwise."""
+    by_revision: dict[tuple[int, int], bytes] = {}
+    for decision in rig.decisions():
+        payload = msgspec.json.encode(decision)
+        assert by_revision.setdefault(decision.id, payload) == payload
+
+
+def test_a_poison_message_goes_to_the_dead_letters_and_the_stream_goes_on() -> None:
+    with WorkerRig() as rig:
+        rig.start_worker()
+        rig.apply()
+        rig.await_counted(0)
+        good = Response(release="checkout", variant="v1", time_ms=int(time.time() * 1000), duration_ms=3, status=200)
+        ahead = msgspec.structs.replace(good, time_ms=good.time_ms + 3_600_000)
+        for payload in (
+            b"\x00\xff not telemetry",
+            b'{"kind":"nonsense","release":"checkout","variant":"v1","time_ms":1}',
+            msgspec.json.encode([good, ahead]),
+            msgspec.json.encode(good),
+        ):
+            rig.publish(TELEMETRY, payload, partition=2)
+        rig.await_counted(2)
+        letters = sorted(rig.dead_letters(), key=lambda letter: letter.offset)
+        assert [(at.source, at.partition, at.offset, at.code) for at in letters] == [
+            (TELEMETRY, 2, 0, "undecodable"),
+            (TELEMETRY, 2, 1, "undecodable"),
+            (TELEMETRY, 2, 2, "future"),
+        ]

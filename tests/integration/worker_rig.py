@@ -1,0 +1,123 @@
+"""A worker on embedded servers, and an account of events that does not ask the worker."""
+
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from sidecar.program import Program
+from trimtab.control.apply import apply_file
+from trimtab.control.release_view import Releases
+from trimtab.schemas import dead_letter
+from trimtab.schemas.dead_letter import DeadLetter
+from trimtab.schemas.decision import Decision, decode_decision
+from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS
+from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
+from trimtab.streams.layout import embedded_topics
+
+READY_S = 60.0
+LOOK_S = 0.02
+
+RELEASE = """
+apiVersion: trimtab.dev/v1
+kind: Release
+metadata: {name: NAME}
+spec:
+  baseline: v1
+  variants: [{name: v1}, {name: v2}]
+  limits: {minWeight: 2000, maxStep: 10000}
+  strategy: {type: bandit, interval: 200ms}
+"""
+
+
+class WorkerRig:
+    """Embedded Kafka and Redis; workers as the test starts them."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._workers = 0
+
+    def __enter__(self) -> Self:
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="trimtab-")))
+        self.kafka = self._stack.enter_context(EmbeddedKafka(embedded_topics()))
+        self.redis = self._stack.enter_context(EmbeddedRedis())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start_worker(self) -> Program:
+        """Starts a worker; the embedded broker waits a session's time before it gives partitions to another one."""
+        self._workers += 1
+        command = [
+            sys.executable, "-m", "trimtab.control.cli", "worker", "--kafka", self.kafka.bootstrap,
+            "--redis", self.redis.url,
+        ]  # fmt: skip
+        session = ["TRIMTAB_KAFKA__SESSION_TIMEOUT_S=2", "TRIMTAB_KAFKA__HEARTBEAT_S=0.4"]
+        worker = Program(self.folder / f"worker-{self._workers}.log", "/usr/bin/env", *session, *command)
+        self._stack.callback(lambda: worker.is_running and worker.end(by=signal.SIGKILL))
+        return worker
+
+    def apply(self, name: str = "checkout") -> None:
+        file = self.folder / f"{name}.yaml"
+        file.write_text(RELEASE.replace("NAME", name))
+        apply_file(file, kafka=self.kafka.bootstrap, wait_s=READY_S)
+
+    def decision(self, name: str = "checkout") -> Decision | None:
+        view = Releases(self.redis.url).get(name)
+        return view.decision if view else None
+
+    def await_counted(self, events: int, name: str = "checkout") -> Decision:
+        """Gives the decision that rests on `events` events, late ones included."""
+        end_s = time.monotonic() + READY_S
+        while True:
+            decision = self.decision(name)
+            if decision and decision.seen.counted + decision.seen.late >= events:
+                return decision
+            assert time.monotonic() < end_s, f"{events} events expected, seen: {decision and decision.seen}"
+            time.sleep(LOOK_S)  # between two looks, not instead of one
+
+    def await_refused(self, events: int) -> list[DeadLetter]:
+        """Gives the letters once they stand for `events` events: those of a pane come when its second is final."""
+        end_s = time.monotonic() + READY_S
+        letters = self.dead_letters()
+        while sum(letter.events for letter in letters) < events:
+            letters = self.dead_letters()
+            assert time.monotonic() < end_s, f"{events} refused events expected, found: {letters}"
+        return letters
+
+    def publish(self, topic: str, payload: bytes, partition: int = 0) -> None:
+        producer = Producer({"bootstrap.servers": self.kafka.bootstrap})
+        producer.produce(topic, payload, partition=partition)
+        assert producer.flush(10) == 0
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """All letters, each once: a crash may write one twice."""
+        letters = map(dead_letter.decode, self.read(DEAD_LETTERS))
+        return list({letter.id: letter for letter in letters}.values())
+
+    def decisions(self) -> list[Decision]:
+        """The history, as written."""
+        return [decode_decision(payload) for payload in self.read(DECISIONS)]
+
+    def read(self, topic: str) -> list[bytes]:
+        """Gives what the topic holds now."""
+        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": "auditor"})
+        payloads: list[bytes] = []
+        try:
+            for partition in consumer.list_topics(topic, 10).topics[topic].partitions:
+                _, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), 10)
+                consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+                position = 0
+                while position < high:
+                    for message in consumer.consume(500, 0.2):
+                        assert message.error() is None, message.error()
+                        position = message.offset() + 1
+                        payloads.append(message.value())
+        finally:
+            consumer.close()
+        return payloads

@@ -1,0 +1,111 @@
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from redis import Redis
+from trimtab.schemas.redis_keys import RELEASES, weights_channel, weights_key
+from trimtab.streams.embedded import EmbeddedRedis
+from trimtab.streams.publication import Offer, Publication
+from trimtab.streams.settings import RedisSettings
+
+KEY = weights_key("checkout")
+
+
+def offer(era: int, revision: int, release: str = "checkout") -> Offer:
+    name = f"{era}.{revision}".encode()
+    return Offer(release, (era, revision), b"weights " + name, b"decision " + name, b"spec")
+
+
+def publish(url: str, *stages: Callable[[Publication], object], repeat_s: float = 5.0) -> None:
+    """Runs a publication; each stage acts on it, then everything that waits is given time to arrive."""
+
+    async def stage_by_stage() -> None:
+        publication = Publication(RedisSettings(url=url), repeat_s)
+        task = asyncio.create_task(publication.publish_forever())
+        try:
+            for stage in stages:
+                done = stage(publication)
+                if isinstance(done, Coroutine):
+                    await done
+                await arrived(publication)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await publication.close()
+
+    asyncio.run(asyncio.wait_for(stage_by_stage(), 20))
+
+
+async def arrived(publication: Publication) -> None:
+    while publication.waiting:
+        await asyncio.sleep(0.005)  # between two looks, not instead of one
+
+
+def field(url: str, name: str) -> bytes | None:
+    with Redis.from_url(url) as redis:
+        return redis.hget(KEY, name)  # type: ignore[return-value]  # redis-py allows for decoded answers
+
+
+def test_key_fields_and_index_are_written_together(redis: EmbeddedRedis) -> None:
+    publish(redis.url, lambda to: to.offer(offer(7, 3)))
+    with Redis.from_url(redis.url) as client:
+        assert client.hgetall(KEY) == {
+            b"era": b"7", b"revision": b"3", b"weights": b"weights 7.3", b"decision": b"decision 7.3", b"spec": b"spec",
+        }  # fmt: skip
+        assert client.smembers(RELEASES) == {b"checkout"}
+
+
+def test_an_older_revision_changes_nothing_and_tells_nobody(redis: EmbeddedRedis) -> None:
+    with Redis.from_url(redis.url) as client, client.pubsub() as channel:  # type: ignore[no-untyped-call]  # redis-py
+        channel.subscribe(weights_channel("checkout"))
+        assert channel.get_message(timeout=5)["type"] == "subscribe"
+        publish(redis.url, lambda to: to.offer(offer(7, 3)))
+        # Another worker, that slept through the newer decision.
+        publish(redis.url, lambda to: to.offer(offer(7, 2)), lambda to: to.offer(offer(7, 3)))
+        publish(redis.url, lambda to: to.offer(offer(7, 4)))
+        told = []
+        while (message := channel.get_message(timeout=0.5)) is not None:
+            told.append(message["data"])
+    assert told == [b"weights 7.3", b"weights 7.4"]
+    assert field(redis.url, "revision") == b"4"
+
+
+def test_a_later_era_wins_over_any_revision(redis: EmbeddedRedis) -> None:
+    publish(redis.url, lambda to: to.offer(offer(7, 900)))
+    publish(redis.url, lambda to: to.offer(offer(8, 1)))
+    publish(redis.url, lambda to: to.offer(offer(7, 901)))
+    assert field(redis.url, "weights") == b"weights 8.1"
+
+
+def test_weights_arrive_once_redis_is_back(redis: EmbeddedRedis) -> None:
+    redis.stop()
+
+    async def restart() -> None:
+        await asyncio.to_thread(redis.start)
+
+    async def offer_while_away(publication: Publication) -> None:
+        publication.offer(offer(7, 3))
+        publication.offer(offer(7, 4))
+        await restart()
+
+    publish(redis.url, offer_while_away)
+    assert field(redis.url, "revision") == b"4"
+
+
+def test_a_redis_that_was_restarted_empty_gets_the_weights_again(redis: EmbeddedRedis) -> None:
+    async def lose_and_wait(publication: Publication) -> None:
+        await arrived(publication)
+        await asyncio.to_thread(redis.stop)
+        await asyncio.to_thread(redis.start)
+        while await asyncio.to_thread(field, redis.url, "revision") is None:
+            await asyncio.sleep(0.01)  # between two looks, not instead of one
+
+    publish(redis.url, lambda to: to.offer(offer(7, 3)), lose_and_wait, repeat_s=0.1)
+    assert field(redis.url, "revision") == b"3"
+
+
+def test_releases_that_another_worker_speaks_for_are_not_offered_again(redis: EmbeddedRedis) -> None:
+    publish(redis.url, lambda to: to.offer(offer(7, 3)), lambda to: to.withdraw(["checkout"]), repeat_s=0.05)
+    with Redis.from_url(redis.url) as client:
+        client.flushall()
+    publish(redis.url, lambda to: (to.offer(offer(7, 3)), to.withdraw(["checkout"])), repeat_s=0.05)
+    assert field(redis.url, "revision") is None

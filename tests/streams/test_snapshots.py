@@ -1,0 +1,77 @@
+import pytest
+from trimtab.engine.ledger import Ledger
+from trimtab.schemas.evidence import Spec, Tick
+from trimtab.schemas.release import Release
+from trimtab.streams.publication import Offer
+from trimtab.streams.snapshots import Snapshots
+
+NOW_MS = 1_700_000_000_000
+
+
+def spec(name: str) -> Spec:
+    document = {
+        "apiVersion": "trimtab.dev/v1", "kind": "Release", "metadata": {"name": name},
+        "spec": {
+            "baseline": "v1", "variants": [{"name": "v1"}, {"name": "v2"}], "strategy": {"type": "bandit"},
+        },
+    }  # fmt: skip
+    return Spec(release=name, document=Release.model_validate(document).document())
+
+
+def ledger(*releases: str, ticks: int = 0) -> Ledger:
+    made = Ledger()
+    for offset, name in enumerate(releases):
+        made.advance(offset, NOW_MS, spec(name))
+    for tick in range(ticks):
+        made.advance(len(releases) + tick, NOW_MS + 1000 * (tick + 1), Tick())
+    return made
+
+
+def offer(release: str, revision: int) -> Offer:
+    return Offer(release, (7, revision), b"weights", b"decision", b"spec")
+
+
+@pytest.fixture
+def table() -> dict[bytes, bytes]:
+    """What a Faust table is to the snapshots: a mapping."""
+    return {}
+
+
+def test_what_was_written_is_restored_with_its_offers(table: dict[bytes, bytes]) -> None:
+    made = ledger("cart", "checkout", ticks=3)
+    Snapshots(table).write(0, 1, made, {"cart": offer("cart", 4)})
+    restored, offers = Snapshots(table).restore(0)
+    assert restored.snapshot() == made.snapshot()
+    assert {name: fold.snapshot() for name, fold in restored.releases.items()} == {
+        name: fold.snapshot() for name, fold in made.releases.items()
+    }
+    assert offers == [offer("cart", 4)]
+
+
+def test_the_greatest_offset_wins_whichever_generation_wrote_it(table: dict[bytes, bytes]) -> None:
+    newer, older = ledger("checkout", ticks=9), ledger("checkout", ticks=2)
+    Snapshots(table).write(0, 5, newer, {"checkout": offer("checkout", 9)})
+    # A worker of generation 4 wakes up and writes what it still has in hand.
+    Snapshots(table).write(0, 4, older, {"checkout": offer("checkout", 2)})
+    restored, offers = Snapshots(table).restore(0)
+    assert restored.offset == newer.offset
+    assert restored.releases["checkout"].offset == newer.releases["checkout"].offset
+    assert offers == [offer("checkout", 9)]
+
+
+def test_older_generations_are_deleted_only_where_a_newer_entry_exists(table: dict[bytes, bytes]) -> None:
+    snapshots = Snapshots(table)
+    snapshots.write(0, 1, ledger("cart", "checkout"), {})
+    restored, _ = snapshots.restore(0)
+    restored.advance(2, NOW_MS, spec("basket"))
+    snapshots.write(0, 2, restored, {})
+    snapshots.drop_older(0, 2)
+    assert sorted(table) == [b"0//2", b"0/basket/2", b"0/cart/1", b"0/checkout/1"]
+
+
+def test_partitions_do_not_see_each_other(table: dict[bytes, bytes]) -> None:
+    snapshots = Snapshots(table)
+    snapshots.write(1, 1, ledger("cart"), {})
+    snapshots.write(10, 1, ledger("checkout"), {})
+    assert list(snapshots.restore(1)[0].releases) == ["cart"]
+    assert snapshots.restore(0)[0].offset == -1
