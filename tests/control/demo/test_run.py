@@ -15,12 +15,12 @@ from trimtab.control.demo.run import WHEELS
 
 
 class Demo:
-    """`trimtab demo` as a process."""
+    """`trimtab demo` as a process, with nowhere to write but `folder`."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         program = ["/usr/bin/env", f"TMPDIR={folder}", sys.executable, "-m", "trimtab.control.cli", "demo"]
         self.process = subprocess.Popen(
-            [*program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
         )
 
     def await_line(self, pattern: str) -> None:

@@ -130,7 +130,8 @@ class System:
 
     def _keep(self, name: str, command: list[str | Path]) -> None:
         self._check()
-        self._children[name] = child = Child(name, command)
+        # In the demo's folder, so that whatever a program leaves where it was started goes with it.
+        self._children[name] = child = Child(name, ["/bin/sh", "-c", 'cd "$0" && exec "$@"', self._folder, *command])
         self._stack.callback(child.stop)
 
     def _await(self, name: str, look: Callable[[], Found | None]) -> Found:
