@@ -38,7 +38,10 @@ def test_faulty_run_that_was_rolled_back_with_little_harm_succeeds() -> None:
 
 def test_verdict_tells_how_soon_after_its_first_bad_answer_a_variant_lost_its_traffic() -> None:
     verdict = judged("faulty", ROLLED_BACK, BASELINE_TRAFFIC, SOME_HARM)
-    assert "v2 answered badly first at 5.0 s, and its last request was sent 1.2 s later." in verdict.sentences
+    assert (
+        "v2 answered badly first at 5.0 s and 13 times in all; its last request was sent 1.2 s later."
+        in verdict.sentences
+    )
     assert "v3 never answered badly." in verdict.sentences
 
 

@@ -120,7 +120,10 @@ def _removal(options: DemoOptions, variant: str, ledger: Ledger, limit_ms: float
     if last_s > options.duration_s - _SETTLED_S:
         return f"{variant} answered badly from {min(bad):.1f} s on, and still served at the end."
     gap_s = max(0.0, last_s - min(bad))
-    return f"{variant} answered badly first at {min(bad):.1f} s, and its last request was sent {gap_s:.1f} s later."
+    return (
+        f"{variant} answered badly first at {min(bad):.1f} s and {len(bad):,} times in all;"
+        f" its last request was sent {gap_s:.1f} s later."
+    )
 
 
 def _harm_told(story: Story, ledger: Ledger) -> Sequence[str]:
