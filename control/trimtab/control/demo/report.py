@@ -29,9 +29,9 @@ def _table(options: DemoOptions, ledger: Ledger) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", title_justify="left")
     for column in _COLUMNS:
         table.add_column(column, justify="right" if column else "left")
-    _add(table, "the whole run", tally(ledger.exchanges, VARIANTS))
+    _add(table, "whole run", tally(ledger.exchanges, VARIANTS))
     last = ledger.sent_since(options.duration_s - LAST_S)
-    _add(table, f"the last {LAST_S:.0f} seconds", tally(last, VARIANTS))
+    _add(table, f"last {LAST_S:.0f} s", tally(last, VARIANTS))
     return table
 
 
