@@ -73,8 +73,9 @@ def test_a_worker_killed_in_mid_run_counts_every_event_once_or_as_late() -> None
                 publisher.stop()
         sent = sum((publisher.sent for publisher in publishers), Counter())
         decision = rig.await_counted(sent["timely"] + sent["late"])
-        assert decision.seen.counted == sent["timely"]
-        assert decision.seen.late == sent["late"]
+        assert decision.seen.counted + decision.seen.late == sent["timely"] + sent["late"]
+        # More may be late than were sent late: on a machine that stalls for seconds, timely ones arrive late.
+        assert decision.seen.late >= sent["late"]
         refused = rig.await_refused(sent["unknown"])
         assert sum(letter.events for letter in refused) == sent["unknown"]
         assert {letter.code for letter in refused} == {"unknown-release"}

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from trimtab.engine.ledger import Ledger
 from trimtab.schemas.evidence import Spec, Tick
@@ -31,16 +33,40 @@ def offer(release: str, revision: int) -> Offer:
     return Offer(release, (7, revision), b"weights", b"decision", b"spec")
 
 
+class Changelog:
+    """An outbox that writes down what a changelog would get."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes | None, int | None, bool]] = []
+
+    async def send(
+        self, topic: str, value: bytes | None, *, key: bytes | None = None, partition: int | None = None
+    ) -> None:
+        assert topic == "changelog"
+        self.sent.append((key, partition, value is not None))
+
+
+class Table:
+    """The snapshots of one worker over its lives: a store that is kept, as a recovered table is."""
+
+    def __init__(self) -> None:
+        self.store: dict[bytes, bytes] = {}
+        self.changelog = Changelog()
+        self.snapshots = Snapshots(self.store, "changelog", self.changelog)  # type: ignore[arg-type]  # same calls
+
+    def write(self, partition: int, generation: int, made: Ledger, offers: dict[str, Offer] | None = None) -> None:
+        asyncio.run(self.snapshots.write(partition, generation, made, offers or {}))
+
+
 @pytest.fixture
-def table() -> dict[bytes, bytes]:
-    """What a Faust table is to the snapshots: a mapping."""
-    return {}
+def table() -> Table:
+    return Table()
 
 
-def test_what_was_written_is_restored_with_its_offers(table: dict[bytes, bytes]) -> None:
+def test_what_was_written_is_restored_with_its_offers(table: Table) -> None:
     made = ledger("cart", "checkout", ticks=3)
-    Snapshots(table).write(0, 1, made, {"cart": offer("cart", 4)})
-    restored, offers = Snapshots(table).restore(0)
+    table.write(0, 1, made, {"cart": offer("cart", 4)})
+    restored, offers = table.snapshots.restore(0)
     assert restored.snapshot() == made.snapshot()
     assert {name: fold.snapshot() for name, fold in restored.releases.items()} == {
         name: fold.snapshot() for name, fold in made.releases.items()
@@ -48,30 +74,34 @@ def test_what_was_written_is_restored_with_its_offers(table: dict[bytes, bytes])
     assert offers == [offer("cart", 4)]
 
 
-def test_the_greatest_offset_wins_whichever_generation_wrote_it(table: dict[bytes, bytes]) -> None:
+def test_the_greatest_offset_wins_whichever_generation_wrote_it(table: Table) -> None:
     newer, older = ledger("checkout", ticks=9), ledger("checkout", ticks=2)
-    Snapshots(table).write(0, 5, newer, {"checkout": offer("checkout", 9)})
+    table.write(0, 5, newer, {"checkout": offer("checkout", 9)})
     # A worker of generation 4 wakes up and writes what it still has in hand.
-    Snapshots(table).write(0, 4, older, {"checkout": offer("checkout", 2)})
-    restored, offers = Snapshots(table).restore(0)
+    table.write(0, 4, older, {"checkout": offer("checkout", 2)})
+    restored, offers = table.snapshots.restore(0)
     assert restored.offset == newer.offset
     assert restored.releases["checkout"].offset == newer.releases["checkout"].offset
     assert offers == [offer("checkout", 9)]
 
 
-def test_older_generations_are_deleted_only_where_a_newer_entry_exists(table: dict[bytes, bytes]) -> None:
-    snapshots = Snapshots(table)
-    snapshots.write(0, 1, ledger("cart", "checkout"), {})
-    restored, _ = snapshots.restore(0)
+def test_older_generations_are_deleted_only_where_a_newer_entry_exists(table: Table) -> None:
+    table.write(0, 1, ledger("cart", "checkout"))
+    restored, _ = table.snapshots.restore(0)
     restored.advance(2, NOW_MS, spec("basket"))
-    snapshots.write(0, 2, restored, {})
-    snapshots.drop_older(0, 2)
-    assert sorted(table) == [b"0//2", b"0/basket/2", b"0/cart/1", b"0/checkout/1"]
+    table.write(0, 2, restored)
+    asyncio.run(table.snapshots.drop_older(0, 2))
+    assert table.changelog.sent[-1] == (b"0//1", 0, False)
+    assert sorted(table.store) == [b"0//2", b"0/basket/2", b"0/cart/1", b"0/checkout/1"]
 
 
-def test_partitions_do_not_see_each_other(table: dict[bytes, bytes]) -> None:
-    snapshots = Snapshots(table)
-    snapshots.write(1, 1, ledger("cart"), {})
-    snapshots.write(10, 1, ledger("checkout"), {})
-    assert list(snapshots.restore(1)[0].releases) == ["cart"]
-    assert snapshots.restore(0)[0].offset == -1
+def test_partitions_do_not_see_each_other(table: Table) -> None:
+    table.write(1, 1, ledger("cart"))
+    table.write(10, 1, ledger("checkout"))
+    assert list(table.snapshots.restore(1)[0].releases) == ["cart"]
+    assert table.snapshots.restore(0)[0].offset == -1
+
+
+def test_the_ledger_is_written_after_the_releases_that_it_vouches_for(table: Table) -> None:
+    table.write(3, 1, ledger("cart", "checkout"))
+    assert table.changelog.sent == [(b"3/cart/1", 3, True), (b"3/checkout/1", 3, True), (b"3//1", 3, True)]

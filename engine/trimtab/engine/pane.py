@@ -95,11 +95,6 @@ class PaneBuilder:
         return self._next_offset
 
     @property
-    def is_started(self) -> bool:
-        """Whether a message was taken."""
-        return self._next_offset > 0
-
-    @property
     def commit_offset(self) -> int | None:
         """Where reading may start again without losing anything; None while that is not known."""
         return self._commit_offset

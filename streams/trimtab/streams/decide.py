@@ -16,6 +16,7 @@ from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.topics import DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 from trimtab.streams.edge import Commits, DeadLetters, Outbox
+from trimtab.streams.order import Order, start_offset
 from trimtab.streams.publication import Offer, Publication
 from trimtab.streams.settings import DecideSettings
 from trimtab.streams.snapshots import Snapshots
@@ -31,27 +32,23 @@ class _Shard:
 
     partition: int
     generation: int
+    order: Order
     ledger: Ledger
     offers: dict[str, Offer]
     snapshot_s: float = field(default_factory=time.monotonic)
     heard_s: float = field(default_factory=time.monotonic)
-    next_offset: int = 0
-    is_started: bool = False
-    """whether a record has come"""
 
 
 class Decide:
     """Keeps a ledger for each evidence partition, and publishes what it decides."""
 
-    def __init__(
-        self, app: faust.App, settings: DecideSettings, snapshots: Snapshots, publication: Publication
-    ) -> None:
+    def __init__(self, app: faust.App, settings: DecideSettings, table: faust.Table, publication: Publication) -> None:
         self._app = app
         self._settings = settings
-        self._snapshots = snapshots
         self._publication = publication
         self._shards: dict[int, _Shard] = {}
         self._outbox = Outbox(app)
+        self._snapshots = Snapshots(table.data, table.changelog_topic_name, self._outbox)
         self._dead_letters = DeadLetters(self._outbox)
         self._commits = Commits(app)
         self.decided = 0
@@ -66,48 +63,44 @@ class Decide:
         """Takes every record of the evidence log; never ends by itself."""
         async for event in stream.noack().events():
             message = event.message
-            shard = self._shard(message.partition, message.generation_id)
-            await self._check_order(shard, message.offset)
+            shard = await self._shard(message.partition, message.generation_id)
+            if not await shard.order.admits(message.offset):
+                continue
             await self._take(shard, message.offset, round(message.timestamp * 1000), event.value or b"")
             if time.monotonic() - shard.snapshot_s >= self._settings.snapshot_ms / 1000:
                 await self._snapshot(shard)
 
-    def _shard(self, partition: int, generation: int) -> _Shard:
+    async def _shard(self, partition: int, generation: int) -> _Shard:
         shard = self._shards.get(partition)
         # Every rebalance rewinds every partition to its commit, also those that are kept.
         if shard is None or shard.generation != generation:
             if shard is not None:
                 self._publication.withdraw(shard.ledger.releases)
             ledger, offers = self._snapshots.restore(partition)
+            due = await self._due(partition, ledger.offset + 1)
+            order = Order(self._app, TP(EVIDENCE, partition), due)
             for offer in offers:
                 self._publication.offer(offer)
-            known = {offer.release: offer for offer in offers}
-            shard = _Shard(partition, generation, ledger, known, next_offset=ledger.offset + 1)
+            shard = _Shard(partition, generation, order, ledger, {offer.release: offer for offer in offers})
             self._shards[partition] = shard
             _log.info("evidence_assigned", partition=partition, offset=ledger.offset, releases=len(ledger.releases))
         return shard
 
-    async def _check_order(self, shard: _Shard, offset: int) -> None:
-        """Refuses to go on past records that were not taken; the worker ends, and its successor reads them again."""
-        expected, was_started, shard.is_started = shard.next_offset, shard.is_started, True
-        shard.next_offset = max(offset + 1, expected)
-        if offset <= expected:
-            return
-        if not was_started:
-            await self._set_back(shard, expected, offset)
-        else:
-            raise EngineError(f"evidence partition {shard.partition}: record {offset} came, {expected} was due")
+    async def _due(self, partition: int, expected: int) -> int:
+        """Gives the record to go on with: the one after the snapshot, or the oldest that is left.
 
-    async def _set_back(self, shard: _Shard, expected: int, offset: int) -> None:
-        """Sets a commit back that is ahead of the snapshot, unless the records between are no longer there."""
-        tp = TP(EVIDENCE, shard.partition)
-        earliest = (await self._app.consumer.earliest_offsets(tp)).get(tp, 0)
-        if earliest < offset:
-            await self._app.consumer._commit({tp: max(earliest, expected)})
+        A commit that is ahead of the snapshot would leave records out: it is set back, and the worker ends.
+        """
+        tp = TP(EVIDENCE, partition)
+        committed, earliest = await start_offset(self._app, tp)
+        due = max(expected, earliest)
+        if committed > due:
+            await self._app.consumer._commit({tp: due})
             raise EngineError(
-                f"evidence partition {shard.partition}: reading would start at {offset}, the snapshot needs {expected}:"
+                f"evidence partition {partition}: reading would start at {committed}, the snapshot needs {due}:"
                 " the commit was set back, start again"
             )
+        return due
 
     async def _take(self, shard: _Shard, offset: int, append_ms: int, payload: bytes) -> None:
         shard.heard_s = time.monotonic()
@@ -165,11 +158,11 @@ class Decide:
         """
         shard.snapshot_s = time.monotonic()
         await self._outbox.settle()
-        self._snapshots.write(shard.partition, shard.generation, shard.ledger, shard.offers)
-        await self._app.producer.flush()
+        await self._snapshots.write(shard.partition, shard.generation, shard.ledger, shard.offers)
+        await self._outbox.settle()
         if shard.generation == self._app.consumer_generation_id:
             await self._commits.commit(EVIDENCE, {shard.partition: shard.ledger.offset + 1})
-            self._snapshots.drop_older(shard.partition, shard.generation)
+            await self._snapshots.drop_older(shard.partition, shard.generation)
 
     async def tick_forever(self) -> None:
         """Writes time into evidence partitions that are silent while a release of theirs waits for it."""
@@ -180,6 +173,7 @@ class Decide:
                 continue
             self._let_go({tp.partition for tp in self._app.consumer.assignment() if tp.topic == EVIDENCE})
             for shard in list(self._shards.values()):
+                shard.order.check()
                 is_silent = now_s - shard.heard_s >= _TICK_S and not shard.ledger.is_idle
                 if shard.generation == generation and is_silent:
                     shard.heard_s = now_s

@@ -21,7 +21,9 @@ class Outbox:
         self._app = app
         self._pending: list[asyncio.Future[object]] = []
 
-    async def send(self, topic: str, value: bytes, *, key: bytes | None = None, partition: int | None = None) -> None:
+    async def send(
+        self, topic: str, value: bytes | None, *, key: bytes | None = None, partition: int | None = None
+    ) -> None:
         """Hands a message to the producer."""
         self._pending.append(await self._app.producer.send(topic, key, value, partition, None, None))
 

@@ -7,13 +7,14 @@ from typing import Final
 
 import faust
 import structlog
-from trimtab.engine.errors import EngineError
+from faust.types import TP
 from trimtab.engine.pane import Mark, PaneBuilder
 from trimtab.schemas import evidence, telemetry
 from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
 from trimtab.schemas.errors import InvalidEvent
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY, evidence_partition
 from trimtab.streams.edge import Commits, DeadLetters, Outbox
+from trimtab.streams.order import Order, start_offset
 from trimtab.streams.settings import FoldSettings
 
 _COMMIT_S: Final = 0.5
@@ -28,6 +29,7 @@ class _Source:
     """One telemetry partition, for as long as the group's generation lasts."""
 
     builder: PaneBuilder
+    order: Order
     generation: int
     heard_s: float
     """monotonic, when it last brought a message"""
@@ -56,18 +58,22 @@ class Fold:
         """Takes every message of the telemetry topic; never ends by itself."""
         async for event in stream.noack().events():
             message = event.message
-            source = self._source(message.partition, message.generation_id)
+            source = await self._source(message.partition, message.generation_id)
+            if not await source.order.admits(message.offset):
+                continue
             for letter in self.take(
                 source.builder, message.offset, round(message.timestamp * 1000), event.value or b""
             ):
                 await self._dead_letters.write(letter)
 
-    def _source(self, partition: int, generation: int) -> _Source:
+    async def _source(self, partition: int, generation: int) -> _Source:
         source = self._sources.get(partition)
         # Every rebalance rewinds every partition to its commit, also those that are kept.
         if source is None or source.generation != generation:
             builder = PaneBuilder(partition, self._settings.spec, self._place)
-            source = self._sources[partition] = _Source(builder, generation, 0.0)
+            due, _ = await start_offset(self._app, TP(TELEMETRY, partition))
+            source = _Source(builder, Order(self._app, TP(TELEMETRY, partition), due), generation, 0.0)
+            self._sources[partition] = source
         source.heard_s = time.monotonic()
         return source
 
@@ -78,9 +84,6 @@ class Fold:
         """Folds one message, and gives letters for what could not be counted."""
         if offset < builder.next_offset:
             return []
-        if offset > builder.next_offset and builder.is_started:
-            # The worker ends, and its successor reads again from the commit.
-            raise EngineError(f"telemetry partition {builder.source}: {offset} came, {builder.next_offset} was due")
         try:
             batch = telemetry.decode(payload)
         except InvalidEvent as error:
@@ -116,6 +119,7 @@ class Fold:
     async def _flush(self) -> None:
         marks: list[tuple[_Source, Mark]] = []
         for source in self._current():
+            source.order.check()
             panes, mark = source.builder.emit()
             for partition, record in panes.items():
                 await self._outbox.send(EVIDENCE, evidence.encode(record), partition=partition)

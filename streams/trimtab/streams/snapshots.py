@@ -7,11 +7,11 @@ deleted once newer ones are durable.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 
-import faust
 import msgspec
 from trimtab.engine.ledger import Ledger
+from trimtab.streams.edge import Outbox
 from trimtab.streams.publication import Offer
 
 
@@ -26,10 +26,17 @@ _decode = msgspec.msgpack.Decoder(_Stored).decode
 
 
 class Snapshots:
-    """The snapshots of all evidence partitions of this worker."""
+    """The snapshots of all evidence partitions of this worker.
 
-    def __init__(self, table: faust.Table) -> None:
-        self._table = table
+    Reads are Faust's: it recovers the table before the first record. Writes go to the changelog by our own producer
+    calls, because Faust's flush gives up after 100 ms without a word, and a commit must never be ahead of them.
+    """
+
+    def __init__(self, store: MutableMapping[bytes, bytes], changelog: str, outbox: Outbox) -> None:
+        """`store` is what the table keeps, `changelog` the topic that it is recovered from."""
+        self._store = store
+        self._changelog = changelog
+        self._outbox = outbox
 
     def restore(self, partition: int) -> tuple[Ledger, list[Offer]]:
         """Gives the ledger of a partition as it was last written, with the newest offer of each of its releases."""
@@ -45,24 +52,30 @@ class Snapshots:
         ]
         return Ledger.restore(ledgers, folds), offers
 
-    def write(self, partition: int, generation: int, ledger: Ledger, offers: dict[str, Offer]) -> None:
-        """Writes what changed. Has to be called while an event of the partition is in hand, by Faust's rule."""
+    async def write(self, partition: int, generation: int, ledger: Ledger, offers: dict[str, Offer]) -> None:
+        """Writes what changed; it is durable once the outbox is settled."""
         for name in ledger.take_changed():
             stored = _Stored(zlib.compress(ledger.releases[name].snapshot(), 1), offers.get(name))
-            self._table[_key(partition, name, generation)] = _encode(stored)
-        self._table[_key(partition, "", generation)] = _encode(_Stored(zlib.compress(ledger.snapshot(), 1), None))
+            await self._put(partition, _key(partition, name, generation), _encode(stored))
+        stored = _Stored(zlib.compress(ledger.snapshot(), 1), None)
+        await self._put(partition, _key(partition, "", generation), _encode(stored))
 
-    def drop_older(self, partition: int, generation: int) -> None:
+    async def drop_older(self, partition: int, generation: int) -> None:
         """Deletes entries of older generations for which a newer one exists."""
         entries = [(key, release) for key, release, _ in self._entries(partition)]
         own = {release for key, release in entries if key == _key(partition, release, generation)}
         for key, release in entries:
             if release in own and key != _key(partition, release, generation):
-                del self._table[key]
+                del self._store[key]
+                await self._outbox.send(self._changelog, None, key=key, partition=partition)
+
+    async def _put(self, partition: int, key: bytes, value: bytes) -> None:
+        self._store[key] = value
+        await self._outbox.send(self._changelog, value, key=key, partition=partition)
 
     def _entries(self, partition: int) -> Iterator[tuple[bytes, str, _Stored]]:
         prefix = f"{partition}/".encode()
-        for key, value in list(self._table.items()):
+        for key, value in list(self._store.items()):
             if key.startswith(prefix):
                 yield key, key.split(b"/")[1].decode(), _decode(value)
 

@@ -16,7 +16,6 @@ from trimtab.streams.layout import SNAPSHOTS_TABLE, WrongLayout, ensure_topics
 from trimtab.streams.publication import Publication
 from trimtab.streams.reach import ping_redis, wait_for
 from trimtab.streams.settings import Settings
-from trimtab.streams.snapshots import Snapshots
 from trimtab.streams.watchdog import Watchdog
 
 EXIT_STOPPED: Final = 0
@@ -70,7 +69,7 @@ class _Worker:
         kafka = self._settings.kafka
         table = app.Table(SNAPSHOTS_TABLE, key_type=bytes, value_type=bytes, partitions=kafka.evidence_partitions)
         fold = Fold(app, self._settings.fold, kafka.evidence_partitions)
-        decide = Decide(app, self._settings.decide, Snapshots(table), publication)
+        decide = Decide(app, self._settings.decide, table, publication)
         self._agent(app, "fold", TELEMETRY, kafka.telemetry_partitions, fold.consume)
         self._agent(app, "decide", EVIDENCE, kafka.evidence_partitions, decide.consume)
         app.task(self._guarded(fold.flush_forever))

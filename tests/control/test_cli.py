@@ -1,0 +1,162 @@
+"""The `trimtab` command as a person or a script meets it."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+from redis import Redis
+from trimtab.schemas import decision as decisions
+from trimtab.schemas.decision import Arm, Decision, Phase, Seen
+from trimtab.schemas.redis_keys import RELEASES, weights_key
+from trimtab.schemas.release import Release
+from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
+from trimtab.streams.layout import embedded_topics
+
+NOBODY = "127.0.0.1:1"
+
+RELEASE = """\
+apiVersion: trimtab.dev/v1
+kind: Release
+metadata: {name: checkout}
+spec:
+  baseline: v1
+  variants: [{name: v1}, {name: v2}]
+  strategy: {type: bandit}
+"""
+
+
+def trimtab(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "trimtab.control.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def release_file(folder: Path, text: str = RELEASE) -> Path:
+    file = folder / "checkout.yaml"
+    file.write_text(text)
+    return file
+
+
+def publish(redis: EmbeddedRedis, name: str = "checkout") -> Decision:
+    """Puts a decision where the worker would."""
+    arms = [
+        Arm(
+            variant=variant, weight=weight, trials=10, reward_sum=9.0, alpha=10.0, beta=2.0, mean=10 / 12,
+            probability_best=0.5, requests=10, responses=10, errors=1, in_flight=0, error_ratio=0.1, p50_ms=12.0,
+            p99_ms=None,
+        )
+        for variant, weight in (("v1", 7_500), ("v2", 2_500))
+    ]  # fmt: skip
+    made = Decision(
+        release=name, era=7, revision=42, replaces=(7, 41), time_ms=1_700_000_000_000, phase=Phase.PROGRESSING,
+        strategy="bandit", weights={"v1": 7_500, "v2": 2_500}, rule="bandit: weights follow P(best)",
+        reasons=["bandit: weights follow P(best)"], arms=arms, assessments=[],
+        seen=Seen(offset=41, sources={"0": 3}, counted=20, late=1, dead_lettered=2),
+    )  # fmt: skip
+    document = Release.model_validate(yaml.safe_load(RELEASE)).document()
+    with Redis.from_url(redis.url) as client:
+        fields = {"era": 7, "revision": 42, "weights": "{}", "decision": decisions.encode(made), "spec": document}
+        client.hset(weights_key(name), mapping=fields)
+        client.sadd(RELEASES, name)
+    return made
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    assert trimtab("version").stdout == f"{version('trimtab')}\n"
+
+
+def test_schema_prints_all_schemas_or_one() -> None:
+    known = json.loads(trimtab("schema").stdout)
+    assert {"release", "telemetry-columns", "evidence", "decision", "weights", "dead-letter"} <= known.keys()
+    assert json.loads(trimtab("schema", "release").stdout) == known["release"]
+
+
+def test_an_unknown_schema_is_refused_with_the_names_that_exist() -> None:
+    refused = trimtab("schema", "relase")
+    assert refused.returncode == 2
+    assert "no schema 'relase'; there are release," in refused.stderr
+
+
+def test_a_mistake_in_a_release_file_names_file_line_and_field_and_applies_nothing(
+    tmp_path: Path, redis: EmbeddedRedis
+) -> None:
+    with EmbeddedKafka(embedded_topics()) as kafka:
+        good = release_file(tmp_path)
+        bad = tmp_path / "bad.yaml"
+        bad.write_text(RELEASE.replace("baseline: v1", "baseline: v3").replace("name: checkout", "name: cart"))
+        refused = trimtab("apply", "-f", good, "-f", bad, "--kafka", kafka.bootstrap, "--redis", redis.url)
+        assert refused.returncode == 2
+        assert refused.stdout == ""
+        assert f"{bad}:5: spec.baseline: expected one of the variants v1, v2, got 'v3'" in refused.stderr
+        applied = trimtab("apply", "-f", good, "--kafka", kafka.bootstrap, "--redis", redis.url)
+        assert (applied.returncode, applied.stdout) == (0, "checkout created\n")
+
+
+def test_a_release_that_is_already_so_is_unchanged(tmp_path: Path, redis: EmbeddedRedis) -> None:
+    publish(redis)
+    same = trimtab("apply", "-f", release_file(tmp_path), "--kafka", NOBODY, "--redis", redis.url)
+    assert (same.returncode, same.stdout) == (0, "checkout unchanged\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        (("get", "releases", "--redis", f"redis://:secret@{NOBODY}"), f"redis at {NOBODY}"),
+        (("get", "release", "checkout", "--redis", f"redis://{NOBODY}"), f"redis at {NOBODY}"),
+        (("worker", "--kafka", NOBODY, "--wait", "0.5"), f"kafka at {NOBODY}"),
+    ],
+)
+def test_a_server_that_is_away_is_named_without_its_password(arguments: tuple[str, ...], address: str) -> None:
+    refused = trimtab(*arguments)
+    assert refused.returncode == 3
+    assert address in refused.stderr
+    assert "secret" not in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_apply_waits_for_kafka_and_gives_up_in_time(tmp_path: Path, redis: EmbeddedRedis) -> None:
+    refused = trimtab("apply", "-f", release_file(tmp_path), "--kafka", NOBODY, "--redis", redis.url, "--wait", "1")
+    assert refused.returncode == 3
+    assert f"kafka at {NOBODY}" in refused.stderr
+    assert refused.stdout == ""
+
+
+def test_an_unknown_release_is_said_on_standard_error(redis: EmbeddedRedis) -> None:
+    missing = trimtab("get", "release", "nobody", "--redis", redis.url)
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "no release 'nobody'" in missing.stderr
+
+
+def test_get_release_gives_spec_and_status_as_json_and_yaml(redis: EmbeddedRedis) -> None:
+    publish(redis)
+    as_json = json.loads(trimtab("get", "release", "checkout", "-o", "json", "--redis", redis.url).stdout)
+    as_yaml = yaml.safe_load(trimtab("get", "release", "checkout", "-o", "yaml", "--redis", redis.url).stdout)
+    assert as_json == as_yaml
+    assert as_json["spec"]["baseline"] == "v1"
+    assert as_json["status"]["decision"]["weights"] == {"v1": 7_500, "v2": 2_500}
+
+
+def test_get_releases_lists_each_with_phase_and_weights(redis: EmbeddedRedis) -> None:
+    publish(redis)
+    listed = trimtab("get", "releases", "--redis", redis.url).stdout
+    assert "checkout" in listed
+    assert "progressing" in listed
+    assert {"v1=7500", "v2=2500"} <= set(listed.split())
+
+
+def test_a_wrong_setting_of_a_worker_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_FOLD__FLUSH_MS", "soon")
+    refused = trimtab("worker")
+    assert refused.returncode == 2
+    assert "fold.flush_ms" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("option", ["--duration", "--rps"])
+def test_a_demo_out_of_its_range_is_refused(option: str) -> None:
+    refused = trimtab("demo", option, "0")
+    assert refused.returncode == 2
+    assert f"{option.strip('-')}: expected" in refused.stderr
