@@ -2,7 +2,7 @@ from itertools import islice
 from statistics import median
 
 import pytest
-from trimtab.control.demo import DemoOptions, Scenario
+from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.demo.scenario import LATENCY_LIMIT_MS, VARIANTS, Answer, answers, hold_s, story
 
 
@@ -51,6 +51,12 @@ def test_faulty_v3_is_fine_until_it_turns() -> None:
     assert turn > 100
     assert share(seen[:turn], "failed") == 0
     assert share(seen[turn:], "failed") == pytest.approx(0.40, abs=0.03)
+
+
+def test_under_a_bandit_v3_turns_within_what_its_floor_brings_it() -> None:
+    options = DemoOptions(strategy=Strategy.BANDIT, duration_s=20.0, rps=150)
+    floor_requests = 20.0 * 150 * 0.03
+    assert 0 < story(options).courses["v3"].turns_at < floor_requests / 4
 
 
 def test_slow_candidates_never_fail() -> None:

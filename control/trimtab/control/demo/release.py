@@ -5,7 +5,7 @@ from typing import Final
 
 import yaml
 from trimtab.control.demo.options import DemoOptions, Strategy
-from trimtab.control.demo.scenario import BASELINE, STEPS_BP, VARIANTS, hold_s, story
+from trimtab.control.demo.scenario import BASELINE, FLOOR_BP, STEPS_BP, VARIANTS, hold_s, story
 
 RELEASE: Final = "checkout"
 
@@ -22,7 +22,7 @@ def release_text(options: DemoOptions) -> str:
             "variants": [{"name": name} for name in VARIANTS],
             "objective": {"metric": tale.objective},
             "guardrails": [dict(guardrail) for guardrail in tale.guardrails],
-            "limits": {"minWeight": 100, "maxStep": 2_000},
+            "limits": {"minWeight": FLOOR_BP, "maxStep": 2_000},
             "strategy": _strategy(options),
         },
     }

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from trimtab.control.demo.options import DemoOptions, Scenario, Strategy
+from trimtab.schemas.ids import BASIS_POINTS
 
 BASELINE: Final = "v1"
 VARIANTS: Final = ("v1", "v2", "v3")
 STEPS_BP: Final = (500, 2_500, 5_000)
+FLOOR_BP: Final = 300
+"""What a bandit leaves each variant: enough that one which has all but lost its traffic is judged within the run."""
+
 LATENCY_LIMIT_MS: Final = 150
 """What the latency guardrail of the `slow` story allows, and what counts there as a bad response."""
 
@@ -106,12 +110,15 @@ def story(options: DemoOptions) -> Story:
 
 
 def _turn(options: DemoOptions) -> int:
-    """Gives the request at which v3 turns: as the canary's last step begins, or some seconds into a bandit."""
+    """Gives the request at which v3 turns: as the canary's last step begins, or in the first fifth of a bandit's run.
+
+    A bandit may leave v3 little more than its floor, so there the number has to be small.
+    """
     match options.strategy:
         case Strategy.CANARY:
             return round(0.35 * hold_s(options.duration_s) * options.rps)
         case Strategy.BANDIT:
-            return round(0.6 * options.rps)
+            return round(0.2 * options.duration_s * options.rps * FLOOR_BP / BASIS_POINTS)
 
 
 _ERROR_RATE: Final = {"metric": "error_rate", "max": 0.05, "window": "10s", "minSamples": 10}
