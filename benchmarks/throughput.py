@@ -88,7 +88,7 @@ def _await_counted(redis: str, events: int) -> None:
 
 
 def _worker_rate(kafka: str) -> float:
-    made = sorted(
+    made: list[tuple[float, int]] = sorted(
         (message.timestamp()[1] / 1000, decode_decision(message.value()).seen.counted)
         for message in read_topic(kafka, DECISIONS)
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
 from trimtab.schemas.topics import TELEMETRY
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 

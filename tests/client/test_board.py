@@ -1,5 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
+
 from trimtab.client.board import Board
 from trimtab.schemas.decision import Phase, WeightsRecord
 

@@ -2,6 +2,7 @@ from threading import Thread
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from trimtab.client.buffer import Buffer
 from trimtab.client.rows import Row
 from trimtab.schemas.telemetry import RoutingKey

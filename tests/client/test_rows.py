@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from trimtab.client.rows import Row, pack_rows
 from trimtab.schemas.telemetry import Failure, RoutingKey, decode, encode
 

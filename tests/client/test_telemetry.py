@@ -8,6 +8,7 @@ from threading import Thread
 
 import pytest
 from confluent_kafka import Consumer, Message
+
 from trimtab.client import RoutingKey, Telemetry, TelemetryStats
 from trimtab.schemas.telemetry import ColumnBatch, decode
 from trimtab.schemas.topics import TELEMETRY

@@ -11,6 +11,7 @@ from threading import Event, Thread
 import msgspec
 import pytest
 from redis import Redis
+
 from trimtab.client import Phase, Unreachable, Weights, WeightsRecord
 from trimtab.schemas.decision import encode
 from trimtab.schemas.redis_keys import weights_channel, weights_key

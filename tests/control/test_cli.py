@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from redis import Redis
+
 from trimtab.schemas import decision as decisions
 from trimtab.schemas.decision import Arm, Decision, Phase, Seen
 from trimtab.schemas.redis_keys import RELEASES, weights_key

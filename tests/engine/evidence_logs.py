@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
+
+from engine.builders import NOW_MS, batch, builder, error_rate, latency, outcome, release, request, response, spec
 from trimtab.engine.ledger import Effects, Ledger
 from trimtab.schemas.evidence import Command, Record, Tick, decode, encode
 from trimtab.schemas.release import Release
-
-from engine.builders import NOW_MS, batch, builder, error_rate, latency, outcome, release, request, response, spec
+from trimtab.schemas.telemetry import Event
 
 RAILS = (error_rate(0.05), latency(400.0))
 VARIANTS = ("stable", "canary", "third")
@@ -59,13 +60,13 @@ def evidence_logs(draw: st.DrawFn) -> list[Entry]:
 
 
 @st.composite
-def _events(draw: st.DrawFn, append_ms: int) -> list[object]:
+def _events(draw: st.DrawFn, append_ms: int) -> list[Event]:
     """Up to a few dozen events of one kind of behaviour: good, failing, slow or unknown."""
     variant = draw(st.sampled_from((*VARIANTS, *VARIANTS, "phantom")))
     of = draw(st.sampled_from(("checkout", "checkout", "checkout", "ghost")))
     time_ms = append_ms - draw(st.sampled_from((0, 300, 1_500, 9_000)))
     status, duration_ms = draw(st.sampled_from(((200, 20.0), (200, 25.0), (500, 5.0), (200, 900.0))))
-    events: list[object] = [request(variant, time_ms, of=of)]
+    events: list[Event] = [request(variant, time_ms, of=of)]
     events += [response(variant, time_ms, of=of, status=status, duration_ms=duration_ms)] * draw(st.integers(0, 40))
     events += [outcome(variant, time_ms, of=of, value=draw(st.sampled_from((0.0, 0.5, 1.0))))] * draw(st.integers(0, 9))
     return events

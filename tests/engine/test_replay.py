@@ -2,10 +2,10 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trimtab.engine.ledger import Effects, Ledger
-from trimtab.schemas import decision
 
 from engine.evidence_logs import Entry, advanced, evidence_logs
+from trimtab.engine.ledger import Effects, Ledger
+from trimtab.schemas import decision
 
 
 def written(effects: list[Effects]) -> list[object]:
@@ -68,7 +68,7 @@ def test_records_that_a_snapshot_holds_are_skipped_when_they_are_read_again(
 def test_a_crash_between_the_releases_snapshots_and_the_ledgers_changes_nothing(
     log: list[Entry], data: st.DataObject
 ) -> None:
-    """Releases stand at `cut`, the ledger still at `sealed`, where reading starts again; older entries lie about too."""
+    """Releases stand at `cut`, the ledger still at `sealed`, where reading starts again; older entries are about."""
     sealed = data.draw(st.integers(0, len(log)))
     cut = data.draw(st.integers(sealed, len(log)))
     undisturbed, ledger = Ledger(), Ledger()

@@ -3,11 +3,11 @@
 from itertools import pairwise
 
 from hypothesis import given, settings
+
+from engine.evidence_logs import Entry, advanced, evidence_logs
 from trimtab.engine.ledger import Ledger
 from trimtab.schemas.decision import Decision
 from trimtab.schemas.release import Release, parse_document
-
-from engine.evidence_logs import Entry, advanced, evidence_logs
 
 Made = tuple[Decision, Release]
 

@@ -8,6 +8,7 @@ from collections import Counter
 
 import msgspec
 import pytest
+
 from integration.worker_rig import WorkerRig
 from trimtab.client import RoutingKey, Telemetry
 from trimtab.schemas.telemetry import Response

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+
 from conftest import Eventually
 from integration.worker_rig import WorkerRig
 from trimtab.client import RoutingKey, Telemetry

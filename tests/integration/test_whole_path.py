@@ -1,6 +1,9 @@
 """From a real request through a real Envoy to the weights that it caused, and back into the proxy."""
 
+from itertools import pairwise
+
 import pytest
+
 from conftest import Eventually
 from integration.worker_rig import WorkerRig
 from sidecar.rig import Rig
@@ -82,4 +85,4 @@ def test_a_variant_that_does_well_is_promoted(eventually: Eventually) -> None:
             assert [answer for answer in visit.answers if not answer.is_good] == []
             steps = [decision.weights["v2"] for decision in rig.decisions()]
             assert steps == sorted(steps)
-            assert max(b - a for a, b in zip(steps, steps[1:], strict=False)) <= 2_000
+            assert max(b - a for a, b in pairwise(steps)) <= 2_000

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+
 from sidecar.program import Program
 from trimtab.control.apply import apply_file
 from trimtab.control.release_view import Releases

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+
 from schemas.release_text import CANARY, FULL
 from schemas.test_records import DECISION, LETTER, PANES, WEIGHTS
 from trimtab.schemas import evidence

@@ -3,6 +3,7 @@ from zlib import crc32
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from trimtab.schemas import redis_keys, topics
 from trimtab.schemas.ids import NO_REVISION, is_name
 

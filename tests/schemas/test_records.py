@@ -2,6 +2,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from trimtab.schemas import dead_letter, decision, evidence, sidecar
 from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
 from schemas.release_text import FULL
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import (

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from schemas.release_text import CANARY, FULL, with_change
 from trimtab.schemas.errors import InvalidRelease
 from trimtab.schemas.release_file import dump, load

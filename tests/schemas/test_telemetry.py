@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from trimtab.schemas.errors import InvalidEvent
 from trimtab.schemas.telemetry import (
     MAX_DURATION_MS,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
+
 from sidecar.weights import weights
 from trimtab.sidecar.envoy.stamp import stamp
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
 from trimtab.schemas.telemetry import ColumnBatch, Failure, Kind, RoutingKey, decode
 from trimtab.schemas.topics import TELEMETRY
 

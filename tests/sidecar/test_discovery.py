@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
-from sidecar.weights import ERA, weights
 from structlog.testing import capture_logs
+
+from sidecar.weights import ERA, weights
 from trimtab.sidecar.envoy.discovery import TYPE_URL, Discovery, Standing
 
 _TURNS = 20

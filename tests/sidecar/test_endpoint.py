@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
 from trimtab.sidecar.envoy.endpoint import MAX_PATH_BYTES, SocketTaken, claim
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from envoy.data.accesslog.v3.accesslog_pb2 import ResponseFlags
+
 from trimtab.schemas.telemetry import Failure
 from trimtab.sidecar.envoy.failure import FAILURES, failure
 

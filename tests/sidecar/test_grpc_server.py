@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
 from sidecar.recorder import Recorder
 from trimtab.sidecar.envoy.access_log import AccessLog
 from trimtab.sidecar.envoy.discovery import Discovery

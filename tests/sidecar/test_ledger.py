@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidecar.weights import ERA, weights
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.ids import Revision

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from trimtab.sidecar.envoy import EnvoySidecarOptions
 
 GOOD: dict[str, Any] = {

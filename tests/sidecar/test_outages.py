@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+
 from conftest import Eventually
 from sidecar.kafka_events import read_events
 from sidecar.rig import Rig

@@ -1,6 +1,7 @@
 """Weights that Envoy cannot take: the old ones stay, and everybody can see why."""
 
 import pytest
+
 from conftest import Eventually
 from sidecar.rig import Rig
 from sidecar.weights import ERA, weights

@@ -1,6 +1,7 @@
 """The report in Redis says what is in force, and goes away with its sidecar."""
 
 import pytest
+
 from conftest import Eventually
 from sidecar.rig import SIDECAR_ID, Rig
 from sidecar.weights import ERA, weights

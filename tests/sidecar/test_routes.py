@@ -6,6 +6,7 @@ from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import Route
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sidecar.weights import ERA, weights
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.telemetry import RoutingKey

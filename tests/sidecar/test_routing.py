@@ -5,6 +5,7 @@ from collections import Counter
 from functools import partial
 
 import pytest
+
 from conftest import Eventually
 from sidecar.rig import Rig
 from sidecar.weights import ERA, weights

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from statistics import median
 
 import pytest
-from conftest import Eventually
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
+
+from conftest import Eventually
 from sidecar.entries import end, start
 from sidecar.rig import Rig
 from sidecar.weights import ERA, weights

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+
 from sidecar.weights import weights
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.sidecar.envoy.stamp import routing_keys, stamp

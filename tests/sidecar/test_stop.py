@@ -4,6 +4,7 @@ import signal
 import time
 
 import pytest
+
 from conftest import Eventually
 from sidecar.kafka_events import read_events
 from sidecar.rig import Rig

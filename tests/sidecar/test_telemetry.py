@@ -4,6 +4,7 @@ import time
 from collections import Counter
 
 import pytest
+
 from conftest import Eventually
 from sidecar.kafka_events import Event, read_events
 from sidecar.rig import Envoy, Rig

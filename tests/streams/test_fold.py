@@ -1,5 +1,6 @@
 import msgspec
 import pytest
+
 from trimtab.engine.pane import PaneBuilder
 from trimtab.schemas import telemetry
 from trimtab.schemas.telemetry import Response

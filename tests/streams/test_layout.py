@@ -1,4 +1,5 @@
 import pytest
+
 from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY, WEIGHTS
 from trimtab.streams.embedded import EmbeddedKafka

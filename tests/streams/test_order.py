@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 from faust.types import TP
+
 from trimtab.engine.errors import EngineError
 from trimtab.streams import order as under_test
 from trimtab.streams.order import Order

@@ -1,5 +1,6 @@
 import pytest
 from pydantic import ValidationError
+
 from trimtab.streams.settings import Settings
 
 

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+
 from trimtab.engine.ledger import Ledger
 from trimtab.schemas.evidence import Spec, Tick
 from trimtab.schemas.release import Release

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+
 from trimtab.streams.app import create_app
 from trimtab.streams.settings import KafkaSettings
 from trimtab.streams.watchdog import Abandoned, Watchdog

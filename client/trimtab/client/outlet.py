@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
 from trimtab.client.broker_log import BrokerLog
 from trimtab.client.buffer import Buffer
 from trimtab.client.cloud_event import MESSAGE_PACK, TELEMETRY_TYPE, attributes

@@ -10,6 +10,7 @@ from operator import index
 from typing import Final
 
 import msgspec
+
 from trimtab.schemas.errors import InvalidEvent
 from trimtab.schemas.telemetry import Packer, RoutingKey
 

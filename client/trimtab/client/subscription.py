@@ -13,6 +13,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
+
 from trimtab.schemas.redis_keys import weights_channel, weights_key
 
 _SOCKET_S: Final = 2.0

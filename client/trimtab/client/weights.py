@@ -11,6 +11,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from redis import RedisError
+
 from trimtab.client.board import Board
 from trimtab.client.cache import Cache
 from trimtab.client.subscription import Subscription

@@ -7,6 +7,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
+
 from trimtab.schemas import evidence, release_file
 from trimtab.schemas.errors import InvalidRelease, Problem, Unreachable
 from trimtab.schemas.release import Release

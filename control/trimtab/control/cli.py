@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
+
 from trimtab.schemas.errors import InvalidRelease, Unreachable
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def get_releases(
         _fail(str(error), UNREACHABLE)
     if output is ListFormat.TABLE:
         from rich.console import Console
+
         from trimtab.control.show import releases_table
 
         Console().print(releases_table(views) if views else "no releases")
@@ -243,6 +245,7 @@ def _releases(redis: str) -> "Releases":
 def _watch(releases: "Releases", name: str, output: ListFormat) -> None:
     from rich.console import Console
     from rich.live import Live
+
     from trimtab.control.show import release_panel, revision_line
 
     console = Console()
@@ -266,6 +269,7 @@ def _show(view: "ReleaseView", output: ListFormat) -> None:
         _write(view.plain(), output)
         return
     from rich.console import Console
+
     from trimtab.control.show import release_panel
 
     Console().print(release_panel(view))

@@ -8,6 +8,7 @@ import msgspec
 from redis import Redis
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
+
 from trimtab.schemas import sidecar
 from trimtab.schemas.decision import Decision, decode_decision
 from trimtab.schemas.errors import Unreachable
@@ -39,7 +40,7 @@ class Releases:
 
     def __init__(self, url: str) -> None:
         self._address = address(url)
-        self._redis = Redis.from_url(
+        self._redis: Redis = Redis.from_url(
             url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, decode_responses=True
         )
 
@@ -68,7 +69,7 @@ class Releases:
         if decision is None or document is None:
             return None
         return ReleaseView(
-            decode_decision(decision), document, [sidecar.decode(report) for report in reports if report]
+            decode_decision(decision), str(document).encode(), [sidecar.decode(report) for report in reports if report]
         )
 
     def watch(self, name: str, pause_s: float) -> Iterator[ReleaseView | None]:

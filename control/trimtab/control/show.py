@@ -6,6 +6,7 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
 from trimtab.control.release_view import ReleaseView
 from trimtab.schemas.decision import Arm, Decision, Phase, Verdict
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from trimtab.engine.errors import EngineError
 from trimtab.schemas.ids import BASIS_POINTS
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
 from trimtab.schemas.evidence import MAX_VALUE
 from trimtab.schemas.ids import is_name
 from trimtab.schemas.telemetry import ColumnBatch, Failure, Kind, RoutingKey

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy.special import betainc, betaln, xlog1py, xlogy
+
 from trimtab.engine.posterior import Beta
 
 Floats = npt.NDArray[np.float64]

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
 from trimtab.engine.batch import Class, Columns
 from trimtab.engine.sketch import BUCKETS, buckets_of
 from trimtab.schemas.evidence import COUNTS, VALUE_SCALE, PaneKey

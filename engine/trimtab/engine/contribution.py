@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
 from trimtab.engine.block import Block
 from trimtab.engine.errors import EngineError
 from trimtab.schemas.evidence import COUNTS, PaneKey, Panes

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
 from trimtab.engine.batch import Refusal
 from trimtab.engine.contribution import PaneContent, PaneRow
 from trimtab.engine.window import HOP_MS, ArmWindow, Delta, Window, WindowSnapshot

@@ -12,6 +12,7 @@ from typing import Final, assert_never
 
 import msgspec
 from pydantic import ValidationError
+
 from trimtab.engine.batch import Refusal
 from trimtab.engine.contribution import PaneRow, rows_of
 from trimtab.engine.errors import EngineError

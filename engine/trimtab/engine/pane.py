@@ -22,6 +22,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
 from trimtab.engine.batch import Columns, Refusal, columns_of
 from trimtab.engine.block import Block
 from trimtab.engine.contribution import panes_of

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from scipy.special import betainc
+
 from trimtab.schemas.evidence import VALUE_SCALE
 
 

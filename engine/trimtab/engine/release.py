@@ -18,6 +18,7 @@ from typing import Final, assert_never
 
 import msgspec
 from pydantic import ValidationError
+
 from trimtab.engine.allocation import Bounds, allocate, withdraw
 from trimtab.engine.batch import Refusal
 from trimtab.engine.best import probability_best

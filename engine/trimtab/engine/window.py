@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
 from trimtab.engine.sketch import Sketch
 from trimtab.schemas.evidence import COUNTS
 

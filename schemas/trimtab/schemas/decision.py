@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
+
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.ids import BASIS_POINTS, Revision
 

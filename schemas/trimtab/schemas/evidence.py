@@ -7,6 +7,7 @@ the broker appended it; that and its offset come with the Kafka message, not in 
 from typing import Final, Literal
 
 import msgspec
+
 from trimtab.schemas.errors import InvalidRecord
 
 VERSION: Final = 1

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+
 from trimtab.schemas import evidence
 from trimtab.schemas.dead_letter import DeadLetter
 from trimtab.schemas.decision import Decision, WeightsRecord

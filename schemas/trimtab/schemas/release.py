@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
+
 from trimtab.schemas.ids import BASIS_POINTS, NAME_PATTERN, ReleaseId
 
 API_VERSION: Final = "trimtab.dev/v1"

@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
+from yaml.reader import ReaderError
+
 from trimtab.schemas.errors import InvalidRelease, Problem
 from trimtab.schemas.ids import ReleaseId
 from trimtab.schemas.release import Release
-from yaml.reader import ReaderError
 
 Path = tuple[str | int, ...]
 

@@ -1,6 +1,7 @@
 """What a sidecar reports of itself: JSON under its key in Redis, with an expiry."""
 
 import msgspec
+
 from trimtab.schemas.ids import NO_REVISION, Revision
 
 

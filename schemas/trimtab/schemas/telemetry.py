@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import Annotated, Final
 
 import msgspec
+
 from trimtab.schemas.errors import InvalidEvent
 
 VERSION: Final = 1

@@ -3,6 +3,7 @@
 import faust
 import yarl
 from faust.transport.drivers import aiokafka as driver
+
 from trimtab.streams.settings import KafkaSettings
 
 _POLL_RECORDS = 500
@@ -12,7 +13,7 @@ _POLL_RECORDS = 500
 def create_app(settings: KafkaSettings) -> faust.App:
     """Gives a Faust app without agents. Topics have to exist: it declares none."""
     url = yarl.URL(f"kafka://{settings.bootstrap}")
-    app = faust.App(
+    app = _App(
         settings.group,
         broker=str(url),
         store="memory://",
@@ -30,6 +31,13 @@ def create_app(settings: KafkaSettings) -> faust.App:
     )
     app.transport = _transport(settings.fetch_wait_ms)([url], app)
     return app
+
+
+class _App(faust.App):  # type: ignore[misc]  # Faust is untyped
+    """A Faust app that leaves no folder behind: tables live in memory."""
+
+    def _create_directories(self) -> None:
+        pass
 
 
 def _transport(fetch_wait_ms: int) -> type[driver.Transport]:

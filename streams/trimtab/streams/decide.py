@@ -8,6 +8,7 @@ from typing import Final
 import faust
 import structlog
 from faust.types import TP
+
 from trimtab.engine.errors import EngineError
 from trimtab.engine.ledger import Effects, Ledger, Published
 from trimtab.schemas import decision as decisions

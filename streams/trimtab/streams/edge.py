@@ -6,6 +6,7 @@ from typing import Final
 
 import faust
 from aiokafka.structs import TopicPartition
+
 from trimtab.schemas import dead_letter
 from trimtab.schemas.dead_letter import DeadLetter
 from trimtab.schemas.topics import DEAD_LETTERS

@@ -8,6 +8,7 @@ from typing import Final
 import faust
 import structlog
 from faust.types import TP
+
 from trimtab.engine.pane import Mark, PaneBuilder
 from trimtab.schemas import evidence, telemetry
 from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter

@@ -6,6 +6,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
+
 from trimtab.schemas.errors import TrimtabError, Unreachable
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 from trimtab.streams.settings import KafkaSettings

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+
 from trimtab.schemas.ids import Revision
 from trimtab.schemas.redis_keys import RELEASES, weights_channel, weights_key
 from trimtab.streams.reach import address

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
+
 from trimtab.schemas.errors import Unreachable
 
 _FIRST_PAUSE_S: Final = 0.2

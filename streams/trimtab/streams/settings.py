@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
 from trimtab.engine.pane import FoldSpec
 
 _Partitions = Annotated[int, Field(ge=1, le=10_000)]

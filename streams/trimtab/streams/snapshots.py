@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, MutableMapping
 
 import msgspec
+
 from trimtab.engine.ledger import Ledger
 from trimtab.streams.edge import Outbox
 from trimtab.streams.publication import Offer

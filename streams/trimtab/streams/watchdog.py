@@ -5,6 +5,7 @@ import time
 from typing import Final
 
 import faust
+
 from trimtab.schemas.errors import TrimtabError
 
 _LOOK_S: Final = 0.25

@@ -7,6 +7,7 @@ from typing import Final
 
 import faust
 import structlog
+
 from trimtab.schemas.errors import TrimtabError, Unreachable
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY
 from trimtab.streams.app import create_app

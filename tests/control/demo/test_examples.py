@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from trimtab.schemas.release import Bandit, Canary
 from trimtab.schemas.release_file import load
 

@@ -2,6 +2,7 @@ import os
 import signal
 
 import pytest
+
 from trimtab.control.demo.interrupt import Interrupt, Interrupted
 
 

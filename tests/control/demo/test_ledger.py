@@ -1,9 +1,10 @@
 import math
 
 import pytest
-from control.demo.builders import exchange, ledger
 from hypothesis import given
 from hypothesis import strategies as st
+
+from control.demo.builders import exchange, ledger
 from trimtab.control.demo.ledger import quantile, tally
 
 

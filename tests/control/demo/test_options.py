@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from trimtab.control.demo import DemoOptions
 
 

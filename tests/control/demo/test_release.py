@@ -1,6 +1,7 @@
 import itertools
 
 import pytest
+
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.demo.release import RELEASE, release_text
 from trimtab.control.demo.scenario import LATENCY_LIMIT_MS

@@ -1,7 +1,8 @@
 import io
 
-from control.demo.builders import exchange, ledger
 from rich.console import Console
+
+from control.demo.builders import exchange, ledger
 from trimtab.control.demo import DemoOptions
 from trimtab.control.demo.ledger import Ledger
 from trimtab.control.demo.report import report

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from trimtab.control.demo import DemoOptions, run
 from trimtab.control.demo.run import WHEELS
 

@@ -2,6 +2,7 @@ from itertools import islice
 from statistics import median
 
 import pytest
+
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.demo.scenario import LATENCY_LIMIT_MS, VARIANTS, Answer, answers, hold_s, story
 

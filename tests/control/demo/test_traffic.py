@@ -3,6 +3,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import web
+
 from trimtab.control.demo import traffic
 from trimtab.control.demo.ledger import Exchange, Ledger
 from trimtab.control.demo.traffic import OnOutcome, Traffic, read_answer, routing_key

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
+
 from trimtab.control.demo import DemoOptions
 from trimtab.control.demo.scenario import answers, story
 from trimtab.streams.embedded.process import Child

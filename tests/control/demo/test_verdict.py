@@ -2,6 +2,7 @@ import itertools
 from collections.abc import Iterable
 
 import pytest
+
 from control.demo.builders import BASELINE_ALONE, EVEN_STEP, decision, exchange, ledger
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.demo.ledger import Exchange, Ledger

@@ -1,8 +1,9 @@
 import io
 
 import pytest
-from control.demo.builders import BASELINE_ALONE, EVEN_STEP, decision, exchange, ledger
 from rich.console import Console
+
+from control.demo.builders import BASELINE_ALONE, EVEN_STEP, decision, exchange, ledger
 from trimtab.control.demo import DemoOptions, Strategy
 from trimtab.control.demo.chronicle import Chronicle
 from trimtab.control.demo.ledger import Ledger

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from redis import ConnectionError as RedisConnectionError
 from redis import Redis
+
 from trimtab.schemas.errors import Unreachable
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 from trimtab.streams.embedded.process import Child

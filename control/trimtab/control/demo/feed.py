@@ -5,6 +5,7 @@ from typing import Final, Self
 
 import redis
 from redis.exceptions import RedisError
+
 from trimtab.control.demo.chronicle import Chronicle
 from trimtab.schemas.decision import decode_decision
 from trimtab.schemas.redis_keys import weights_key

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import yaml
+
 from trimtab.control.demo.options import DemoOptions, Strategy
 from trimtab.control.demo.scenario import BASELINE, FLOOR_BP, STEPS_BP, VARIANTS, hold_s, story
 

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
 from trimtab.control.demo.ledger import Ledger, Tally, tally
 from trimtab.control.demo.options import DemoOptions
 from trimtab.control.demo.scenario import VARIANTS

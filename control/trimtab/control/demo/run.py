@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+
 from trimtab.control.demo.interrupt import Interrupt, Interrupted
 from trimtab.control.demo.options import DemoOptions
 from trimtab.schemas.errors import TrimtabError

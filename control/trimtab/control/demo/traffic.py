@@ -9,6 +9,7 @@ from typing import Final
 
 import aiohttp
 import msgspec
+
 from trimtab.control.demo.ledger import Exchange, Ledger
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.routes import HEADER_RELEASE, HEADER_REVISION, HEADER_VARIANT

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from aiohttp import web
+
 from trimtab.control.demo.options import DemoOptions, Scenario, Strategy
 from trimtab.control.demo.scenario import Answer, answers, story
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
+
 from trimtab.control.demo.chronicle import Chronicle, Note
 from trimtab.control.demo.ledger import Ledger, Tally, tally
 from trimtab.control.demo.options import DemoOptions, Strategy

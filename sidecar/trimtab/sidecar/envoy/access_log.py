@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final, Protocol
 
 from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
+
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_STAMP

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 import yaml
+
 from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY
 
 ROUTE_CONFIG: Final = "trimtab"

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 import structlog
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
+
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.sidecar.envoy.bootstrap import ROUTE_CONFIG

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from envoy.data.accesslog.v3.accesslog_pb2 import ResponseFlags
+
 from trimtab.schemas.telemetry import Failure
 
 FAILURES: Final = {

@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
+
 from trimtab.sidecar.envoy.access_log import AccessLog
 from trimtab.sidecar.envoy.discovery import Discovery
 from trimtab.sidecar.envoy.endpoint import SocketTaken

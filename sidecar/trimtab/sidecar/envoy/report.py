@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+
 from trimtab.schemas.redis_keys import sidecar_key
 from trimtab.schemas.sidecar import SidecarReport, encode
 

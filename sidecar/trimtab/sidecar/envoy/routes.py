@@ -11,6 +11,7 @@ from typing import Final
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.ids import Revision
 from trimtab.sidecar.envoy.bootstrap import ROUTE_CONFIG

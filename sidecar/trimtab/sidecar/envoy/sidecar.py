@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
+
 from trimtab.client import Telemetry, Weights
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.sidecar import SidecarReport

@@ -8,6 +8,7 @@ one revision to the next, nor from one life of the sidecar to the next.
 from typing import Final
 
 import msgspec
+
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.telemetry import RoutingKey
