@@ -112,3 +112,4 @@ def test_a_poison_message_goes_to_the_dead_letters_and_the_stream_goes_on() -> N
             (TELEMETRY, 2, 1, "undecodable"),
             (TELEMETRY, 2, 2, "future"),
         ]
+        rig.await_refused_report({"undecodable": 2, "future": 1})

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from redis import Redis
 
 from sidecar.program import Program
 from trimtab.control.apply import apply_file
 from trimtab.control.release_view import Releases
-from trimtab.schemas import dead_letter
+from trimtab.schemas import dead_letter, worker
 from trimtab.schemas.dead_letter import DeadLetter
 from trimtab.schemas.decision import Decision, decode_decision
+from trimtab.schemas.redis_keys import worker_key
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 from trimtab.streams.layout import embedded_topics
@@ -90,6 +92,17 @@ class WorkerRig:
             letters = self.dead_letters()
             assert time.monotonic() < end_s, f"{events} refused events expected, found: {letters}"
         return letters
+
+    def await_refused_report(self, refused: dict[str, int]) -> None:
+        """Returns once the worker reports just these refused events."""
+        end_s = time.monotonic() + READY_S
+        reported = []
+        with Redis.from_url(self.redis.url) as client:
+            while refused not in reported:
+                found = [client.get(key) for key in client.scan_iter(worker_key("*"))]
+                reported = [worker.decode(payload).refused for payload in found if payload]
+                assert time.monotonic() < end_s, f"{refused} expected, reported: {reported}"
+                time.sleep(LOOK_S)  # between two looks, not instead of one
 
     def publish(self, topic: str, payload: bytes, partition: int = 0) -> None:
         producer = Producer({"bootstrap.servers": self.kafka.bootstrap})

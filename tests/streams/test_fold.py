@@ -37,14 +37,6 @@ def test_a_message_that_does_not_decode_gives_one_letter_with_its_offset_and_rea
     assert panes.next_offset == 42
 
 
-def test_a_message_that_was_taken_before_is_passed_over(fold: Fold) -> None:
-    panes = builder()
-    assert fold.take(panes, 5, NOW_MS, b"no telemetry")
-    assert fold.take(panes, 5, NOW_MS, b"no telemetry") == []
-    assert fold.take(panes, 4, NOW_MS, message()) == []
-    assert fold.events == 1
-
-
 def test_an_event_a_minute_ahead_is_a_letter_and_its_neighbours_count(fold: Fold) -> None:
     panes = builder()
     batch = telemetry.pack(

@@ -6,7 +6,7 @@ from faust.types import TP
 
 from trimtab.engine.errors import EngineError
 from trimtab.streams import order as under_test
-from trimtab.streams.order import Order
+from trimtab.streams.order import Order, due_record, start_offset
 
 PARTITION = TP("telemetry", 3)
 
@@ -14,12 +14,26 @@ PARTITION = TP("telemetry", 3)
 class Reader:
     """Stands where Faust's app does, and delivers a log as Faust would: on from wherever it was sought to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, committed: int | None = None, earliest: int = 0) -> None:
         self.sought: list[int] = []
-        self.consumer = SimpleNamespace(seek_wait=self._seek_wait)
+        self.set_back: list[int] = []
+        self.consumer = SimpleNamespace(
+            seek_wait=self._seek_wait,
+            earliest_offsets=lambda tp: _soon({tp: earliest}),
+            _thread=SimpleNamespace(call_thread=lambda call, tp: call(tp), _consumer=self),
+            _commit=self._commit,
+        )
+        self.committed = lambda _: _soon(committed)
+
+    async def _commit(self, offsets: dict[TP, int]) -> None:
+        self.set_back += offsets.values()
 
     async def _seek_wait(self, partitions: dict[TP, int]) -> None:
         self.sought += partitions.values()
+
+
+async def _soon(value: object) -> object:
+    return value
 
 
 def admitted(order: Order, offsets: list[int]) -> list[int]:
@@ -56,3 +70,31 @@ def test_a_due_message_that_does_not_come_ends_the_worker(monkeypatch: pytest.Mo
         order.check()
     assert admitted(order, [5]) == [5]
     order.check()
+
+
+@pytest.mark.parametrize(
+    ("committed", "earliest", "start"), [(None, 0, 0), (None, 40, 40), (7, 0, 7), (7, 40, 40), (50, 40, 50)]
+)
+def test_reading_starts_at_the_commit_or_at_the_oldest_that_is_left(
+    committed: int | None, earliest: int, start: int
+) -> None:
+    reader = Reader(committed=committed, earliest=earliest)
+    assert asyncio.run(start_offset(reader, PARTITION)) == (start, earliest)
+
+
+@pytest.mark.parametrize(
+    ("committed", "earliest", "snapshot", "due"), [(8, 0, 8, 8), (5, 0, 8, 8), (None, 0, 8, 8), (40, 40, 8, 40)]
+)
+def test_evidence_goes_on_where_the_snapshot_stands(
+    committed: int | None, earliest: int, snapshot: int, due: int
+) -> None:
+    reader = Reader(committed=committed, earliest=earliest)
+    assert asyncio.run(due_record(reader, PARTITION, snapshot)) == due
+    assert reader.set_back == []
+
+
+def test_a_commit_that_is_ahead_of_its_snapshot_is_set_back_and_the_worker_ends() -> None:
+    reader = Reader(committed=15)
+    with pytest.raises(EngineError, match="would start at 15, the snapshot needs 8: the commit was set back"):
+        asyncio.run(due_record(reader, PARTITION, 8))
+    assert reader.set_back == [8]

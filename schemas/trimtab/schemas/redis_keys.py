@@ -4,6 +4,7 @@
     trimtab:{NAME}:weights                hash: era, revision, weights (JSON), decision (JSON)
     trimtab:{NAME}:weights                channel of the same name: the weights (JSON), at each new revision
     trimtab:{NAME}:sidecar:ID             string (JSON), expires: what a sidecar has in force
+    trimtab:worker:ID                     string (JSON), expires: what a worker has taken, refused and decided
 
 The braces are literal: they are the hash tag that keeps all keys of one release in one slot of a Redis Cluster.
 """
@@ -31,3 +32,8 @@ def sidecar_key(release: str, sidecar: str) -> str:
 def sidecar_pattern(release: str) -> str:
     """Gives the SCAN pattern of all sidecar reports of `release`."""
     return sidecar_key(release, "*")
+
+
+def worker_key(worker: str) -> str:
+    """Gives the key under which `worker` reports its counters."""
+    return f"trimtab:worker:{worker}"

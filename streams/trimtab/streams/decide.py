@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,7 +10,6 @@ import faust
 import structlog
 from faust.types import TP
 
-from trimtab.engine.errors import EngineError
 from trimtab.engine.ledger import Effects, Ledger, Published
 from trimtab.schemas import decision as decisions
 from trimtab.schemas import evidence
@@ -17,7 +17,7 @@ from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.topics import DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 from trimtab.streams.edge import Commits, DeadLetters, Outbox
-from trimtab.streams.order import Order, start_offset
+from trimtab.streams.order import Order, due_record
 from trimtab.streams.publication import Offer, Publication
 from trimtab.streams.settings import DecideSettings
 from trimtab.streams.snapshots import Snapshots
@@ -56,9 +56,9 @@ class Decide:
         """decisions since the worker started"""
 
     @property
-    def refused(self) -> dict[str, int]:
+    def refused(self) -> Counter[str]:
         """Events refused since the worker started, by code."""
-        return dict(self._dead_letters.events)
+        return self._dead_letters.events
 
     async def consume(self, stream: faust.Stream) -> None:
         """Takes every record of the evidence log; never ends by itself."""
@@ -78,7 +78,7 @@ class Decide:
             if shard is not None:
                 self._publication.withdraw(shard.ledger.releases)
             ledger, offers = self._snapshots.restore(partition)
-            due = await self._due(partition, ledger.offset + 1)
+            due = await due_record(self._app, TP(EVIDENCE, partition), ledger.offset + 1)
             order = Order(self._app, TP(EVIDENCE, partition), due)
             for offer in offers:
                 self._publication.offer(offer)
@@ -86,22 +86,6 @@ class Decide:
             self._shards[partition] = shard
             _log.info("evidence_assigned", partition=partition, offset=ledger.offset, releases=len(ledger.releases))
         return shard
-
-    async def _due(self, partition: int, expected: int) -> int:
-        """Gives the record to go on with: the one after the snapshot, or the oldest that is left.
-
-        A commit that is ahead of the snapshot would leave records out: it is set back, and the worker ends.
-        """
-        tp = TP(EVIDENCE, partition)
-        committed, earliest = await start_offset(self._app, tp)
-        due = max(expected, earliest)
-        if committed > due:
-            await self._app.consumer._commit({tp: due})
-            raise EngineError(
-                f"evidence partition {partition}: reading would start at {committed}, the snapshot needs {due}:"
-                " the commit was set back, start again"
-            )
-        return due
 
     async def _take(self, shard: _Shard, offset: int, append_ms: int, payload: bytes) -> None:
         shard.heard_s = time.monotonic()

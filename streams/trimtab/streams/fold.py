@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,13 +48,15 @@ class Fold:
         self._outbox = Outbox(app)
         self._dead_letters = DeadLetters(self._outbox)
         self._commits = Commits(app)
+        self._in_hand = 0
+        """letters whose message is folded, but that the producer does not have yet"""
         self.events = 0
         """events taken since the worker started, refused ones included"""
 
     @property
-    def refused(self) -> dict[str, int]:
+    def refused(self) -> Counter[str]:
         """Events refused since the worker started, by code."""
-        return dict(self._dead_letters.events)
+        return self._dead_letters.events
 
     async def consume(self, stream: faust.Stream) -> None:
         """Takes every message of the telemetry topic; never ends by itself."""
@@ -62,10 +65,11 @@ class Fold:
             source = await self._source(message.partition, message.generation_id)
             if not await source.order.admits(message.offset):
                 continue
-            for letter in self.take(
-                source.builder, message.offset, round(message.timestamp * 1000), event.value or b""
-            ):
+            letters = self.take(source.builder, message.offset, round(message.timestamp * 1000), event.value or b"")
+            self._in_hand += len(letters)
+            for letter in letters:
                 await self._dead_letters.write(letter)
+                self._in_hand -= 1
 
     async def _source(self, partition: int, generation: int) -> _Source:
         source = self._sources.get(partition)
@@ -83,8 +87,6 @@ class Fold:
 
     def take(self, builder: PaneBuilder, offset: int, append_ms: int, payload: bytes) -> list[DeadLetter]:
         """Folds one message, and gives letters for what could not be counted."""
-        if offset < builder.next_offset:
-            return []
         try:
             batch = telemetry.decode(payload)
         except InvalidEvent as error:
@@ -125,8 +127,10 @@ class Fold:
             for partition, record in panes.items():
                 await self._outbox.send(EVIDENCE, evidence.encode(record), partition=partition)
             marks.append((source, mark))
+        is_complete = self._in_hand == 0
         await self._outbox.settle()
-        for source, mark in marks:
+        # A letter in hand belongs to a message that a mark may cover: the next flush acknowledges both.
+        for source, mark in marks if is_complete else ():
             source.builder.acknowledge(mark)
 
     def _commit_offsets(self) -> dict[int, int]:

@@ -68,3 +68,20 @@ async def start_offset(app: faust.App, partition: TP) -> tuple[int, int]:
     committed = await thread.call_thread(thread._consumer.committed, TopicPartition(*partition))
     earliest = (await app.consumer.earliest_offsets(partition)).get(partition) or 0
     return max(committed or 0, earliest), earliest
+
+
+async def due_record(app: faust.App, partition: TP, expected: int) -> int:
+    """Gives the record to go on with after a snapshot that expects `expected`, or the oldest that is left.
+
+    A commit that is ahead of the snapshot would leave records out: it is set back, and `EngineError` is raised, so that
+    the worker's successor reads them.
+    """
+    committed, earliest = await start_offset(app, partition)
+    due = max(expected, earliest)
+    if committed > due:
+        await app.consumer._commit({partition: due})
+        raise EngineError(
+            f"{partition.topic}/{partition.partition}: reading would start at {committed}, the snapshot needs {due}:"
+            " the commit was set back, start again"
+        )
+    return due

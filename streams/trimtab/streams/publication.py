@@ -128,6 +128,10 @@ class Publication:
         if self._waiting.get(offer.release) is offer:
             del self._waiting[offer.release]
 
+    async def remember(self, key: str, value: bytes, expiry_s: int) -> None:
+        """Sets a key that expires. Raises `RedisError` when Redis is away."""
+        await self._redis.set(key, value, ex=expiry_s)
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._redis.aclose()

@@ -16,6 +16,7 @@ from trimtab.streams.fold import Fold
 from trimtab.streams.layout import SNAPSHOTS_TABLE, WrongLayout, ensure_topics
 from trimtab.streams.publication import Publication
 from trimtab.streams.reach import ping_redis, wait_for
+from trimtab.streams.report import Report
 from trimtab.streams.settings import Settings
 from trimtab.streams.watchdog import Watchdog
 
@@ -75,6 +76,7 @@ class _Worker:
         self._agent(app, "decide", EVIDENCE, kafka.evidence_partitions, decide.consume)
         app.task(self._guarded(fold.flush_forever))
         app.task(self._guarded(decide.tick_forever))
+        self._start(Report(fold, decide, publication).write_forever)
         return Watchdog(app, self._settings.watchdog_s)
 
     def _agent(
