@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
+from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.schemas.errors import InvalidRelease, Unreachable
 
 if TYPE_CHECKING:
@@ -54,21 +55,6 @@ class ListFormat(StrEnum):
     YAML = "yaml"
 
 
-class Scenario(StrEnum):
-    """What the demo's candidates turn out to be."""
-
-    BETTER = "better"
-    FAULTY = "faulty"
-    SLOW = "slow"
-
-
-class Strategy(StrEnum):
-    """How the demo's release moves traffic."""
-
-    CANARY = "canary"
-    BANDIT = "bandit"
-
-
 @app.command()
 def demo(  # noqa: PLR0913 - one argument an option
     *,
@@ -81,16 +67,13 @@ def demo(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Run a real release on this machine: Kafka, Redis, Envoy, three services, traffic, and what becomes of it."""
     try:
-        from trimtab.control.demo import DemoOptions, run
-        from trimtab.control.demo import Scenario as DemoScenario
-        from trimtab.control.demo import Strategy as DemoStrategy
+        from trimtab.control.demo.run import run
     except ModuleNotFoundError as error:
         _fail(f"{error.name} is not installed; run: pip install 'trimtab[demo]'", USAGE)
     try:
         options = DemoOptions(
-            scenario=DemoScenario(scenario.value), strategy=DemoStrategy(strategy.value), duration_s=duration,
-            rps=rps, seed=seed, plain=plain,
-        )  # fmt: skip
+            scenario=scenario, strategy=strategy, duration_s=duration, rps=rps, seed=seed, plain=plain
+        )
     except ValueError as error:
         _fail(str(error), USAGE)
     raise typer.Exit(run(options))

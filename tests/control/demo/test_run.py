@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.control.demo import DemoOptions, run
-from trimtab.control.demo.run import WHEELS
+from trimtab.control.demo import DemoOptions
+from trimtab.control.demo.run import WHEELS, run
 
 
 class Demo:
@@ -31,6 +31,11 @@ class Demo:
     def end(self, timeout_s: float) -> tuple[int, str]:
         output, _ = self.process.communicate(timeout=timeout_s)
         return self.process.returncode, output
+
+    def child(self, word: str) -> int:
+        """Gives the id of the child whose command line has `word` in it."""
+        found = [pid for pid, _ in self.children() if word in Path(f"/proc/{pid}/cmdline").read_text()]
+        return found[0]
 
     def children(self) -> set[tuple[int, str]]:
         return {(pid, started) for pid, parent, started in processes() if parent == self.process.pid}
@@ -78,6 +83,30 @@ def test_faulty_canary_is_rolled_back_and_leaves_nothing_behind(folder: Path) ->
     code, output = demo.end(timeout_s=90)
     assert "✔ Verdict: rolled back  (faulty, canary)" in output
     assert code == 0
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.integration
+def test_a_worker_that_is_killed_is_started_anew_and_the_release_still_ends_well(folder: Path) -> None:
+    demo = Demo(folder, "--duration", "30", "--rps", "150")
+    demo.await_line("progressing step 2/3")
+    os.kill(demo.child("\0worker\0"), signal.SIGKILL)
+    code, output = demo.end(timeout_s=90)
+    assert "the worker ended and was started anew (1 of at most 5 times)" in output
+    assert "✔ Verdict: rolled back  (faulty, canary)" in output
+    assert code == 0
+
+
+@pytest.mark.integration
+def test_a_proxy_that_ends_ends_the_demo_with_its_last_words(folder: Path) -> None:
+    demo = Demo(folder, "--duration", "60", "--rps", "50")
+    demo.await_line("progressing step 1/3")
+    started = demo.children()
+    os.kill(demo.child("/envoy\0"), signal.SIGTERM)
+    code, output = demo.end(timeout_s=30)
+    assert code == 3
+    assert re.search(r"trimtab demo stopped: Envoy: it ended\n.*caught ENVOY_SIGTERM", output)
+    assert alive(started) == set()
     assert list(folder.iterdir()) == []
 
 

@@ -1,6 +1,8 @@
-"""`trimtab demo`: a real release, steered through a real proxy, on one machine."""
+"""`trimtab demo`: a real release, steered through a real proxy, on one machine.
+
+What a person may choose is here; `trimtab.control.demo.run` plays it, and needs the extra `demo`.
+"""
 
 from trimtab.control.demo.options import DemoOptions, Scenario, Strategy
-from trimtab.control.demo.run import run
 
-__all__ = ["DemoOptions", "Scenario", "Strategy", "run"]
+__all__ = ["DemoOptions", "Scenario", "Strategy"]

@@ -91,7 +91,7 @@ class Run:
         return publish
 
     async def _show(self, traffic: Traffic, feed: Feed, sending: "asyncio.Task[None]") -> None:
-        lines = Lines(self.chronicle, lambda text: self._console.print(text, markup=False, soft_wrap=True))
+        lines = Lines(self.chronicle, self._print)
         with self._screen() as live:
             while not sending.done():
                 await asyncio.wait([sending], timeout=_FRAME_S)
@@ -103,14 +103,21 @@ class Run:
                 else:
                     lines.update(traffic.elapsed_s)
 
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
     def _mend(self, elapsed_s: float) -> None:
         if mended := self._system.mend():
             self.chronicle.note(Note(elapsed_s, mended))
+            if not self._has_screen:
+                self._print(f"{elapsed_s:6.1f} s  {mended}")
+
+    @property
+    def _has_screen(self) -> bool:
+        return self._console.is_terminal and not self._options.plain
 
     def _picture(self, traffic: Traffic) -> Picture:
         return Picture(self._options, traffic.elapsed_s, self.chronicle, self.ledger, traffic.pending)
 
     def _screen(self) -> AbstractContextManager[Live | None]:
-        if self._options.plain or not self._console.is_terminal:
-            return nullcontext()
-        return Live(console=self._console, screen=True, auto_refresh=False)
+        return Live(console=self._console, screen=True, auto_refresh=False) if self._has_screen else nullcontext()
