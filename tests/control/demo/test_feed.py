@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+
 from control.demo.builders import BASELINE_ALONE, EVEN_STEP, decision
 from trimtab.control.demo.chronicle import Chronicle
 from trimtab.control.demo.feed import Feed

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from trimtab.control.demo.loopback import get, listener_port
 
 LISTENING = b'{"listener_statuses": [{"local_address": {"socket_address": {"port_value": 4711}}}]}'

@@ -105,7 +105,8 @@ def test_a_proxy_that_ends_ends_the_demo_with_its_last_words(folder: Path) -> No
     os.kill(demo.child("/envoy\0"), signal.SIGTERM)
     code, output = demo.end(timeout_s=30)
     assert code == 3
-    assert re.search(r"trimtab demo stopped: Envoy: it ended\n.*caught ENVOY_SIGTERM", output)
+    assert "trimtab demo stopped: Envoy: it ended\n" in output
+    assert "caught ENVOY_SIGTERM" in output
     assert alive(started) == set()
     assert list(folder.iterdir()) == []
 
