@@ -101,7 +101,7 @@ def _install(uv: str | None, extra: str) -> None:
             with _stage("Adding pip to .venv"):
                 _call([str(PYTHON), "-m", "ensurepip"], hint=_VENV_HINT)
         command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *target]
-    with _stage(f"Installing trimtab[{extra}] with {'uv' if uv else 'pip'} (the first time takes a minute or two)"):
+    with _stage(f"Installing trimtab[{extra}] with {'uv' if uv else 'pip'} (a minute or two at first)"):
         _call(command)
 
 
