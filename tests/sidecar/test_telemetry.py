@@ -98,7 +98,7 @@ def test_a_variant_that_is_too_slow_times_out(redis: EmbeddedRedis, kafka: Embed
         headers = {"x-forwarded-for": "10.0.0.1", "x-envoy-upstream-rq-timeout-ms": "80"}
         _, response = one_of_each(rig, kafka, envoy, "/slow", **headers)
     assert (response.status, response.failure) == (504, Failure.TIMEOUT)
-    assert 80 <= response.duration_ms < 5_000
+    assert 70 <= response.duration_ms < 5_000  # Envoy's timers and its log go by different clocks
 
 
 def test_a_variant_that_hangs_up_is_a_reset(redis: EmbeddedRedis, kafka: EmbeddedKafka) -> None:
