@@ -51,3 +51,14 @@ def test_telemetry_from_before_and_after_an_outage_of_kafka_is_counted(eventuall
         rig.await_counted(20)
         publish(telemetry, 10)
         assert rig.await_counted(30).seen.counted == 30
+
+
+def test_a_worker_that_is_told_to_stop_while_kafka_is_away_stops_all_the_same() -> None:
+    with WorkerRig() as rig, Telemetry(rig.kafka.bootstrap, publisher="test") as telemetry:
+        worker = rig.start_worker()
+        rig.apply()
+        rig.await_counted(0)
+        publish(telemetry, 10)
+        rig.await_counted(10)
+        rig.kafka.down()
+        assert worker.end(timeout_s=15) in (0, 1)

@@ -1,7 +1,9 @@
 """The composition root of a worker: everything is made here and handed down."""
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Final
 
@@ -64,7 +66,7 @@ class _Worker:
         self._start(publication.publish_forever)
         self._start(lambda: _started(app))
         code = await self._until(stop)
-        await self._stop(app, publication)
+        await self._stop(app, publication, code)
         return code
 
     def _assemble(self, app: faust.App, publication: Publication) -> Watchdog:
@@ -126,15 +128,17 @@ class _Worker:
         _log.error("worker_failed", error=f"{type(error).__name__}: {error}", exc_info=None if is_ours else error)
         return EXIT_FAILED
 
-    async def _stop(self, app: faust.App, publication: Publication) -> None:
+    async def _stop(self, app: faust.App, publication: Publication, code: int) -> None:
+        """Ends everything in `_STOP_S`; what has not ended by then is left to the end of the process."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        try:
-            await asyncio.wait_for(app.stop(), _STOP_S)
-        except TimeoutError:
+        stopping = asyncio.gather(*self._tasks, app.stop(), publication.close(), return_exceptions=True)
+        _, hanging = await asyncio.wait([stopping], timeout=_STOP_S)
+        if hanging:
+            # Faust waits without end for a producer that has lost Kafka, and swallows its cancellation.
             _log.warning("stop_timed_out", allowed_s=_STOP_S)
-        await publication.close()
+            sys.stderr.flush()
+            os._exit(code)
 
 
 async def _started(app: faust.App) -> None:
