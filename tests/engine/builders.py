@@ -15,7 +15,7 @@ NO_EVENTS = pack([], publisher="p", seq=0, sent_ms=0)
 Json = Mapping[str, object]
 
 
-def release(
+def release(  # noqa: PLR0913 - one argument a field
     name: str = "checkout",
     *,
     variants: Sequence[str] = ("stable", "canary"),

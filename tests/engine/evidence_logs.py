@@ -1,87 +1,143 @@
-"""Hypothesis strategies: evidence logs, with everything in them that a ledger may meet."""
+"""Hypothesis strategies: whole evidence logs with panes, ticks, specs and commands, and what a ledger makes of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from engine.builders import NOW_MS, batch, builder, error_rate, latency, outcome, release, request, response, spec
-from trimtab.engine.ledger import Effects, Ledger
-from trimtab.schemas.evidence import Command, Record, Tick, decode, encode
-from trimtab.schemas.release import Release
+from engine.builders import NOW_MS, batch, error_rate, latency, outcome, release, request, response, spec
+from trimtab.engine.ledger import Ledger, Published, RefusedPane
+from trimtab.engine.pane import FoldSpec, PaneBuilder
+from trimtab.schemas import decision as decisions
+from trimtab.schemas.evidence import Command, Record, Spec, Tick, decode, encode
 from trimtab.schemas.telemetry import Event
 
-RAILS = (error_rate(0.05), latency(400.0))
-VARIANTS = ("stable", "canary", "third")
+T = TypeVar("T")
 
-SPECS: tuple[Release, ...] = (
-    release(variants=VARIANTS, guardrails=RAILS, limits={"minWeight": 300, "maxStep": 1_700}),
-    release(variants=VARIANTS, strategy={"type": "bandit", "interval": "200ms"}, limits={"maxStep": 10_000}),
-    release(variants=VARIANTS, guardrails=RAILS, strategy={"type": "canary", "steps": [600, 4_000], "hold": "1s"}),
-    release(
-        variants=("stable", "canary"),
-        strategy={"type": "canary", "steps": [1_000, 3_000], "hold": "500ms"},
-        limits={"maxWeight": 3_000, "maxStep": 700},
-        objective={"metric": "converted", "goal": "minimize"},
-    ),
+SPECS = tuple(
+    map(
+        spec,
+        (
+            release(guardrails=[error_rate(0.1), latency(100, min_samples=30)]),
+            release(
+                guardrails=[error_rate(0.1, confidence=0.95)],
+                strategy={"type": "canary", "steps": [1_000, 5_000], "hold": "2s"},
+            ),
+            release(
+                variants=("stable", "canary", "newer"),
+                objective={"metric": "converted", "goal": "minimize"},
+                limits={"minWeight": 300, "maxWeight": 4_000, "maxStep": 700},
+                guardrails=[latency(100, "p50", window="1m")],
+            ),
+            release(
+                variants=("newer", "canary", "stable"),
+                strategy={"type": "canary", "steps": [900, 6_000], "hold": "1s"},
+                limits={"maxWeight": 3_000},
+            ),
+            release("search", objective={"metric": "converted"}, strategy={"type": "bandit", "interval": "100ms"}),
+        ),
+    )
 )
+UNUSABLE = (
+    Spec(release="checkout", document=b"{"),
+    Spec(release="checkout", document=release("search").document()),
+    Command(release="ghost", action="pause"),
+)
+COMMANDS = (
+    Command(release="checkout", action="pause", reason="lunch", actor="ada"),
+    Command(release="checkout", action="resume"),
+    Command(release="checkout", action="promote"),
+    Command(release="checkout", action="promote", variant="canary", actor="ada"),
+    Command(release="checkout", action="promote", variant="phantom"),
+    Command(release="checkout", action="abort", reason="no more"),
+)
+_STEPS_MS = (10, 90, 200, 400, 1_000, 1_100, 2_500, 12_000, 0, -300)
+"""From one record's append to the next."""
+_CELLS = 8
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A record of the evidence log, and when it was appended."""
+class Taken:
+    """What a ledger made of one record, in bytes."""
 
-    append_ms: int
-    record: Record
+    published: tuple[tuple[bytes, bytes, bytes], ...]
+    refused: tuple[RefusedPane, ...]
+    rejected: str
+
+    @property
+    def by_release(self) -> dict[tuple[str, int], tuple[bytes, bytes, bytes]]:
+        return {key_of(item[0]): item for item in self.published}
 
 
-@st.composite
-def evidence_logs(draw: st.DrawFn) -> list[Entry]:
-    """Logs that begin with a spec; telemetry comes from real builders of two sources."""
-    builders, offsets = [builder(source) for source in (0, 1)], [0, 0]
-    log = [Entry(NOW_MS, spec(draw(st.sampled_from(SPECS))))]
+Log = list[tuple[int, bytes]]
+"""(append time, record)"""
+
+
+def key_of(encoded: bytes) -> tuple[str, int]:
+    decision = decisions.decode_decision(encoded)
+    return decision.release, decision.revision
+
+
+def _encoded(published: Published) -> tuple[bytes, bytes, bytes]:
+    return decisions.encode(published.decision), decisions.encode(published.weights), published.document
+
+
+def take(ledger: Ledger, offset: int, entry: tuple[int, bytes]) -> Taken:
+    effects = ledger.advance(offset, entry[0], decode(entry[1]))
+    return Taken(tuple(map(_encoded, effects.published)), tuple(effects.refused), effects.rejected)
+
+
+def _pick(options: Sequence[T], byte: int) -> T:
+    return options[byte % len(options)]
+
+
+def _traffic(cells: bytes, time_ms: int) -> list[Event]:
+    """Up to some sixty responses of each of two variants, good and bad, fast and slow, and outcomes of them."""
+    of = _pick(("checkout", "checkout", "checkout", "search", "ghost"), cells[2])
+    first = [response("stable", time_ms, of=of) for _ in range(cells[3] % 64)]
+    variant = _pick(("canary", "canary", "newer", "phantom"), cells[4])
+    failing, slow = cells[6] % 8 == 0, cells[6] % 8 == 1
+    status, duration_ms = 500 if failing else 200, 400.0 if slow else 10.0
+    second = [
+        response(variant, time_ms, of=of, status=status if n % 4 == 0 else 200, duration_ms=duration_ms)
+        for n in range(cells[5] % 64)
+    ]
+    converted = [outcome(_pick((variant, "stable"), n), time_ms, of=of, value=n % 3 / 2) for n in range(cells[7] % 32)]
+    return [*first, *second, *converted, *([request(variant, time_ms, of=of)] * (cells[7] // 32))]
+
+
+def _records(cells: bytes, folding: PaneBuilder, append_ms: int, log: Log) -> list[Record]:
+    match cells[0] % 12:
+        case 0:
+            return [Tick()]
+        case 1:
+            return [_pick(SPECS, cells[1])]
+        case 2:
+            return [_pick(COMMANDS, cells[1])]
+        case 3:
+            return [decode(_pick(log, cells[1])[1])]
+        case 4:
+            return [_pick(UNUSABLE, cells[1])]
+        case _:
+            age_ms = _pick((0, 0, 300, 900, 1_900, 5_000, -1_500), cells[1])
+            folding.update(folding.next_offset, append_ms, batch(*_traffic(cells, append_ms - age_ms)))
+            panes, mark = folding.emit()
+            folding.acknowledge(mark)
+            return list(panes.values())
+
+
+def _log(drawn: list[tuple[int, bytes]]) -> Log:
+    folding = PaneBuilder(1, FoldSpec(), lambda _: 0)
     append_ms = NOW_MS
-    for _ in range(draw(st.integers(5, 40))):
-        append_ms += draw(st.sampled_from((0, 90, 100, 400, 1_000, 1_100, 3_000)))
-        match draw(st.sampled_from(("panes", "panes", "panes", "panes", "panes", "panes", "tick", "command", "spec"))):
-            case "panes":
-                source = draw(st.integers(0, 1))
-                builders[source].update(offsets[source], append_ms, batch(*draw(_events(append_ms))))
-                offsets[source] += 1
-                panes, mark = builders[source].emit()
-                builders[source].acknowledge(mark)
-                log += [Entry(append_ms, record) for record in panes.values()]
-            case "tick":
-                log.append(Entry(append_ms, Tick()))
-            case "command":
-                log.append(Entry(append_ms, draw(_commands())))
-            case _:
-                log.append(Entry(append_ms, spec(draw(st.sampled_from(SPECS)))))
+    log: Log = [(append_ms, encode(SPECS[drawn[0][0] % 2]))]
+    for step, cells in drawn:
+        append_ms += _pick(_STEPS_MS, step)
+        log += [(append_ms, encode(record)) for record in _records(cells, folding, append_ms, log)]
     return log
 
 
-@st.composite
-def _events(draw: st.DrawFn, append_ms: int) -> list[Event]:
-    """Up to a few dozen events of one kind of behaviour: good, failing, slow or unknown."""
-    variant = draw(st.sampled_from((*VARIANTS, *VARIANTS, "phantom")))
-    of = draw(st.sampled_from(("checkout", "checkout", "checkout", "ghost")))
-    time_ms = append_ms - draw(st.sampled_from((0, 300, 1_500, 9_000)))
-    status, duration_ms = draw(st.sampled_from(((200, 20.0), (200, 25.0), (500, 5.0), (200, 900.0))))
-    events: list[Event] = [request(variant, time_ms, of=of)]
-    events += [response(variant, time_ms, of=of, status=status, duration_ms=duration_ms)] * draw(st.integers(0, 40))
-    events += [outcome(variant, time_ms, of=of, value=draw(st.sampled_from((0.0, 0.5, 1.0))))] * draw(st.integers(0, 9))
-    return events
-
-
-def _commands() -> st.SearchStrategy[Command]:
-    action = st.sampled_from(("pause", "resume", "promote", "abort"))
-    variant = st.sampled_from(("", "canary", "phantom"))
-    name = st.sampled_from(("checkout", "checkout", "ghost"))
-    return st.builds(Command, release=name, action=action, variant=variant, reason=st.just("drill"))
-
-
-def advanced(ledger: Ledger, log: list[Entry], start: int = 0) -> list[Effects]:
-    """What a ledger does about the entries from `start` on, as they cross the wire."""
-    return [
-        ledger.advance(start + position, entry.append_ms, decode(encode(entry.record)))
-        for position, entry in enumerate(log[start:])
-    ]
+def evidence_logs() -> st.SearchStrategy[Log]:
+    """Logs of one evidence partition, that begin with a release."""
+    cells = st.binary(min_size=_CELLS, max_size=_CELLS)
+    return st.lists(st.tuples(st.integers(0, 255), cells), min_size=12, max_size=60).map(_log)

@@ -93,7 +93,6 @@ class FoldRig:
             assert self.refusals.setdefault(letter, refusal.events) == refusal.events
 
     def emit(self, *, delivered_to: Sequence[int] = (0, 1), worker: Worker | None = None) -> None:
-        """Emits; what is not delivered everywhere can never be acknowledged, so a crash has to follow."""
         worker = worker or self._worker
         panes, mark = worker.builder.emit()
         for place, record in panes.items():
@@ -101,21 +100,46 @@ class FoldRig:
                 self.partitions[place].append(record)
         worker.marks.append(mark)
 
+    def read_and_emit(self) -> None:
+        self.read()
+        self.emit()
+
     def acknowledge(self, count: int = 1) -> None:
+        """Takes the oldest emissions as safe."""
         for mark in self._worker.marks[:count]:
             self._worker.builder.acknowledge(mark)
         del self._worker.marks[:count]
 
-    def commit(self) -> None:
+    def settle(self) -> None:
+        """A round of a worker with whom all is well: read, emit, acknowledge, commit."""
+        self.read_and_emit()
+        self.acknowledge(len(self._worker.marks))
         offset = self._worker.builder.commit_offset
         if offset is not None:
             assert offset >= self.committed, "a commit never goes back"
             self.committed = offset
 
-    def crash(self, *, leaves_zombie: bool = False) -> None:
-        if leaves_zombie:
-            self._zombies.append(self._worker)
+    def crash(self) -> None:
+        """The next worker starts from the commit; what was emitted may be delivered but is not acknowledged."""
         self._worker = Worker(self.committed, self._foldspec)
+
+    def emit_and_crash(self) -> None:
+        self.emit()
+        self.crash()
+
+    def crash_while_emitting(self) -> None:
+        """One evidence partition has the emission, the other has not."""
+        self.emit(delivered_to=(0,))
+        self.crash()
+
+    def crash_before_delivery(self) -> None:
+        self.emit(delivered_to=())
+        self.crash()
+
+    def leave_a_zombie(self) -> None:
+        """The worker lost its partition and does not know it yet."""
+        self._zombies.append(self._worker)
+        self.crash()
 
     def zombies_go_on(self) -> None:
         """Every zombie reads on and emits; nobody takes its commits."""
@@ -129,13 +153,9 @@ class FoldRig:
         while not self.is_done:
             self.read()
             self.zombies_go_on()
-        while True:
-            before = [len(partition.log) for partition in self.partitions]
-            self.emit()
-            self.acknowledge(len(self._worker.marks))
-            if before == [len(partition.log) for partition in self.partitions]:
-                break
-        self.commit()
+        self.emit()
+        self.settle()
+        assert not self._worker.builder.is_open
 
     @property
     def refused(self) -> int:

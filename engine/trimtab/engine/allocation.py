@@ -10,6 +10,7 @@ What no strategy and no policy may break is decided here, and only here:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,10 @@ from trimtab.schemas.ids import BASIS_POINTS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+_DIGITS: Final = 9
+_ROUNDING: Final = 10.0**-_DIGITS
+"""Below this, a difference between weights comes from the bisection and means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,8 @@ def allocate(
 ) -> tuple[int, ...]:
     """Gives the whole weights nearest to `target` (any positive scale) that limits allow, coming from `current`.
 
-    Where floors or caps cannot hold within one step, they yield to it: `current` sums to 10,000, so the step limit
-    alone can always be kept. Raises `EngineError` when `current` does not sum to 10,000.
+    Where floors or caps cannot all hold within one step, the step goes toward them alone: `current` sums to 10,000,
+    so the step limit can always be kept. Raises `EngineError` when `current` does not sum to 10,000.
 
     >>> allocate([0.2, 0.8], [10_000, 0], [Bounds(100, 10_000)] * 2, max_step=500)
     (9500, 500)
@@ -56,21 +61,25 @@ def allocate(
     now = np.array(current, dtype=np.int64)
     if now.sum() != BASIS_POINTS:
         raise EngineError(f"weights {list(current)} sum to {now.sum()} bp, expected {BASIS_POINTS}")
-    low, high = _reachable(now, bounds, max_step)
     wish = np.array(target, dtype=np.float64)
-    weights = _nearest(wish * (BASIS_POINTS / wish.sum()), low, high)
-    return tuple(_whole(weights, low, high).tolist())
+    low, high = _reachable(now, bounds, max_step)
+    return tuple(_whole(_within(wish * (BASIS_POINTS / wish.sum()), now, low, high)).tolist())
 
 
 def _reachable(now: Ints, bounds: Sequence[Bounds], max_step: int) -> tuple[Ints, Ints]:
+    """Gives the floors and caps, as near as one step comes to them."""
     lowest, highest = np.maximum(now - max_step, 0), np.minimum(now + max_step, BASIS_POINTS)
-    low = np.clip([bound.floor for bound in bounds], lowest, highest)
-    high = np.clip([bound.cap for bound in bounds], lowest, highest)
+    low: Ints = np.clip([bound.floor for bound in bounds], lowest, highest)
+    high: Ints = np.clip([bound.cap for bound in bounds], lowest, highest)
+    return low, high
+
+
+def _within(wish: Floats, now: Ints, low: Ints, high: Ints) -> Floats:
     if low.sum() > BASIS_POINTS:
-        low = np.minimum(low, np.maximum(now, lowest))
+        return _nearest(low.astype(np.float64), np.minimum(low, now), low)
     if high.sum() < BASIS_POINTS:
-        high = np.maximum(high, np.minimum(now, highest))
-    return low.astype(np.int64), high.astype(np.int64)
+        return _nearest(high.astype(np.float64), high, np.maximum(high, now))
+    return _nearest(wish, low, high)
 
 
 def _nearest(wish: Floats, low: Ints, high: Ints) -> Floats:
@@ -85,15 +94,9 @@ def _nearest(wish: Floats, low: Ints, high: Ints) -> Floats:
     return np.clip(wish + stop, low, high)
 
 
-def _whole(weights: Floats, low: Ints, high: Ints) -> Ints:
-    """Rounds by largest remainder, within the bounds; equal remainders go to the earlier arm."""
-    whole = np.clip(np.floor(weights + 1e-9), low, high).astype(np.int64)
-    order = np.argsort(-(weights - whole), kind="stable")
-    while (missing := BASIS_POINTS - int(whole.sum())) != 0:
-        step = 1 if missing > 0 else -1
-        room = [arm for arm in order if low[arm] <= whole[arm] + step <= high[arm]]
-        if not room:
-            raise EngineError(f"no weights between {low.tolist()} and {high.tolist()} sum to {BASIS_POINTS}")
-        for arm in room[: abs(missing)]:
-            whole[arm] += step
+def _whole(weights: Floats) -> Ints:
+    """Rounds by largest remainder, which keeps within whole bounds; equal remainders go to the earlier arm."""
+    whole = np.floor(weights + _ROUNDING).astype(np.int64)
+    order = np.argsort(-(weights - whole).round(_DIGITS), kind="stable")
+    whole[order[: BASIS_POINTS - int(whole.sum())]] += 1
     return whole
