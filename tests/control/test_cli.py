@@ -161,3 +161,13 @@ def test_a_demo_out_of_its_range_is_refused(option: str) -> None:
     refused = trimtab("demo", option, "0")
     assert refused.returncode == 2
     assert f"{option.strip('-')}: expected" in refused.stderr
+
+
+@pytest.mark.parametrize("url", ["foo://:secret@x", "nonsense", "redis://x:port", "redis://"])
+@pytest.mark.parametrize("command", [("get", "releases"), ("worker",)])
+def test_an_address_that_is_none_is_refused_without_its_password(url: str, command: tuple[str, ...]) -> None:
+    refused = trimtab(*command, "--redis", url)
+    assert refused.returncode == 2
+    assert "expected a URL" in " ".join(refused.stderr.split())
+    assert "secret" not in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.schemas.errors import InvalidRelease, Unreachable
+from trimtab.schemas.redis_keys import checked_url
 
 if TYPE_CHECKING:
     from trimtab.control.release_view import Releases, ReleaseView
@@ -40,7 +41,19 @@ app.add_typer(sidecar_app, name="sidecar")
 Kafka = Annotated[
     str, typer.Option("--kafka", envvar="TRIMTAB_KAFKA__BOOTSTRAP", metavar="HOST:PORT", help="Kafka's address.")
 ]
-RedisUrl = Annotated[str, typer.Option("--redis", envvar="TRIMTAB_REDIS__URL", metavar="URL", help="Redis' address.")]
+
+
+def _redis_url(url: str) -> str:
+    try:
+        return checked_url(url) if url else url
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+RedisUrl = Annotated[
+    str,
+    typer.Option("--redis", envvar="TRIMTAB_REDIS__URL", metavar="URL", help="Redis' address.", callback=_redis_url),
+]
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for servers.")]
 
 _KAFKA = "127.0.0.1:9092"

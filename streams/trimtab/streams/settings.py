@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from trimtab.engine.pane import FoldSpec
+from trimtab.schemas.redis_keys import checked_url
 
 _Partitions = Annotated[int, Field(ge=1, le=10_000)]
 _Milliseconds = Annotated[int, Field(ge=1)]
@@ -33,7 +34,7 @@ class KafkaSettings(_Edge):
 class RedisSettings(_Edge):
     """How Redis is reached."""
 
-    url: str = "redis://127.0.0.1:6379/0"
+    url: Annotated[str, AfterValidator(checked_url)] = "redis://127.0.0.1:6379/0"
 
 
 class FoldSettings(_Edge):
