@@ -39,16 +39,16 @@ SPECS = tuple(
         ),
     )
 )
-UNUSABLE = (
+UNUSABLE: tuple[Record, ...] = (
     Spec(release="checkout", document=b"{"),
     Spec(release="checkout", document=release("search").document()),
     Command(release="ghost", action="pause"),
 )
 COMMANDS = (
-    Command(release="checkout", action="pause", reason="lunch", actor="ada"),
+    Command(release="checkout", action="pause", reason="lunch", actor="operator"),
     Command(release="checkout", action="resume"),
     Command(release="checkout", action="promote"),
-    Command(release="checkout", action="promote", variant="canary", actor="ada"),
+    Command(release="checkout", action="promote", variant="canary", actor="operator"),
     Command(release="checkout", action="promote", variant="phantom"),
     Command(release="checkout", action="abort", reason="no more"),
 )

@@ -43,21 +43,22 @@ def _pick(options: Sequence[T], byte: int) -> T:
 
 
 def _event(cells: bytes, append_ms: int, ages_ms: Sequence[int]) -> Event:
-    place = {
-        "release": _pick(RELEASES, cells[0]),
-        "variant": _pick(VARIANTS, cells[1]),
-        "segment": _pick(SEGMENTS, cells[2]),
-        "time_ms": append_ms - _pick(ages_ms, cells[3]),
-    }
+    release, variant, segment = _pick(RELEASES, cells[0]), _pick(VARIANTS, cells[1]), _pick(SEGMENTS, cells[2])
+    request = Request(release=release, variant=variant, segment=segment, time_ms=append_ms - _pick(ages_ms, cells[3]))
     match cells[4] % 4:
         case 0:
-            return Request(**place)
+            return request
         case 1:
-            return Outcome(**place, metric=_pick(METRICS, cells[5]), value=_pick(VALUES, cells[6]))
+            return Outcome(
+                release=release, variant=variant, segment=segment, time_ms=request.time_ms,
+                metric=_pick(METRICS, cells[5]), value=_pick(VALUES, cells[6]),
+            )  # fmt: skip
         case _:
             status, failure = _pick(ENDS, cells[5])
-            duration_ms, size = _pick(DURATIONS_MS, cells[6]), _pick(SIZES, cells[4] // 4)
-            return Response(**place, duration_ms=duration_ms, status=status, failure=failure, bytes=size)
+            return Response(
+                release=release, variant=variant, segment=segment, time_ms=request.time_ms, status=status,
+                failure=failure, duration_ms=_pick(DURATIONS_MS, cells[6]), bytes=_pick(SIZES, cells[4] // 4),
+            )  # fmt: skip
 
 
 def _log(messages: Sequence[bytes], steps_ms: Sequence[int], ages_ms: Sequence[int]) -> list[Message]:
@@ -65,8 +66,7 @@ def _log(messages: Sequence[bytes], steps_ms: Sequence[int], ages_ms: Sequence[i
     for cells in messages:
         append_ms += _pick(steps_ms, cells[0])
         skew_ms = _pick(SKEWS_MS, cells[1])
-        is_corrected = skew_ms is not None and abs(skew_ms) > 1_000
-        stamped_ms = append_ms - skew_ms if is_corrected else append_ms
+        stamped_ms = append_ms - skew_ms if skew_ms is not None and abs(skew_ms) > 1_000 else append_ms
         starts = range(_HEAD_BYTES, len(cells), _EVENT_BYTES)[: cells[2] % (_MOST_EVENTS + 1)]
         events = tuple(_event(cells[start:], stamped_ms, ages_ms) for start in starts)
         log.append(Message(append_ms, events, 0 if skew_ms is None else append_ms - skew_ms))

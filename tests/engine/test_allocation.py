@@ -1,5 +1,6 @@
 """From preference to weights: whole, complete, within their limits, and as near to the wish as limits let them."""
 
+from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from itertools import product
 
@@ -90,7 +91,8 @@ def nearest_by_enumeration(wish: list[float], low: list[int], high: list[int]) -
     best = float("inf")
     for places in product("lhf", repeat=len(wish)):
         free = [arm for arm, place in enumerate(places) if place == "f"]
-        weights = [{"l": low, "h": high, "f": wish}[place][arm] for arm, place in enumerate(places)]
+        at: dict[str, Sequence[float]] = {"l": low, "h": high, "f": wish}
+        weights = [at[place][arm] for arm, place in enumerate(places)]
         if free:
             shift = (BASIS_POINTS - sum(weights)) / len(free)
             weights = [weight + shift * (arm in free) for arm, weight in enumerate(weights)]
