@@ -10,7 +10,7 @@ from engine.reference import Message
 from trimtab.engine.evidence import EvidenceSnapshot
 from trimtab.engine.ledger import Ledger
 from trimtab.engine.pane import FoldSpec, Mark, PaneBuilder
-from trimtab.engine.release import ReleaseSnapshot
+from trimtab.engine.release_state import ReleaseSnapshot
 from trimtab.schemas.evidence import COUNTS, Record, decode, encode
 
 PLACES = {"checkout": 0, "search": 1, "ghost": 1}

@@ -17,7 +17,8 @@ from trimtab.engine.batch import Refusal
 from trimtab.engine.contribution import PaneRow, rows_of
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import events_of, pane_name
-from trimtab.engine.release import Position, ReleaseFold
+from trimtab.engine.release import ReleaseFold
+from trimtab.engine.release_state import Position
 from trimtab.schemas.decision import Decision, WeightsRecord
 from trimtab.schemas.evidence import Command, Panes, Record, Spec, Tick
 from trimtab.schemas.release import parse_document

@@ -13,10 +13,8 @@ The rules of a release's life are here, and only here:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, assert_never
 
-import msgspec
 from pydantic import ValidationError
 
 from trimtab.engine.allocation import Bounds, allocate, withdraw
@@ -24,15 +22,16 @@ from trimtab.engine.batch import Refusal
 from trimtab.engine.best import probability_best
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
-from trimtab.engine.evidence import Evidence, EvidenceSnapshot
+from trimtab.engine.evidence import Evidence
 from trimtab.engine.guardrail import assess
 from trimtab.engine.posterior import Beta, reward_posterior
+from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
 from trimtab.engine.strategy.bandit import bandit
 from trimtab.engine.strategy.canary import canary, has_reached, share_of
 from trimtab.engine.strategy.situation import Move, Situation, all_to
 from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
 from trimtab.schemas.evidence import VALUE_SCALE, Command, Panes
-from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
+from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Bandit, Canary, Spec, parse_document
 
 CANARY_INTERVAL_MS: Final = 1_000
@@ -40,50 +39,6 @@ CANARY_INTERVAL_MS: Final = 1_000
 REFRESH_MS: Final = 10_000
 """How often a release that is over shows what it still sees."""
 _SHOWN_WINDOW_MS: Final = 60_000
-_SNAPSHOT_VERSION: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where and when in the evidence log a record stands."""
-
-    era: int
-    offset: int
-    time_ms: int
-    """append time"""
-
-
-class _State(msgspec.Struct):
-    """What a release remembers besides its evidence."""
-
-    phase: Phase = Phase.PROGRESSING
-    weights: list[int] = []
-    excluded: dict[str, str] = {}
-    """variant -> why it takes no traffic"""
-    chosen: str = ""
-    """the variant that takes all from now on"""
-    step: int = 0
-    step_began_ms: int = 0
-    step_responses: list[int] = []
-    origin: dict[str, tuple[int, int]] = {}
-    """variant -> trials and reward sum that belong to an earlier spec"""
-    now_ms: int = 0
-    offset: int = -1
-    """newest evidence record that was taken"""
-    decided_ms: int = 0
-    decided_on: int = 0
-    """events that the newest decision rests on"""
-    newest: Revision = NO_REVISION
-
-
-class ReleaseSnapshot(msgspec.Struct, array_like=True):
-    """A release as plain data, at the evidence offset it stands at."""
-
-    version: int
-    offset: int
-    document: bytes
-    state: _State
-    evidence: EvidenceSnapshot
 
 
 class ReleaseFold:
@@ -96,7 +51,7 @@ class ReleaseFold:
         self._document = document
         self._release = parse_document(document)
         self._evidence = Evidence((variant.name for variant in self._spec.variants), final_s)
-        self._state = _State(weights=[BASIS_POINTS * (name == self._spec.baseline) for name in self._names])
+        self._state = ReleaseState(weights=[BASIS_POINTS * (name == self._spec.baseline) for name in self._names])
 
     @property
     def document(self) -> bytes:
@@ -158,7 +113,7 @@ class ReleaseFold:
         weights[self._baseline] += BASIS_POINTS - sum(weights)
         origin = {name: self._evidence.totals[name].rewards(self._spec.objective.metric) for name in self._names}
         state = self._state
-        self._state = _State(
+        self._state = ReleaseState(
             weights=weights, origin=origin, now_ms=state.now_ms, offset=state.offset, newest=state.newest,
             step_began_ms=state.now_ms, step_responses=self._responses(),
         )  # fmt: skip
@@ -386,20 +341,16 @@ class ReleaseFold:
 
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""
-        return msgspec.msgpack.encode(
-            ReleaseSnapshot(_SNAPSHOT_VERSION, self.offset, self._document, self._state, self._evidence.snapshot())
-        )
+        return encode_snapshot(self._document, self._state, self._evidence.snapshot())
 
     @classmethod
     def restore(cls, payload: bytes) -> "ReleaseFold":
         """Gives the release of which `payload` was taken. Raises `EngineError` for anything else."""
+        snapshot = decode_snapshot(payload)
         try:
-            snapshot = msgspec.msgpack.decode(payload, type=ReleaseSnapshot)
             fold = cls(snapshot.document, {})
-        except (msgspec.DecodeError, ValidationError) as error:
+        except ValidationError as error:
             raise EngineError(f"not a snapshot of a release: {error}") from error
-        if snapshot.version != _SNAPSHOT_VERSION:
-            raise EngineError(f"snapshot of version {snapshot.version}: expected {_SNAPSHOT_VERSION}")
         fold._state = snapshot.state
         fold._evidence = Evidence.restore(snapshot.evidence)
         return fold

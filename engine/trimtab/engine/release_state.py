@@ -1,0 +1,72 @@
+"""What a release remembers, and how that travels: state apart from the rules that move it (`release.py`)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from trimtab.engine.errors import EngineError
+from trimtab.engine.evidence import EvidenceSnapshot
+from trimtab.schemas.decision import Phase
+from trimtab.schemas.ids import NO_REVISION, Revision
+
+_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where and when in the evidence log a record stands."""
+
+    era: int
+    offset: int
+    time_ms: int
+    """append time"""
+
+
+class ReleaseState(msgspec.Struct):
+    """What a release remembers besides its evidence."""
+
+    phase: Phase = Phase.PROGRESSING
+    weights: list[int] = []
+    excluded: dict[str, str] = {}
+    """variant -> why it takes no traffic"""
+    chosen: str = ""
+    """the variant that takes all from now on"""
+    step: int = 0
+    step_began_ms: int = 0
+    step_responses: list[int] = []
+    origin: dict[str, tuple[int, int]] = {}
+    """variant -> trials and reward sum that belong to an earlier spec"""
+    now_ms: int = 0
+    offset: int = -1
+    """newest evidence record that was taken"""
+    decided_ms: int = 0
+    decided_on: int = 0
+    """events that the newest decision rests on"""
+    newest: Revision = NO_REVISION
+
+
+class ReleaseSnapshot(msgspec.Struct, array_like=True):
+    """A release as plain data, at the evidence offset it stands at."""
+
+    version: int
+    offset: int
+    document: bytes
+    state: ReleaseState
+    evidence: EvidenceSnapshot
+
+
+def encode_snapshot(document: bytes, state: ReleaseState, evidence: EvidenceSnapshot) -> bytes:
+    """Gives the MessagePack form of a release."""
+    return msgspec.msgpack.encode(ReleaseSnapshot(_VERSION, state.offset, document, state, evidence))
+
+
+def decode_snapshot(payload: bytes) -> ReleaseSnapshot:
+    """Gives the snapshot that `payload` holds. Raises `EngineError` for anything else."""
+    try:
+        snapshot = msgspec.msgpack.decode(payload, type=ReleaseSnapshot)
+    except msgspec.DecodeError as error:
+        raise EngineError(f"not a snapshot of a release: {error}") from error
+    if snapshot.version != _VERSION:
+        raise EngineError(f"snapshot of version {snapshot.version}: expected {_VERSION}")
+    return snapshot
