@@ -1,0 +1,148 @@
+"""The canary on simulated traffic, from its first step to its end."""
+
+import re
+from itertools import pairwise
+
+from engine.builders import error_rate, latency, release
+from engine.simulation import Service, Simulation
+from trimtab.schemas.decision import Phase
+from trimtab.schemas.release import Release
+
+STEPS = {"type": "canary", "steps": [500, 2_500, 5_000], "hold": "5s"}
+RAILS = (error_rate(0.05), latency(100))
+GOOD, FAULTY, SLOW = Service(error_ratio=0.005), Service(error_ratio=0.25), Service(median_ms=150)
+
+
+def canary(*variants: str, **more: object) -> Release:
+    return release(variants=("stable", *(variants or ("canary",))), strategy=STEPS, guardrails=RAILS, **more)  # type: ignore[arg-type]  # fields of a release
+
+
+def test_a_good_candidate_goes_through_every_step_and_is_promoted() -> None:
+    world = Simulation(canary(), {"stable": GOOD, "canary": GOOD})
+    made = [world.decisions[0], *world.run(40)]
+    shares = [decision.weights["canary"] for decision in made]
+    assert shares == sorted(shares)
+    assert {0, 500, 2_500, 5_000, 10_000} <= set(shares)
+    assert world.newest.phase is Phase.PROMOTED
+
+
+def test_each_step_lasts_at_least_its_hold() -> None:
+    world = Simulation(canary(), {"stable": GOOD, "canary": GOOD})
+    made = [world.decisions[0], *world.run(40)]
+    for share in (500, 2_500, 5_000):
+        at_ms = [decision.time_ms for decision in made if decision.weights["canary"] == share]
+        left_ms = min(decision.time_ms for decision in made if decision.weights["canary"] > share)
+        assert left_ms - at_ms[0] >= 5_000
+
+
+def test_a_faulty_candidate_is_rolled_back_within_a_few_dozen_responses() -> None:
+    for seed in range(5):
+        world = Simulation(canary(), {"stable": GOOD, "canary": FAULTY}, seed=seed)
+        world.run(30)
+        assert world.newest.phase is Phase.ROLLED_BACK
+        assert world.newest.weights == {"stable": 10_000, "canary": 0}
+        assert world.sent["canary"] <= 120
+        assert world.newest.arms[1].excluded.startswith("error_rate over 10s is ")
+
+
+def test_a_slow_candidate_is_rolled_back_on_latency_alone() -> None:
+    world = Simulation(canary(), {"stable": GOOD, "canary": SLOW})
+    world.run(30)
+    assert world.newest.phase is Phase.ROLLED_BACK
+    assert world.newest.arms[1].excluded.startswith("latency_p99_ms over 10s is ")
+
+
+def test_of_two_candidates_the_broken_one_is_excluded_and_the_other_promoted() -> None:
+    world = Simulation(canary("broken", "fine"), {"stable": GOOD, "broken": FAULTY, "fine": GOOD})
+    made = list(world.run(60))
+    after = [decision for decision in made if decision.arms[1].excluded]
+    assert all(decision.weights["broken"] == 0 for decision in after)
+    assert world.newest.phase is Phase.PROMOTED
+    assert world.newest.weights == {"stable": 0, "broken": 0, "fine": 10_000}
+
+
+def test_a_step_that_caps_put_out_of_reach_after_an_exclusion_can_still_be_passed() -> None:
+    capped = canary("broken", "fine", limits={"maxWeight": 2_600})
+    world = Simulation(capped, {"stable": GOOD, "broken": FAULTY, "fine": GOOD})
+    made = list(world.run(60))
+    on_steps = [decision.weights["fine"] for decision in made if decision.rule.startswith("canary step 3 of 3")]
+    assert max(on_steps) == 2_600
+    assert world.newest.weights == {"stable": 0, "broken": 0, "fine": 10_000}
+
+
+def test_when_all_candidates_break_the_release_is_rolled_back() -> None:
+    world = Simulation(canary("broken", "worse"), {"stable": GOOD, "broken": FAULTY, "worse": FAULTY})
+    world.run(60)
+    assert world.newest.phase is Phase.ROLLED_BACK
+    assert world.newest.weights["stable"] == 10_000
+
+
+def test_a_candidate_that_breaks_only_later_is_rolled_back_from_where_it_stands() -> None:
+    services = {"stable": GOOD, "canary": GOOD}
+    world = Simulation(canary(), services)
+    world.run(9)
+    assert world.newest.weights["canary"] == 2_500
+    services["canary"] = FAULTY
+    world.run(5)
+    assert world.newest.phase is Phase.ROLLED_BACK
+
+
+def test_a_baseline_that_is_surely_better_stays() -> None:
+    better = release(strategy=STEPS)
+    world = Simulation(better, {"stable": Service(error_ratio=0.001), "canary": Service(error_ratio=0.04)})
+    world.run(60)
+    assert world.newest.phase is Phase.ROLLED_BACK
+    rules = [decision.rule for decision in world.decisions]
+    assert any(rule.startswith("canary: stable is best with probability") for rule in rules)
+
+
+def test_the_better_of_two_candidates_is_promoted() -> None:
+    choice = release(variants=("stable", "good", "better"), strategy=STEPS, objective={"metric": "converted"})
+    services = {"stable": Service(conversion=0.1), "good": Service(conversion=0.12), "better": Service(conversion=0.3)}
+    world = Simulation(choice, services)
+    world.run(60)
+    assert world.newest.weights == {"stable": 0, "good": 0, "better": 10_000}
+
+
+def test_without_guardrails_a_step_still_waits_for_responses() -> None:
+    world = Simulation(release(strategy=STEPS), {"stable": GOOD, "canary": GOOD}, rps=10)
+    world.run(30)
+    assert world.newest.weights["canary"] == 500
+    assert "responses in it, waits for 20" in world.newest.rule
+
+
+def test_no_traffic_moves_nothing() -> None:
+    world = Simulation(canary(), {"stable": GOOD, "canary": GOOD})
+    world.run(3)
+    weights = world.newest.weights
+    assert list(world.run(60, rps=0)) == []
+    assert world.newest.weights == weights
+
+
+def test_too_few_samples_hold_a_canary_where_it_is() -> None:
+    strict = release(strategy=STEPS, guardrails=[error_rate(0.05, min_samples=10_000)])
+    world = Simulation(strict, {"stable": GOOD, "canary": GOOD})
+    world.run(40)
+    assert world.newest.weights["canary"] == 500
+    assert world.newest.rule.endswith("error_rate over 10s of canary is inconclusive")
+
+
+def test_no_step_is_passed_on_anything_but_a_pass() -> None:
+    passed = 0
+    for seed in range(4):
+        borderline = Service(error_ratio=0.05)
+        world = Simulation(canary(), {"stable": GOOD, "canary": borderline}, seed=seed)
+        for decision in world.run(40):
+            if re.fullmatch(r"canary: step \d of 3 passed", decision.rule):
+                passed += 1
+                assert {verdict.verdict for verdict in decision.assessments if verdict.variant == "canary"} == {"pass"}
+    assert passed
+
+
+def test_a_promotion_moves_by_the_step_limit() -> None:
+    slow = canary(limits={"maxStep": 300})
+    world = Simulation(slow, {"stable": GOOD, "canary": GOOD})
+    made = [world.decisions[0], *world.run(90)]
+    moves = [after.weights["canary"] - before.weights["canary"] for before, after in pairwise(made)]
+    assert max(moves) == 300
+    assert world.newest.phase is Phase.PROMOTED

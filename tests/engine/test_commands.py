@@ -1,0 +1,154 @@
+"""What people can do to a release."""
+
+from itertools import pairwise
+
+import pytest
+
+from engine.builders import NOW_MS, error_rate, release, response
+from engine.evidence_rig import EvidenceRig, decision, decisions
+from engine.simulation import Service, Simulation
+from trimtab.schemas.decision import Phase
+from trimtab.schemas.evidence import Command
+
+GOOD, FAULTY = Service(error_ratio=0.005), Service(error_ratio=0.3)
+CANARY = {"type": "canary", "steps": [500, 2_500], "hold": "2s"}
+
+
+def world(strategy: object = None, **services: Service) -> Simulation:
+    rollout = release(strategy=strategy, guardrails=[error_rate(0.05)])  # type: ignore[arg-type]  # JSON
+    return Simulation(rollout, {"stable": GOOD, "canary": GOOD} | services)
+
+
+def test_pause_holds_the_weights_and_resume_lets_them_move_again() -> None:
+    running = world(CANARY)
+    running.run(1.5)
+    running.command("pause")
+    held = running.newest
+    assert (held.phase, held.rule) == (Phase.PAUSED, "pause by an operator")
+    assert {(made.phase, made.weights["canary"], made.rule) for made in running.run(20)} == {
+        (Phase.PAUSED, held.weights["canary"], "paused: weights are held")
+    }
+    running.command("resume")
+    running.run(20)
+    assert running.newest.phase is Phase.PROMOTED
+
+
+def test_guardrails_stay_on_guard_while_a_release_is_paused() -> None:
+    running = world(canary=FAULTY)
+    running.run(1.1)
+    running.command("pause")
+    assert running.newest.weights["canary"] == 2_000
+    running.run(10)
+    assert (running.newest.phase, running.newest.weights["stable"]) == (Phase.ROLLED_BACK, 10_000)
+    paused = [made for made in running.decisions if made.phase is Phase.PAUSED]
+    assert {made.weights["canary"] for made in paused} == {2_000}
+
+
+def test_abort_sends_all_traffic_to_the_baseline_at_once_and_for_good() -> None:
+    running = world(CANARY)
+    running.run(5)
+    assert running.newest.weights["canary"] == 2_500
+    running.command("abort")
+    assert (running.newest.phase, running.newest.weights) == (Phase.ROLLED_BACK, {"stable": 10_000, "canary": 0})
+    for action in ("resume", "promote", "pause"):
+        running.command(action)
+    running.run(30)
+    assert running.newest.weights == {"stable": 10_000, "canary": 0}
+
+
+def test_promote_takes_the_named_variant_to_all_traffic_by_the_step_limit() -> None:
+    running = world(CANARY)
+    running.command("promote", variant="canary")
+    shares = [running.newest.weights["canary"], *[made.weights["canary"] for made in running.run(6)]]
+    assert shares[:5] == [2_000, 4_000, 6_000, 8_000, 10_000]
+    assert running.newest.phase is Phase.PROMOTED
+
+
+def test_promoting_the_baseline_rolls_back() -> None:
+    running = world(CANARY)
+    running.run(5)
+    running.command("promote", variant="stable")
+    running.run(5)
+    assert (running.newest.phase, running.newest.weights["stable"]) == (Phase.ROLLED_BACK, 10_000)
+
+
+def test_promote_without_a_name_takes_the_best_candidate_that_is_left() -> None:
+    choice = release(variants=("stable", "broken", "good", "better"), guardrails=[error_rate(0.1)])
+    services = {"stable": GOOD, "broken": FAULTY, "good": Service(error_ratio=0.06), "better": GOOD}
+    running = Simulation(choice, services)
+    running.run(20)
+    running.command("promote")
+    running.run(10)
+    assert running.newest.weights == {"stable": 0, "broken": 0, "good": 0, "better": 10_000}
+
+
+def test_promote_finds_a_candidate_however_unlikely_it_is_the_best() -> None:
+    running = EvidenceRig()
+    running.apply(release(variants=("stable", "broken", "poor"), guardrails=[error_rate(0.5, window="5m")]))
+    running.bring(*[response("broken", status=500)] * 400)
+    for _ in range(5):
+        running.bring(
+            *[response("stable")] * 500, *[response("poor", status=500 if n % 5 < 2 else 200) for n in range(500)]
+        )
+    before = decision(running.command("pause"))
+    assert before.arms[1].excluded
+    assert before.arms[2].probability_best == 0
+    assert decision(running.command("promote")).weights["poor"] > 0
+
+
+@pytest.mark.parametrize("variant", ["phantom", "broken"])
+def test_a_variant_that_is_not_in_the_running_is_not_promoted(variant: str) -> None:
+    running = EvidenceRig()
+    running.apply(release(variants=("stable", "broken", "fine"), guardrails=[error_rate(0.05)]))
+    running.bring(*[response("broken", status=500)] * 100)
+    assert decisions(running.command("promote", variant=variant)) == []
+
+
+def test_a_promoted_variant_that_breaks_on_the_way_is_excluded() -> None:
+    services = {"stable": GOOD, "canary": GOOD}
+    running = Simulation(release(limits={"maxStep": 500}, guardrails=[error_rate(0.05)]), services)
+    running.run(2)
+    running.command("promote", variant="canary")
+    services["canary"] = FAULTY
+    running.run(10)
+    assert (running.newest.phase, running.newest.weights["stable"]) == (Phase.ROLLED_BACK, 10_000)
+
+
+def test_a_promoted_variant_that_breaks_leaves_the_others_in_the_running() -> None:
+    services = {"stable": GOOD, "canary": GOOD, "newer": GOOD}
+    three = release(variants=("stable", "canary", "newer"), limits={"maxStep": 500}, guardrails=[error_rate(0.05)])
+    running = Simulation(three, services)
+    running.run(2)
+    running.command("promote", variant="canary")
+    services["canary"] = FAULTY
+    running.run(10)
+    assert running.newest.phase is Phase.PROGRESSING
+    assert running.newest.weights["canary"] == 0
+    assert running.newest.weights["newer"] >= 100
+
+
+def test_a_pause_on_the_way_to_all_traffic_holds_and_resume_goes_on() -> None:
+    running = world()
+    running.command("promote", variant="canary")
+    running.command("pause")
+    running.run(5)
+    assert running.newest.weights["canary"] == 2_000
+    running.command("resume")
+    running.run(10)
+    assert running.newest.phase is Phase.PROMOTED
+
+
+def test_a_rule_names_who_did_it_and_why() -> None:
+    running = EvidenceRig()
+    running.apply(release())
+    made = decision(running.append(Command(release="checkout", action="abort", reason="smoke", actor="ada")))
+    assert (made.rule, made.reasons) == ("abort by ada: smoke", ["abort by ada: smoke"])
+
+
+def test_a_release_that_is_over_still_shows_what_it_sees_now_and_then() -> None:
+    running = world(CANARY)
+    running.run(30)
+    over = [made for made in running.run(30) if made.phase is Phase.PROMOTED]
+    assert [made.rule for made in over] == ["promoted: what it still sees"] * 3
+    assert [after.time_ms - before.time_ms for before, after in pairwise(over)] == [10_000] * 2
+    assert running.newest.time_ms > NOW_MS
