@@ -34,7 +34,7 @@ def test_pause_holds_the_weights_and_resume_lets_them_move_again() -> None:
 
 
 def test_guardrails_stay_on_guard_while_a_release_is_paused() -> None:
-    running = world(canary=FAULTY)
+    running = world(stable=Service(error_ratio=0.6), canary=FAULTY)
     running.run(1.1)
     running.command("pause")
     assert running.newest.weights["canary"] == 2_000
@@ -46,7 +46,7 @@ def test_guardrails_stay_on_guard_while_a_release_is_paused() -> None:
 
 def test_abort_sends_all_traffic_to_the_baseline_at_once_and_for_good() -> None:
     running = world(CANARY)
-    running.run(5)
+    running.run(4)
     assert running.newest.weights["canary"] == 2_500
     running.command("abort")
     assert (running.newest.phase, running.newest.weights) == (Phase.ROLLED_BACK, {"stable": 10_000, "canary": 0})
@@ -66,7 +66,7 @@ def test_promote_takes_the_named_variant_to_all_traffic_by_the_step_limit() -> N
 
 def test_promoting_the_baseline_rolls_back() -> None:
     running = world(CANARY)
-    running.run(5)
+    running.run(4)
     running.command("promote", variant="stable")
     running.run(5)
     assert (running.newest.phase, running.newest.weights["stable"]) == (Phase.ROLLED_BACK, 10_000)

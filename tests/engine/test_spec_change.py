@@ -18,14 +18,14 @@ def test_the_same_spec_changes_nothing() -> None:
 def test_another_spec_keeps_the_weights_and_gives_excluded_variants_another_chance() -> None:
     services = {"stable": GOOD, "canary": FAULTY}
     running = Simulation(GUARDED, services)
-    running.run(20)
-    assert running.newest.phase is Phase.ROLLED_BACK
+    *_, rolled_back = running.run(20)
     services["canary"] = GOOD
     running.apply(release(guardrails=[error_rate(0.06, window="5m")]))
-    assert (running.newest.phase, running.newest.weights) == (Phase.PROGRESSING, {"stable": 10_000, "canary": 0})
-    running.run(20)
-    assert running.newest.phase is Phase.PROGRESSING
-    assert running.newest.weights["canary"] >= 100
+    applied = running.newest
+    *_, last = running.run(20)
+    assert [made.phase for made in (rolled_back, applied, last)] == ["rolled_back", "progressing", "progressing"]
+    assert applied.weights == {"stable": 10_000, "canary": 0}
+    assert last.weights["canary"] >= 100
     assert not running.newest.arms[1].excluded
 
 
