@@ -33,7 +33,7 @@ def cases(draw: st.DrawFn, most: int = 8) -> Case:
     return target, current, bounds, draw(st.integers(1, BASIS_POINTS))
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(cases())
 def test_weights_are_whole_complete_and_within_the_step(case: Case) -> None:
     target, current, bounds, max_step = case
@@ -43,7 +43,7 @@ def test_weights_are_whole_complete_and_within_the_step(case: Case) -> None:
     assert all(abs(new - old) <= max_step for new, old in zip(weights, current, strict=True))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(cases())
 def test_floors_and_caps_are_reached_in_time_and_never_left(case: Case) -> None:
     target, weights, bounds, max_step = case[0], tuple(case[1]), case[2], max(case[3], 100)
@@ -56,7 +56,7 @@ def test_floors_and_caps_are_reached_in_time_and_never_left(case: Case) -> None:
     assert held == set(range(len(weights)))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(cases())
 def test_weights_come_to_rest(case: Case) -> None:
     target, weights, bounds, max_step = case[0], tuple(case[1]), case[2], max(case[3], 500)

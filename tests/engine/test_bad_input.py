@@ -181,7 +181,7 @@ columns = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(columns)
 def test_whatever_the_cells_hold_each_event_is_counted_or_refused(drawn: dict[str, object]) -> None:
     content = changed(batch(*[request()] * 4), **drawn)

@@ -33,7 +33,7 @@ def successions(log: Log) -> Iterator[tuple[Record, Decision | None, Decision, R
         newest[decision.release] = decision
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(evidence_logs())
 def test_every_decision_sums_to_the_total_and_has_the_variants_of_its_release(log: Log) -> None:
     for _, published in decisions_of(log):
@@ -49,7 +49,7 @@ def test_every_decision_sums_to_the_total_and_has_the_variants_of_its_release(lo
         assert weights.targets.keys() == decision.weights.keys()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(evidence_logs())
 def test_revisions_grow_and_each_names_the_one_it_replaces(log: Log) -> None:
     for _, before, decision, _ in successions(log):
@@ -59,7 +59,7 @@ def test_revisions_grow_and_each_names_the_one_it_replaces(log: Log) -> None:
         assert before is None or decision.time_ms >= before.time_ms
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(evidence_logs())
 def test_no_weight_moves_further_than_the_step_unless_traffic_is_withdrawn(log: Log) -> None:
     for record, before, decision, release in successions(log):
@@ -88,7 +88,7 @@ def assert_only_the_baseline_gains(before: Decision, decision: Decision, baselin
             assert weight == (0 if name in gone else before.weights[name])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(evidence_logs())
 def test_the_weights_of_an_applied_spec_are_those_before_it(log: Log) -> None:
     for record, before, decision, release in successions(log):
@@ -98,7 +98,7 @@ def test_the_weights_of_an_applied_spec_are_those_before_it(log: Log) -> None:
                     assert weight == before.weights.get(name, 0)
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(evidence_logs())
 def test_caps_hold_while_nothing_is_chosen_and_floors_once_they_are_reached(log: Log) -> None:
     for record, before, decision, release in successions(log):
@@ -120,7 +120,7 @@ def is_chosen(before: Decision, decision: Decision) -> bool:
     return any(word in of.rule for of in (before, decision) for word in words)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(evidence_logs())
 def test_an_excluded_arm_takes_no_traffic_until_another_spec_is_applied(log: Log) -> None:
     for record, before, decision, _ in successions(log):
@@ -129,7 +129,7 @@ def test_an_excluded_arm_takes_no_traffic_until_another_spec_is_applied(log: Log
             assert excluded(before) <= excluded(decision)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(evidence_logs())
 def test_a_release_that_is_over_moves_no_more(log: Log) -> None:
     for record, before, decision, _ in successions(log):
@@ -137,7 +137,7 @@ def test_a_release_that_is_over_moves_no_more(log: Log) -> None:
             assert (decision.weights, decision.phase) == (before.weights, before.phase)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(evidence_logs())
 def test_a_paused_release_moves_only_to_exclude(log: Log) -> None:
     for record, before, decision, _ in successions(log):
@@ -146,7 +146,7 @@ def test_a_paused_release_moves_only_to_exclude(log: Log) -> None:
             assert decision.weights == before.weights or excluded(decision) - excluded(before)
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(evidence_logs())
 def test_verdicts_follow_from_the_numbers_beside_them(log: Log) -> None:
     for _, published in decisions_of(log):
@@ -169,7 +169,7 @@ def test_verdicts_follow_from_the_numbers_beside_them(log: Log) -> None:
                 assert verdict.verdict is (Verdict.PASS if above <= 0.5 else wanted)
 
 
-@settings(max_examples=80)
+@settings(max_examples=25)
 @given(evidence_logs())
 def test_posteriors_and_probabilities_follow_from_the_numbers_beside_them(log: Log) -> None:
     for _, published in decisions_of(log):
@@ -186,7 +186,7 @@ def test_posteriors_and_probabilities_follow_from_the_numbers_beside_them(log: L
         assert all(arm.probability_best == 0 for arm in arms if arm.excluded)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(evidence_logs())
 def test_what_a_decision_has_seen_adds_up(log: Log) -> None:
     for _, published in decisions_of(log):

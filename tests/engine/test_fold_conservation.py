@@ -40,7 +40,7 @@ def expected(content: Content) -> tuple[list[int], dict[str, tuple[int, int, int
     return content.counts, content.sums
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(logs(), plans)
 def test_every_event_is_counted_once_or_late_or_refused_whatever_is_killed(log: list[Message], plan: Plan) -> None:
     rig = FoldRig(log)
@@ -53,7 +53,7 @@ def test_every_event_is_counted_once_or_late_or_refused_whatever_is_killed(log: 
             assert totals_of(rig.snapshot(name), variant) == expected(reference.total(name, variant))
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(dense_logs(), restarts)
 def test_a_restart_between_seconds_that_share_messages_counts_each_event_once(log: list[Message], plan: Plan) -> None:
     rig = FoldRig(log)
@@ -62,7 +62,7 @@ def test_a_restart_between_seconds_that_share_messages_counts_each_event_once(lo
     assert totals_of(rig.snapshot("checkout"), "canary") == expected(fold(log, FoldSpec()).total("checkout", "canary"))
 
 
-@settings(max_examples=120)
+@settings(max_examples=100)
 @given(logs(), plans, st.lists(st.tuples(st.integers(0, 40), st.sampled_from(APPLIED)), max_size=3))
 def test_an_event_of_a_release_that_comes_later_is_counted_or_refused_but_never_both(
     log: list[Message], plan: Plan, applied: list[tuple[int, str]]

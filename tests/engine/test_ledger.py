@@ -7,6 +7,7 @@ from engine.builders import NOW_MS, NOW_S, error_rate, release, response, spec
 from engine.evidence_rig import EvidenceRig, decision, decisions
 from trimtab.engine.errors import EngineError
 from trimtab.engine.ledger import Ledger
+from trimtab.engine.release_state import ReleaseSnapshot
 from trimtab.schemas.evidence import Command, Spec, Tick
 
 THREE = ("stable", "canary", "newer")
@@ -265,3 +266,11 @@ def test_a_decision_is_published_with_what_sidecars_read_and_the_spec_it_was_mad
     assert published.document == applied.document()
     assert published.weights.targets == {"stable": "stable", "canary": "canary"}
     assert published.weights.prefix == "/"
+
+
+def test_a_release_whose_weights_do_not_add_up_is_a_fault() -> None:
+    snapshot = msgspec.msgpack.decode(rig().ledger.releases["checkout"].snapshot(), type=ReleaseSnapshot)
+    snapshot.state.weights = [9_000, 999]
+    broken = Ledger.restore([], [[msgspec.msgpack.encode(snapshot)]])
+    with pytest.raises(EngineError, match=r"release checkout: weights .9000, 999. sum to 9999 bp"):
+        broken.advance(1, NOW_MS, Command(release="checkout", action="pause"))

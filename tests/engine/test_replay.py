@@ -6,7 +6,7 @@ from engine.evidence_logs import Log, evidence_logs, take
 from trimtab.engine.ledger import Ledger
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(evidence_logs())
 def test_the_same_records_give_the_same_decisions_to_the_last_byte(log: Log) -> None:
     first, second = Ledger(), Ledger()
@@ -18,7 +18,7 @@ def test_the_same_records_give_the_same_decisions_to_the_last_byte(log: Log) -> 
     ]
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(evidence_logs())
 def test_records_that_were_taken_are_skipped_when_they_come_again(log: Log) -> None:
     ledger, again = Ledger(), Ledger()

@@ -43,7 +43,7 @@ def all_snapshots(ledger: Ledger) -> tuple[bytes, dict[str, bytes]]:
 EVENTS = ("take", "take", "take", "take", "snapshot", "snapshot", "restart", "half a snapshot", "releases only")
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(evidence_logs(), st.lists(st.sampled_from(EVENTS), min_size=20, max_size=120))
 def test_restarts_from_snapshots_decide_as_if_nothing_had_happened(log: Log, events: list[str]) -> None:
     expected, steady = undisturbed(log)

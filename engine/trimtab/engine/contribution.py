@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from trimtab.engine.block import Block
 from trimtab.engine.errors import EngineError
+from trimtab.engine.sketch import BUCKETS
+from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import COUNTS, PaneKey, Panes
 
 Ints = npt.NDArray[np.int64]
@@ -82,7 +84,8 @@ def panes_of(source: int, offset: int, final_s: int, blocks: Sequence[tuple[Bloc
 
 
 def rows_of(panes: Panes) -> Iterator[PaneRow]:
-    """Gives the panes of a contribution, in its order."""
+    """Gives the panes of a contribution, in its order. Raises `InvalidRecord` where its columns do not fit together."""
+    _check(panes)
     key = np.frombuffer(panes.key, dtype="<u2").tolist()
     second = np.frombuffer(panes.second, dtype="<i8").tolist()
     first_offset = np.frombuffer(panes.first_offset, dtype="<i8").tolist()
@@ -96,6 +99,36 @@ def rows_of(panes: Panes) -> Iterator[PaneRow]:
         start, stop = bounds[row], bounds[row + 1]
         content = PaneContent(counts[row], bucket[start:stop], bucket_count[start:stop], values.get(row, {}))
         yield PaneRow(panes.keys[key[row]], second[row], first_offset[row], content)
+
+
+def _check(panes: Panes) -> None:
+    """Checks the lengths of all columns, and that every index points to something."""
+    sketches, values = len(panes.sketch_row) // 2, len(panes.value_row) // 2
+    lengths = (
+        ("key", panes.key, 2 * panes.rows),
+        ("second", panes.second, 8 * panes.rows),
+        ("counts", panes.counts, 8 * len(COUNTS) * panes.rows),
+        ("first_offset", panes.first_offset, 8 * panes.rows),
+        ("sketch_row", panes.sketch_row, 2 * sketches),
+        ("sketch_bucket", panes.sketch_bucket, 2 * sketches),
+        ("sketch_count", panes.sketch_count, 4 * sketches),
+        ("value_row", panes.value_row, 2 * values),
+        ("value_metric", panes.value_metric, 2 * values),
+        ("value_sums", panes.value_sums, 24 * values),
+    )
+    for name, cells, expected in lengths:
+        if len(cells) != expected:
+            raise InvalidRecord(f"panes: column {name}: {len(cells)} bytes, expected {expected}")
+    indexes = (
+        ("key", panes.key, len(panes.keys)),
+        ("sketch_row", panes.sketch_row, panes.rows),
+        ("sketch_bucket", panes.sketch_bucket, BUCKETS),
+        ("value_row", panes.value_row, panes.rows),
+        ("value_metric", panes.value_metric, len(panes.metrics)),
+    )
+    for name, cells, below in indexes:
+        if cells and np.frombuffer(cells, dtype="<u2").max() >= below:
+            raise InvalidRecord(f"panes: column {name}: expected indexes below {below}")
 
 
 def _values_of(panes: Panes) -> dict[int, dict[str, tuple[int, int, int]]]:

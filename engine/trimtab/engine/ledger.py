@@ -20,6 +20,7 @@ from trimtab.engine.evidence import events_of, pane_name
 from trimtab.engine.release import ReleaseFold
 from trimtab.engine.release_state import Position
 from trimtab.schemas.decision import Decision, WeightsRecord
+from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes, Record, Spec, Tick
 from trimtab.schemas.release import parse_document
 
@@ -106,8 +107,8 @@ class Ledger:
         try:
             for row in rows_of(panes):
                 by_release.setdefault(row.key.release, []).append(row)
-        except (ValueError, IndexError) as error:
-            effects.rejected = f"panes of source {panes.source}: columns do not fit together: {error}"
+        except InvalidRecord as error:
+            effects.rejected = f"source {panes.source}: {error}"
             return
         was_final_s = self._final_s.get(panes.source, 0)
         for name, rows in by_release.items():

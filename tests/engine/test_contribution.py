@@ -1,0 +1,97 @@
+"""Contributions on the wire: what is packed comes out again, and what does not fit together is not taken."""
+
+import struct
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+
+from engine.builders import NOW_MS, batch, builder, emitted, fed, outcome, release, request, response, spec
+from engine.evidence_rig import EvidenceRig, decision
+from engine.logs import steady_logs
+from engine.reference import Message
+from trimtab.engine.contribution import rows_of
+from trimtab.engine.errors import EngineError
+from trimtab.engine.ledger import Ledger
+from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.evidence import Panes, decode, encode
+
+TWO = emitted(fed([(NOW_MS, batch(response("stable"), response("canary"), outcome(value=1.0)))]))
+
+
+@settings(max_examples=40)
+@given(steady_logs())
+def test_a_contribution_is_the_same_after_the_wire(log: list[Message]) -> None:
+    panes = fed((message.append_ms, message.batch()) for message in log).emit()[0].get(0)
+    if panes is None:
+        return
+    for sent, came in zip(rows_of(panes), rows_of(decode_panes(encode(panes))), strict=True):
+        assert (sent.key, sent.second, sent.first_offset) == (came.key, came.second, came.first_offset)
+        assert sent.content.counts.tolist() == came.content.counts.tolist()
+        assert sent.content.buckets.tolist() == came.content.buckets.tolist()
+        assert sent.content.bucket_counts.tolist() == came.content.bucket_counts.tolist()
+        assert sent.content.values == came.content.values
+
+
+def decode_panes(payload: bytes) -> Panes:
+    record = decode(payload)
+    assert isinstance(record, Panes)
+    return record
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "key", "second", "counts", "first_offset", "sketch_row", "sketch_bucket", "sketch_count", "value_row",
+        "value_metric", "value_sums",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("change", ["shorter", "longer", "odd", "empty"])
+def test_columns_of_different_lengths_are_not_read(column: str, change: str) -> None:
+    cells = getattr(TWO, column)
+    wrong = {"shorter": cells[: len(cells) // 2], "longer": cells * 2, "odd": cells + b"\0", "empty": b""}[change]
+    with pytest.raises(InvalidRecord, match="bytes, expected"):
+        list(rows_of(msgspec.structs.replace(TWO, **{column: wrong})))
+
+
+@pytest.mark.parametrize("column", ["key", "sketch_row", "sketch_bucket", "value_row", "value_metric"])
+def test_indexes_that_point_to_nothing_are_not_followed(column: str) -> None:
+    count = len(getattr(TWO, column)) // 2
+    wrong = msgspec.structs.replace(TWO, **{column: struct.pack(f"<{count}H", *[2_000] * count)})
+    with pytest.raises(InvalidRecord, match=f"column {column}: expected indexes below"):
+        list(rows_of(wrong))
+
+
+@pytest.mark.parametrize("rows", [-1, 0, 1, 3, 2**40])
+def test_a_wrong_number_of_rows_is_not_believed(rows: int) -> None:
+    with pytest.raises(InvalidRecord):
+        list(rows_of(msgspec.structs.replace(TWO, rows=rows)))
+
+
+def test_a_ledger_rejects_a_contribution_that_it_cannot_read_and_goes_on() -> None:
+    running = EvidenceRig()
+    running.apply(release())
+    effects = running.append(msgspec.structs.replace(TWO, counts=TWO.counts[:-8]))
+    assert effects.rejected == "source 0: panes: column counts: 120 bytes, expected 128"
+    assert decision(running.command("pause")).seen.counted == 0
+    running.append(TWO)
+    assert decision(running.command("pause")).seen.counted == 3
+
+
+def test_more_panes_than_an_index_can_tell_apart_are_a_fault() -> None:
+    folding = builder()
+    for offset in range(2):
+        folding.update(offset, NOW_MS, batch(*[request(f"v{offset}-{key}") for key in range(40_000)]))
+    with pytest.raises(EngineError, match="80000 panes with 0 metrics in one record: expected at most 65536"):
+        folding.emit()
+
+
+def test_an_empty_contribution_changes_nothing() -> None:
+    ledger = Ledger()
+    ledger.advance(0, NOW_MS, spec(release()))
+    empty = msgspec.structs.replace(
+        TWO, rows=0, keys=[], metrics=[], key=b"", second=b"", counts=b"", first_offset=b"", sketch_row=b"",
+        sketch_bucket=b"", sketch_count=b"", value_row=b"", value_metric=b"", value_sums=b"",
+    )  # fmt: skip
+    effects = ledger.advance(1, NOW_MS, empty)
+    assert (effects.published, effects.refused, effects.rejected) == ([], [], "")
