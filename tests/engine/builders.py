@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from trimtab.engine.contribution import PaneRow, rows_of
 from trimtab.engine.pane import FoldSpec, PaneBuilder
+from trimtab.engine.sketch import Sketch, buckets_of
 from trimtab.schemas.evidence import Panes, Spec
 from trimtab.schemas.release import Release
 from trimtab.schemas.telemetry import ColumnBatch, Event, Outcome, Request, Response, pack
@@ -109,3 +113,11 @@ def emitted(of: PaneBuilder) -> Panes:
 def rows(panes: Panes) -> dict[tuple[str, str, str, int], PaneRow]:
     """The panes of a record by (release, variant, segment, second)."""
     return {(row.key.release, row.key.variant, row.key.segment, row.second): row for row in rows_of(panes)}
+
+
+def sketch_of(durations_us: Sequence[int] | npt.NDArray[np.int64]) -> Sketch:
+    """A sketch of durations in microseconds."""
+    buckets, counts = np.unique(buckets_of(np.array(durations_us, dtype=np.uint32)), return_counts=True)
+    sketch = Sketch()
+    sketch.add(buckets, counts)
+    return sketch

@@ -59,9 +59,9 @@ class FoldRig:
         self._zombies: list[Worker] = []
         self._furthest = 0
 
-    def apply(self, *names: str) -> None:
+    def apply(self, *names: str, variants: Sequence[str] = ("stable", "canary")) -> None:
         for name in names:
-            self.partitions[PLACES[name]].append(spec(release(name)))
+            self.partitions[PLACES[name]].append(spec(release(name, variants=variants)))
 
     @property
     def is_done(self) -> bool:
@@ -153,9 +153,11 @@ class FoldRig:
         while not self.is_done:
             self.read()
             self.zombies_go_on()
-        self.emit()
-        self.settle()
-        assert not self._worker.builder.is_open
+        rounds = len(self.log) + 70
+        while self._worker.builder.is_open and rounds:
+            rounds -= 1
+            self.settle()
+        assert rounds, "what is final goes out in the end"
 
     @property
     def refused(self) -> int:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.fold_rig import APPLIED, FoldRig, totals_of
 from engine.logs import dense_logs, logs
 from engine.reference import Content, Message, fold
+from trimtab.engine import pane
 from trimtab.engine.pane import FoldSpec
 
 Plan = list[Callable[[FoldRig], None]]
@@ -62,18 +64,39 @@ def test_a_restart_between_seconds_that_share_messages_counts_each_event_once(lo
     assert totals_of(rig.snapshot("checkout"), "canary") == expected(fold(log, FoldSpec()).total("checkout", "canary"))
 
 
-@settings(max_examples=100)
-@given(logs(), plans, st.lists(st.tuples(st.integers(0, 40), st.sampled_from(APPLIED)), max_size=3))
-def test_an_event_of_a_release_that_comes_later_is_counted_or_refused_but_never_both(
-    log: list[Message], plan: Plan, applied: list[tuple[int, str]]
+late_comers = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from(APPLIED), st.sampled_from(("canary", "phantom"))), max_size=4
+)
+
+
+@settings(max_examples=120)
+@given(logs(), plans, late_comers)
+def test_an_event_of_a_release_or_variant_that_comes_later_is_counted_or_refused_but_never_both(
+    log: list[Message], plan: Plan, applied: list[tuple[int, str, str]]
 ) -> None:
     rig = FoldRig(log)
     for at, step in enumerate(plan):
-        rig.apply(*(name for when, name in applied if when == at))
+        for when, name, newest in applied:
+            if when == at:
+                rig.apply(name, variants=("stable", "canary", newest)[: 2 + (newest == "phantom")])
         step(rig)
-    rig.apply(*APPLIED)
     rig.finish()
     assert rig.booked + rig.refused == fold(log, FoldSpec()).events
+
+
+@settings(max_examples=80)
+@given(logs(), plans)
+def test_a_backlog_that_goes_out_a_second_at_a_time_counts_each_event_once(log: list[Message], plan: Plan) -> None:
+    rig = FoldRig(log)
+    rig.apply(*APPLIED)
+    with pytest.MonkeyPatch.context() as patch:
+        # Logs that are short enough to be drawn never come to thousands of panes.
+        patch.setattr(pane, "MAX_FINAL", 1)
+        disturbed(rig, plan)
+    reference = fold(log, FoldSpec())
+    assert rig.booked + rig.refused == reference.events
+    for name in APPLIED:
+        assert totals_of(rig.snapshot(name), "canary") == expected(reference.total(name, "canary"))
 
 
 @settings(max_examples=60)

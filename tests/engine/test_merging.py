@@ -4,17 +4,15 @@ from collections.abc import Iterable, Sequence
 from random import Random
 
 import msgspec
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.builders import NOW_S, batch, builder, emitted, response
+from engine.builders import NOW_S, batch, builder, emitted, response, sketch_of
 from engine.logs import logs, short_logs
 from engine.reference import Content, Folded, Message, fold
 from trimtab.engine.contribution import rows_of
 from trimtab.engine.evidence import REMEMBER_S, Evidence, EvidenceSnapshot
 from trimtab.engine.pane import FoldSpec, PaneBuilder
-from trimtab.engine.sketch import BUCKETS, Sketch, buckets_of
 from trimtab.engine.window import HOP_MS
 from trimtab.schemas.evidence import Panes
 
@@ -109,11 +107,6 @@ def seconds_in(length_ms: int, now_s: int) -> range:
     """The tile of now, as many before it as make up the window, and what lies ahead of now."""
     hop_s, length_s = HOP_MS[length_ms] // 1000, length_ms // 1000
     return range((now_s // hop_s + 1) * hop_s - length_s, 1 << 62)
-
-
-def sketch_of(durations_us: Sequence[int]) -> Sketch:
-    counts = np.bincount(buckets_of(np.array(durations_us, dtype=np.uint32)), minlength=BUCKETS)
-    return Sketch(0, counts.astype(np.int64))
 
 
 @settings(max_examples=60)

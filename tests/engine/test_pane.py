@@ -15,10 +15,10 @@ from engine.builders import (
     request,
     response,
     rows,
+    sketch_of,
 )  # fmt: skip
 from engine.logs import logs
 from engine.reference import Message, fold
-from engine.test_sketch import sketch_of
 from trimtab.engine.contribution import PaneContent
 from trimtab.engine.pane import MAX_FINAL, FoldSpec, PaneBuilder
 from trimtab.engine.sketch import Sketch

@@ -8,19 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.builders import sketch_of
 from trimtab.engine.sketch import BUCKETS, EDGES_US, Sketch, buckets_of
 
 LONGEST_US = 2**32 - 1
 QUANTILES = (0.0, 0.01, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 durations = st.lists(st.one_of(st.integers(0, 2_000), st.integers(0, LONGEST_US)), max_size=60)
-
-
-def sketch_of(durations_us: Sequence[int] | npt.NDArray[np.int64]) -> Sketch:
-    buckets = buckets_of(np.array(durations_us, dtype=np.uint32))
-    occurring, counts = np.unique(buckets, return_counts=True)
-    sketch = Sketch()
-    sketch.add(occurring, counts)
-    return sketch
 
 
 def quantile_us(durations_us: Sequence[int] | npt.NDArray[np.int64], q: float) -> float:

@@ -40,9 +40,7 @@ def withdraw(current: Sequence[int], eligible: Sequence[bool], baseline: int) ->
     >>> withdraw([9000, 600, 400], [True, False, True], baseline=0)
     (9600, 0, 400)
     """
-    kept = [
-        weight if may or arm == baseline else 0 for arm, (weight, may) in enumerate(zip(current, eligible, strict=True))
-    ]
+    kept = [weight if may else 0 for weight, may in zip(current, eligible, strict=True)]
     kept[baseline] += BASIS_POINTS - sum(kept)
     return tuple(kept)
 
