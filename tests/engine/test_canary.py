@@ -3,7 +3,10 @@
 import re
 from itertools import pairwise
 
-from engine.builders import error_rate, latency, release
+import pytest
+
+from engine.builders import error_rate, latency, release, request, response
+from engine.evidence_rig import EvidenceRig, decision
 from engine.simulation import Service, Simulation
 from trimtab.schemas.decision import Phase
 from trimtab.schemas.release import Release
@@ -127,6 +130,18 @@ def test_too_few_samples_hold_a_canary_where_it_is() -> None:
     assert world.newest.rule.endswith("error_rate over 10s of canary is inconclusive")
 
 
+def test_requests_that_never_end_pass_no_gate() -> None:
+    running = EvidenceRig()
+    running.apply(canary())
+    for _ in range(30):
+        running.now_ms += 1_000
+        running.bring(*[request("canary", running.now_ms)] * 50, *[response("stable", running.now_ms)] * 50)
+    made = decision(running.command("pause"))
+    assert made.weights["canary"] == 500
+    assert (made.arms[1].in_flight, made.arms[1].probability_best > 0) == (1_500, True)
+    assert {verdict.verdict for verdict in made.assessments if verdict.variant == "canary"} == {"inconclusive"}
+
+
 def test_no_step_is_passed_on_anything_but_a_pass() -> None:
     passed = 0
     for seed in range(4):
@@ -146,3 +161,14 @@ def test_a_promotion_moves_by_the_step_limit() -> None:
     moves = [after.weights["canary"] - before.weights["canary"] for before, after in pairwise(made)]
     assert max(moves) == 300
     assert world.newest.phase is Phase.PROMOTED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_a_healthy_release_is_never_rolled_back_in_ten_minutes(seed: int) -> None:
+    held = release(
+        strategy={"type": "canary", "steps": [1_000], "hold": "1h"}, guardrails=[error_rate(0.04), latency(60)]
+    )
+    world = Simulation(held, {"stable": Service(error_ratio=0.02), "canary": Service(error_ratio=0.02)}, seed=seed)
+    world.run(600)
+    assert (world.newest.phase, world.newest.weights["canary"]) == (Phase.PROGRESSING, 1_000)

@@ -1,5 +1,6 @@
 """A telemetry message as NumPy columns, each cell checked; what makes no sense is refused event by event."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -28,6 +29,15 @@ class Class(IntEnum):
     ERROR = 2
     CLIENT_ERROR = 3
     OUTCOME = 4
+
+
+# Enumerations are slow to look at once a message, and slower still to compute with: plain numbers and tables instead.
+_RESPONSE, _OUTCOME = int(Kind.RESPONSE), int(Kind.OUTCOME)
+_ERROR, _CLIENT_ERROR = int(Class.ERROR), int(Class.CLIENT_ERROR)
+_OF_KIND: Final = np.full(256, Class.OUTCOME, dtype=np.int64)
+_OF_KIND[[Kind.REQUEST, Kind.RESPONSE]] = Class.REQUEST, Class.SUCCESS
+_IS_FAILURE: Final = np.ones(256, dtype=bool)
+_IS_FAILURE[[Failure.NONE, Failure.CLIENT]] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +96,16 @@ def columns_of(batch: ColumnBatch, append_ms: int, skew_ms: int, future_ms: int)
         value=value,
         is_skewed=is_skewed,
     )
-    is_outcome = kind == Kind.OUTCOME
-    checks = (
-        ("unknown-kind", "kind of event: expected 0, 1 or 2", kind <= Kind.OUTCOME),
+    checks = [
+        ("unknown-kind", "kind of event: expected 0, 1 or 2", kind <= _OUTCOME),
         ("unknown-key", f"key: expected an index below {len(batch.keys)}", key < len(batch.keys)),
-        (
-            "unknown-key",
-            f"metric: expected an index below {len(batch.metrics)}",
-            ~is_outcome | (metric < len(batch.metrics)),
-        ),
         ("future", f"time: more than {future_ms} ms ahead of the broker's clock", time_ms <= append_ms + future_ms),
-        (
-            "bad-value",
-            f"value: expected a finite number within {MAX_VALUE:.0f}",
-            ~is_outcome | (np.abs(value) <= MAX_VALUE),
-        ),
-    )
+    ]
+    is_other = kind != _OUTCOME
+    if not is_other.all():
+        known, fits = is_other | (metric < len(batch.metrics)), is_other | (np.abs(value) <= MAX_VALUE)
+        checks.append(("unknown-key", f"metric: expected an index below {len(batch.metrics)}", known))
+        checks.append(("bad-value", f"value: expected a finite number within {MAX_VALUE:.0f}", fits))
     keep, refusals = _checked(batch.count, checks)
     keep, refusals = _named(batch.keys, key, keep, refusals)
     return (columns if not refusals else columns.where(keep)), refusals
@@ -113,20 +117,17 @@ def _column(cells: bytes, dtype: str, count: int) -> npt.NDArray[Any]:
 
 
 def _classes(batch: ColumnBatch, kind: npt.NDArray[np.uint8]) -> Ints:
-    status = _column(batch.status, "<u2", batch.count)
-    failure = _column(batch.failure, "u1", batch.count)
-    is_failure = (failure != Failure.NONE) & (failure != Failure.CLIENT)
-    of_response = np.where(
-        (status >= _ERROR_STATUS) | is_failure,
-        Class.ERROR,
-        np.where(status >= _CLIENT_ERROR_STATUS, Class.CLIENT_ERROR, Class.SUCCESS),
-    )
-    other = np.where(kind == Kind.REQUEST, Class.REQUEST, Class.OUTCOME)
-    classes: Ints = np.where(kind == Kind.RESPONSE, of_response, other).astype(np.int64)
+    classes: Ints = _OF_KIND[kind]
+    if batch.status or batch.failure:
+        status = _column(batch.status, "<u2", batch.count)
+        failure = _column(batch.failure, "u1", batch.count)
+        is_response = kind == _RESPONSE
+        classes[is_response & (status >= _CLIENT_ERROR_STATUS)] = _CLIENT_ERROR
+        classes[is_response & ((status >= _ERROR_STATUS) | _IS_FAILURE[failure])] = _ERROR
     return classes
 
 
-def _checked(count: int, checks: tuple[tuple[str, str, Bools], ...]) -> tuple[Bools, list[Refusal]]:
+def _checked(count: int, checks: Sequence[tuple[str, str, Bools]]) -> tuple[Bools, list[Refusal]]:
     """Gives which events pass all checks; an event that fails several is refused for the first."""
     keep = np.ones(count, dtype=bool)
     refusals = []

@@ -14,6 +14,7 @@ from trimtab.schemas.telemetry import RoutingKey
 Ints = npt.NDArray[np.int64]
 
 _CLASSES: Final = len(Class)
+_REQUEST, _SUCCESS, _ERROR, _CLIENT_ERROR, _OUTCOME = map(int, Class)
 _REQUESTS, _RESPONSES, _ERRORS, _CLIENT_ERRORS, _DURATION_US, _BYTES, _LATE, _SKEWED = range(len(COUNTS))
 _MANY_CODES: Final = 1 << 16
 _DENSE_CELLS: Final = 1 << 18
@@ -52,14 +53,14 @@ class Block:
         n = len(self.keys)
         table = np.bincount(row * _CLASSES + events.kind, minlength=n * _CLASSES).reshape(n, _CLASSES)
         counts = self.counts[:n]
-        counts[:, _REQUESTS] += table[:, Class.REQUEST]
-        counts[:, _RESPONSES] += table[:, Class.SUCCESS : Class.OUTCOME].sum(axis=1)
-        counts[:, _ERRORS] += table[:, Class.ERROR]
-        counts[:, _CLIENT_ERRORS] += table[:, Class.CLIENT_ERROR]
+        counts[:, _REQUESTS] += table[:, _REQUEST]
+        counts[:, _RESPONSES] += table[:, _SUCCESS:_OUTCOME].sum(axis=1)
+        counts[:, _ERRORS] += table[:, _ERROR]
+        counts[:, _CLIENT_ERRORS] += table[:, _CLIENT_ERROR]
         if events.is_skewed:
             counts[:, _SKEWED] += table.sum(axis=1)
         self._add_responses(row, events)
-        if table[:, Class.OUTCOME].any():
+        if table[:, _OUTCOME].any():
             self._add_outcomes(row, metrics, events)
 
     def add_late(self, offset: int, keys: Sequence[RoutingKey], key: Ints) -> None:
@@ -89,7 +90,7 @@ class Block:
         return row
 
     def _add_responses(self, row: Ints, events: Columns) -> None:
-        is_response = (events.kind != Class.REQUEST) & (events.kind != Class.OUTCOME)
+        is_response = (events.kind != _REQUEST) & (events.kind != _OUTCOME)
         if not is_response.all():
             row, duration_us, size = row[is_response], events.duration_us[is_response], events.size[is_response]
         else:
@@ -106,7 +107,7 @@ class Block:
             self._compact()
 
     def _add_outcomes(self, row: Ints, metrics: Sequence[str], events: Columns) -> None:
-        is_outcome = events.kind == Class.OUTCOME
+        is_outcome = events.kind == _OUTCOME
         cell = row[is_outcome] * len(metrics) + events.metric[is_outcome]
         value = events.value[is_outcome]
         cells, inverse = np.unique(cell, return_inverse=True)
