@@ -147,10 +147,10 @@ def test_no_step_is_passed_on_anything_but_a_pass() -> None:
     for seed in range(4):
         borderline = Service(error_ratio=0.05)
         world = Simulation(canary(), {"stable": GOOD, "canary": borderline}, seed=seed)
-        for decision in world.run(40):
-            if re.fullmatch(r"canary: step \d of 3 passed", decision.rule):
+        for made in world.run(40):
+            if re.fullmatch(r"canary: step \d of 3 passed", made.rule):
                 passed += 1
-                assert {verdict.verdict for verdict in decision.assessments if verdict.variant == "canary"} == {"pass"}
+                assert {verdict.verdict for verdict in made.assessments if verdict.variant == "canary"} == {"pass"}
     assert passed
 
 

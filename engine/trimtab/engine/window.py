@@ -1,8 +1,9 @@
 """Sliding windows over one variant, rolled up from seconds.
 
 A window of length L keeps tiles of its hop (10 s: 1 s, 1 m: 10 s, 5 m: 30 s) and their running total. It holds the
-tile of now and as many before it as make up L: never more than L, never less than L minus a hop. All of it is
-integers, so a running total equals the sum of its seconds to the last bit, whatever came in which order.
+tile of now and as many before it as make up L: never more than L, never less than L minus a hop. What lies ahead of
+now (some broker's or publisher's clock is fast) counts at once and leaves in its own time. All of it is integers, so a
+running total equals the sum of its seconds to the last bit, whatever came in which order.
 """
 
 from dataclasses import dataclass, field
