@@ -31,8 +31,9 @@ from trimtab.schemas.telemetry import ColumnBatch
 
 Ints = npt.NDArray[np.int64]
 
-MAX_FINAL: Final = 4_096
-"""Panes of seconds that became final, after which an emission takes no further such second."""
+MAX_FINAL: Final = 1_024
+"""Panes of seconds that became final, after which an emission takes no further such second: with some hundred bytes
+each, a record stays below the megabyte that brokers take."""
 
 
 @dataclass(frozen=True, slots=True)
