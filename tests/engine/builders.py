@@ -107,7 +107,8 @@ def emitted(of: PaneBuilder) -> Panes:
     panes, mark = of.emit()
     of.acknowledge(mark)
     assert list(panes) == [0]
-    return panes[0]
+    (record,) = panes[0]
+    return record
 
 
 def rows(panes: Panes) -> dict[tuple[str, str, str, int], PaneRow]:

@@ -124,7 +124,7 @@ def _records(cells: bytes, folding: PaneBuilder, append_ms: int, log: Log) -> li
             folding.update(folding.next_offset, append_ms, batch(*_traffic(cells, append_ms - age_ms)))
             panes, mark = folding.emit()
             folding.acknowledge(mark)
-            return list(panes.values())
+            return [*panes.get(0, [])]
 
 
 def _log(drawn: list[tuple[int, bytes]]) -> Log:

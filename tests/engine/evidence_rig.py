@@ -36,7 +36,10 @@ class EvidenceRig:
         self.folding.update(self.folding.next_offset, self.now_ms, batch(*events) if events else NO_EVENTS)
         panes, mark = self.folding.emit()
         self.folding.acknowledge(mark)
-        return panes.get(0)
+        if not panes:
+            return None
+        (record,) = panes[0]
+        return record
 
     def bring(self, *events: Event) -> Effects:
         """Lets a message with these events come through, if it changes anything."""

@@ -95,9 +95,10 @@ class FoldRig:
     def emit(self, *, delivered_to: Sequence[int] = (0, 1), worker: Worker | None = None) -> None:
         worker = worker or self._worker
         panes, mark = worker.builder.emit()
-        for place, record in panes.items():
+        for place, records in panes.items():
             if place in delivered_to:
-                self.partitions[place].append(record)
+                for record in records:
+                    self.partitions[place].append(record)
         worker.marks.append(mark)
 
     def read_and_emit(self) -> None:

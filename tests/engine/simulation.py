@@ -82,7 +82,7 @@ class Simulation:
         self._folding.update(self._folding.next_offset, self.now_ms, batch(*events, sent_ms=self.now_ms))
         panes, mark = self._folding.emit()
         self._folding.acknowledge(mark)
-        for record in panes.values() or (Tick(),):
+        for record in panes.get(0, (Tick(),)):
             self._append(record)
 
     def command(self, action: str, *, variant: str = "") -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.builders import NOW_MS, batch, builder, outcome, request, response, rows
+from engine.builders import NOW_MS, batch, builder, emitted, outcome, request, response, rows
 from trimtab.engine.batch import Refusal
 from trimtab.schemas.evidence import MAX_VALUE
 from trimtab.schemas.telemetry import ColumnBatch, RoutingKey
@@ -27,7 +27,8 @@ def counted(content: ColumnBatch) -> int:
     folding.update(0, NOW_MS, content)
     return sum(
         int(row.content.counts[[0, 1, 6]].sum()) + sum(n for n, _, _ in row.content.values.values())
-        for panes in folding.emit()[0].values()
+        for records in folding.emit()[0].values()
+        for panes in records
         for row in rows(panes).values()
     )
 
@@ -199,7 +200,7 @@ def test_the_longest_durations_and_the_largest_bodies_add_up_exactly() -> None:
     folding = builder()
     for offset in range(20):
         folding.update(offset, NOW_MS, content)
-    (row,) = rows(folding.emit()[0][0]).values()
+    (row,) = rows(emitted(folding)).values()
     assert row.content.counts[4] == row.content.counts[5] == 10_000 * (2**32 - 1)
 
 
@@ -207,5 +208,5 @@ def test_sums_of_squares_are_cut_where_they_would_not_fit() -> None:
     folding = builder()
     for offset in range(20):
         folding.update(offset, NOW_MS, batch(*[outcome(value=MAX_VALUE)] * 500))
-    (row,) = rows(folding.emit()[0][0]).values()
+    (row,) = rows(emitted(folding)).values()
     assert row.content.values == {"converted": (10_000, 10_000 << 40, 2**63 - 1)}

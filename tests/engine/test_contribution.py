@@ -6,12 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from engine.builders import NOW_MS, batch, builder, emitted, fed, outcome, release, request, response, spec
+from engine.builders import NO_EVENTS, NOW_MS, batch, builder, emitted, fed, outcome, release, request, response, spec
 from engine.evidence_rig import EvidenceRig, decision
 from engine.logs import steady_logs
 from engine.reference import Message
 from trimtab.engine.contribution import rows_of
-from trimtab.engine.errors import EngineError
 from trimtab.engine.ledger import Ledger
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Panes, decode, encode
@@ -22,7 +21,7 @@ TWO = emitted(fed([(NOW_MS, batch(response("stable"), response("canary"), outcom
 @settings(max_examples=40)
 @given(steady_logs())
 def test_a_contribution_is_the_same_after_the_wire(log: list[Message]) -> None:
-    panes = fed((message.append_ms, message.batch()) for message in log).emit()[0].get(0)
+    panes = fed((message.append_ms, message.batch()) for message in log).emit()[0].get(0, [None])[0]
     if panes is None:
         return
     for sent, came in zip(rows_of(panes), rows_of(decode_panes(encode(panes))), strict=True):
@@ -78,12 +77,39 @@ def test_a_ledger_rejects_a_contribution_that_it_cannot_read_and_goes_on() -> No
     assert decision(running.command("pause")).seen.counted == 3
 
 
-def test_more_panes_than_an_index_can_tell_apart_are_a_fault() -> None:
+def test_a_second_of_very_many_panes_goes_out_in_records_that_a_broker_takes() -> None:
     folding = builder()
-    for offset in range(2):
-        folding.update(offset, NOW_MS, batch(*[request(f"v{offset}-{key}") for key in range(40_000)]))
-    with pytest.raises(EngineError, match="80000 panes with 0 metrics in one record: expected at most 65536"):
-        folding.emit()
+    for offset in range(4):
+        events = [request(of=f"r{offset}-{key % 3_000}", variant=f"v{key // 3_000}") for key in range(9_000)]
+        folding.update(offset, NOW_MS, batch(*events))
+    folding.update(4, NOW_MS + 3_000, NO_EVENTS)
+    records = folding.emit()[0][0]
+    assert sum(record.rows for record in records) == 36_000
+    assert max(len(encode(record)) for record in records) < 1_000_000
+    assert [record.more for record in records] == [True] * (len(records) - 1) + [False]
+    releases = [{row.key.release for row in rows_of(record)} for record in records]
+    assert sum(map(len, releases)) == len(set().union(*releases)) == 12_000
+
+
+def test_a_release_of_very_many_panes_is_in_several_records() -> None:
+    folding = builder()
+    folding.update(0, NOW_MS, batch(*[request(f"v{key}") for key in range(9_000)]))
+    records = folding.emit()[0][0]
+    assert len(records) > 1
+    assert len({row.key.variant for record in records for row in rows_of(record)}) == 9_000
+
+
+def test_panes_are_refused_once_when_an_emission_of_several_records_makes_them_final() -> None:
+    folding = builder()
+    folding.update(0, NOW_MS, batch(*[request(of=f"r{key}") for key in range(9_000)]))
+    folding.update(1, NOW_MS + 3_000, NO_EVENTS)
+    records = folding.emit()[0][0]
+    assert len(records) > 1
+    ledger = Ledger()
+    refused = [ledger.advance(offset, NOW_MS, record).refused for offset, record in enumerate(records)]
+    assert sum(map(len, refused)) == 9_000
+    again = [ledger.advance(len(records) + offset, NOW_MS, record).refused for offset, record in enumerate(records)]
+    assert again == [[]] * len(records)
 
 
 def test_an_empty_contribution_changes_nothing() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.fold_rig import APPLIED, FoldRig, totals_of
 from engine.logs import dense_logs, logs
 from engine.reference import Content, Message, fold
-from trimtab.engine import pane
+from trimtab.engine import contribution, pane
 from trimtab.engine.pane import FoldSpec
 
 Plan = list[Callable[[FoldRig], None]]
@@ -85,13 +85,16 @@ def test_an_event_of_a_release_or_variant_that_comes_later_is_counted_or_refused
 
 
 @settings(max_examples=80)
-@given(logs(), plans)
-def test_a_backlog_that_goes_out_a_second_at_a_time_counts_each_event_once(log: list[Message], plan: Plan) -> None:
+@given(logs(), plans, st.sampled_from([1, 400, contribution.MAX_BYTES]))
+def test_a_backlog_that_goes_out_a_second_at_a_time_counts_each_event_once(
+    log: list[Message], plan: Plan, parts: int
+) -> None:
     rig = FoldRig(log)
     rig.apply(*APPLIED)
     with pytest.MonkeyPatch.context() as patch:
         # Logs that are short enough to be drawn never come to thousands of panes.
-        patch.setattr(pane, "MAX_FINAL", 1)
+        patch.setattr(pane, "MAX_BYTES", 1)
+        patch.setattr(contribution, "MAX_BYTES", parts)
         disturbed(rig, plan)
     reference = fold(log, FoldSpec())
     assert rig.booked + rig.refused == reference.events

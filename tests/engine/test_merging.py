@@ -28,7 +28,7 @@ def contributions(source: int, log: Sequence[Message], emit_after: Sequence[bool
         if offset == len(log) - 1 or emit_after[offset % len(emit_after)]:
             panes, mark = folding.emit()
             folding.acknowledge(mark)
-            sent += [record for place, record in panes.items() if place == 0]
+            sent += panes.get(0, [])
     return sent
 
 

@@ -1,7 +1,10 @@
 """The pane builder against the reference fold, and each of its rules at its boundary."""
 
+from itertools import cycle
+
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.builders import (
     NO_EVENTS,
@@ -19,8 +22,9 @@ from engine.builders import (
 )  # fmt: skip
 from engine.logs import logs
 from engine.reference import Message, fold
-from trimtab.engine.contribution import PaneContent
-from trimtab.engine.pane import MAX_FINAL, FoldSpec, PaneBuilder
+from trimtab.engine.batch import Message as Fed
+from trimtab.engine.contribution import MAX_BYTES, PaneContent
+from trimtab.engine.pane import FoldSpec, PaneBuilder
 from trimtab.engine.sketch import Sketch
 from trimtab.schemas.evidence import COUNTS, Panes
 from trimtab.schemas.telemetry import ColumnBatch, Failure
@@ -41,8 +45,8 @@ def test_what_is_emitted_in_the_end_is_what_the_reference_makes_of_the_log(log: 
     folding = builder()
     for offset, message in enumerate(log):
         folding.update(offset, message.append_ms, message.batch())
-    panes = folding.emit()[0]
-    content = {key: row.content for key, row in rows(panes[0]).items()} if panes else {}
+    panes = folding.emit()[0].get(0, [])
+    content = {key: row.content for record in panes for key, row in rows(record).items()}
     expected = fold(log, FoldSpec()).panes
     assert content.keys() == {(*key, second) for key, second in expected}
     for (key, second), wanted in expected.items():
@@ -52,6 +56,34 @@ def test_what_is_emitted_in_the_end_is_what_the_reference_makes_of_the_log(log: 
         sketch = Sketch()
         sketch.add(got.buckets, got.bucket_counts)
         assert sketch.snapshot() == sketch_of(wanted.durations_us).snapshot()
+
+
+@settings(max_examples=150)
+@given(logs(), st.lists(st.integers(1, 8), min_size=1, max_size=5))
+def test_messages_read_together_come_to_the_same_as_one_after_another(log: list[Message], groups: list[int]) -> None:
+    messages = [Fed(offset, message.append_ms, message.batch()) for offset, message in enumerate(log)]
+    single, together = builder(), builder()
+    refused = {message.offset: single.update(*message) for message in messages}
+    start, several = 0, {}
+    for size in cycle(groups):
+        several.update(together.update_all(messages[start : start + size]))
+        start += size
+        if start >= len(messages):
+            break
+    assert several == {offset: refusals for offset, refusals in refused.items() if refusals}
+    assert contents(together) == contents(single)
+    assert together.commit_offset == single.commit_offset
+
+
+def contents(of: PaneBuilder) -> object:
+    """What a builder emits, whichever order its panes are in; then what it emits when all of it is final."""
+    emissions = []
+    for clock_ms in (of.clock_ms, of.clock_ms + 120_000):
+        of.update(of.next_offset, clock_ms, NO_EVENTS)
+        records, mark = of.emit()
+        of.acknowledge(mark)
+        emissions.append(sorted(repr(row) for record in records.get(0, []) for row in rows(record).items()))
+    return emissions, of.commit_offset
 
 
 @pytest.mark.parametrize(
@@ -137,7 +169,8 @@ def test_a_second_that_has_become_final_is_emitted_once_more_and_never_again() -
     emitted(folding)
     folding.update(1, NOW_MS + 3_000, NO_EVENTS)
     panes, mark = folding.emit()
-    assert (len(rows(panes[0])), panes[0].final_s) == (2, NOW_S + 1)
+    (record,) = panes[0]
+    assert (len(rows(record)), record.final_s) == (2, NOW_S + 1)
     assert folding.emit()[0] == {}
     assert folding.is_open
     folding.acknowledge(mark)
@@ -148,11 +181,11 @@ def test_contributions_go_where_their_release_lives() -> None:
     folding = PaneBuilder(4, FoldSpec(), {"checkout": 1, "search": 2, "cart": 1}.__getitem__)
     folding.update(7, NOW_MS, batch(response(of="checkout"), response(of="search"), response(of="cart")))
     panes, _ = folding.emit()
-    assert {place: sorted(key[0] for key in rows(record)) for place, record in panes.items()} == {
+    assert {place: sorted(key[0] for key in rows(record)) for place, (record,) in panes.items()} == {
         1: ["cart", "checkout"],
         2: ["search"],
     }
-    assert {(record.source, record.offset) for record in panes.values()} == {(4, 7)}
+    assert {(record.source, record.offset) for (record,) in panes.values()} == {(4, 7)}
 
 
 def test_a_pane_tells_the_first_message_that_fed_it() -> None:
@@ -210,22 +243,25 @@ def test_a_late_event_holds_the_commit_at_its_message_until_its_booking_is_final
 
 
 def test_a_long_backlog_goes_out_oldest_first_and_whole_seconds_at_a_time() -> None:
-    keys = MAX_FINAL // 2 + 1
+    keys = MAX_BYTES // 200
     folding = builder()
     for second in range(3):
         at_ms = NOW_MS + second * 1000
         events = [request(f"v{key}", at_ms) for key in range(keys)]
         folding.update(second, at_ms, batch(*events))
     folding.update(3, NOW_MS + 60_000, NO_EVENTS)
-    sent = [emitted(folding), emitted(folding)]
-    assert [(record.rows, record.final_s) for record in sent] == [(2 * keys, NOW_S + 2), (keys, NOW_S + 58)]
+    for panes, final_s in ((2 * keys, NOW_S + 2), (keys, NOW_S + 58)):
+        records, mark = folding.emit()
+        folding.acknowledge(mark)
+        assert sum(record.rows for record in records[0]) == panes
+        assert {record.final_s for record in records[0]} == {final_s}
     assert folding.emit()[0] == {}
     assert not folding.is_open
     assert folding.commit_offset == 3
 
 
 def test_what_waits_of_a_backlog_is_not_given_up() -> None:
-    keys = MAX_FINAL + 1
+    keys = MAX_BYTES // 100
     folding = builder()
     for second in range(2):
         folding.update(second, NOW_MS, batch(*[request(f"v{key}", NOW_MS + second * 1000) for key in range(keys)]))

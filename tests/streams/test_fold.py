@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 import msgspec
 import pytest
 
@@ -10,6 +12,14 @@ from trimtab.streams.fold import Fold
 from trimtab.streams.settings import FoldSettings, KafkaSettings
 
 NOW_MS = 1_700_000_000_000
+
+
+class Sent(NamedTuple):
+    """A record of the telemetry topic."""
+
+    offset: int
+    timestamp: int
+    value: bytes
 
 
 @pytest.fixture
@@ -29,7 +39,7 @@ def message(*, variant: str = "v1", time_ms: int = NOW_MS) -> bytes:
 
 def test_a_message_that_does_not_decode_gives_one_letter_with_its_offset_and_reason(fold: Fold) -> None:
     panes = builder()
-    (letter,) = fold.take(panes, 41, NOW_MS, b"no telemetry")
+    (letter,) = fold.take(panes, [Sent(41, NOW_MS, b"no telemetry")])
     assert (letter.source, letter.partition, letter.offset) == (TELEMETRY, 3, 41)
     assert letter.code == "undecodable"
     assert "not a telemetry message" in letter.reason
@@ -48,14 +58,25 @@ def test_an_event_a_minute_ahead_is_a_letter_and_its_neighbours_count(fold: Fold
         seq=0,
         sent_ms=NOW_MS,
     )
-    (letter,) = fold.take(panes, 0, NOW_MS, telemetry.encode(batch))
+    (letter,) = fold.take(panes, [Sent(0, NOW_MS, telemetry.encode(batch))])
     assert (letter.code, letter.events) == ("future", 1)
-    (contribution,) = panes.emit()[0].values()
+    ((contribution,),) = panes.emit()[0].values()
     assert contribution.rows == 1
 
 
 def test_every_event_taken_is_counted_once(fold: Fold) -> None:
     panes = builder()
     for offset in range(3):
-        fold.take(panes, offset, NOW_MS + offset, message())
+        fold.take(panes, [Sent(offset, NOW_MS + offset, message())])
     assert fold.events == 3
+
+
+def test_letters_of_messages_that_are_folded_together_come_in_their_order(fold: Fold) -> None:
+    panes = builder()
+    ahead = message(time_ms=NOW_MS + 3_600_000)
+    payloads = [message(), b"poison", ahead, message(), b"", ahead]
+    letters = fold.take(panes, [Sent(offset, NOW_MS, payload) for offset, payload in enumerate(payloads)])
+    assert [(letter.offset, letter.code) for letter in letters] == [
+        (1, "undecodable"), (2, "future"), (4, "undecodable"), (5, "future"),
+    ]  # fmt: skip
+    assert fold.events == 6

@@ -1,11 +1,14 @@
 import asyncio
+from collections.abc import Collection, Iterable
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 from faust.types import TP
 
 from trimtab.engine.errors import EngineError
 from trimtab.streams import order as under_test
+from trimtab.streams.chunk import Chunk
 from trimtab.streams.order import Order, due_record, start_offset
 
 PARTITION = TP("telemetry", 3)
@@ -36,11 +39,39 @@ async def _soon(value: object) -> object:
     return value
 
 
-def admitted(order: Order, offsets: list[int]) -> list[int]:
+class At(NamedTuple):
+    """A record at an offset."""
+
+    offset: int
+    timestamp: int = 0
+    value: bytes = b""
+
+
+def chunk(start: int, stop: int, *, without: Collection[int] = ()) -> Chunk:
+    return Chunk(start, stop, [At(offset) for offset in range(start, stop) if offset not in without])
+
+
+def admitted(order: Order, offsets: Iterable[int | Chunk]) -> list[int]:
+    chunks = [chunk(item, item + 1) if isinstance(item, int) else item for item in offsets]
+
     async def admit() -> list[int]:
-        return [offset for offset in offsets if await order.admits(offset)]
+        return [record.offset for item in chunks for record in await order.admit(item)]
 
     return asyncio.run(admit())
+
+
+def test_of_a_chunk_that_overlaps_only_what_is_due_is_admitted() -> None:
+    reader = Reader()
+    chunks = [chunk(3, 9), chunk(3, 9), chunk(6, 12), chunk(12, 14)]
+    assert admitted(Order(reader, PARTITION, 5), chunks) == [*range(5, 14)]
+    assert reader.sought == []
+
+
+def test_offsets_that_hold_no_record_are_not_waited_for() -> None:
+    reader = Reader()
+    chunks = [chunk(5, 9, without=[5, 7, 8]), chunk(9, 10, without=[9]), chunk(10, 12)]
+    assert admitted(Order(reader, PARTITION, 5), chunks) == [6, 10, 11]
+    assert reader.sought == []
 
 
 def test_each_offset_is_admitted_once_and_in_order() -> None:

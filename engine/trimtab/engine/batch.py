@@ -1,14 +1,18 @@
-"""A telemetry message as NumPy columns, each cell checked; what makes no sense is refused event by event."""
+"""Telemetry messages as NumPy columns, each cell checked; what makes no sense is refused event by event.
 
-from collections.abc import Sequence
+Messages are read several at a time: their columns are laid end to end, so that a message of one event costs hardly
+more than an event in a message of 500.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.schemas.evidence import MAX_VALUE
+from trimtab.schemas.evidence import MAX_VALUE, PaneKey
 from trimtab.schemas.ids import is_name
 from trimtab.schemas.telemetry import ColumnBatch, Failure, Kind, RoutingKey
 
@@ -50,104 +54,215 @@ class Refusal:
     release: str = ""
 
 
+class Message(NamedTuple):
+    """A telemetry message as it lies in its partition."""
+
+    offset: int
+    append_ms: int
+    """when the broker appended it"""
+    batch: ColumnBatch
+
+
+class PaneKeys:
+    """Numbers for the (release, variant, segment) that occur, so that columns of them can be computed with."""
+
+    __slots__ = ("_ids", "_place", "names", "places")
+
+    def __init__(self, place: Callable[[str], int]) -> None:
+        """`place` gives the evidence partition of a release."""
+        self._place = place
+        self._ids: dict[tuple[str, str, str], int] = {}
+        self.names: list[PaneKey] = []
+        self.places: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def ids(self, keys: Sequence[RoutingKey]) -> list[int]:
+        """Gives the number of each key; -1 where it cannot be a name of ours."""
+        known = self._ids
+        try:
+            return [known[key.release, key.variant, key.segment] for key in keys]
+        except KeyError:
+            return [self._id(key) for key in keys]
+
+    def _id(self, key: RoutingKey) -> int:
+        name = (key.release, key.variant, key.segment)
+        known = self._ids.get(name)
+        if known is None:
+            if not (is_name(key.release) and is_name(key.variant) and (not key.segment or is_name(key.segment))):
+                return -1
+            known = self._ids[name] = len(self.names)
+            self.names.append(PaneKey(*name))
+            self.places.append(self._place(key.release))
+        return known
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Events as columns of equal length; seconds are event time, corrected for skew."""
 
+    message: Ints
+    """position of the message that an event came in; never falls"""
     key: Ints
+    """number of its `PaneKey`"""
     kind: Ints
     """a `Class`"""
     second: Ints
     duration_us: npt.NDArray[np.uint32]
     size: npt.NDArray[np.uint32]
     metric: Ints
+    """index into `metrics`; matters for outcomes only"""
     value: npt.NDArray[np.float64]
-    is_skewed: bool
+    is_skewed: Bools
+    metrics: list[str]
 
     def where(self, keep: Bools) -> "Columns":
         """Gives the events that `keep` is true for."""
         return Columns(
-            self.key[keep], self.kind[keep], self.second[keep], self.duration_us[keep],
-            self.size[keep], self.metric[keep], self.value[keep], self.is_skewed,
+            self.message[keep], self.key[keep], self.kind[keep], self.second[keep], self.duration_us[keep],
+            self.size[keep], self.metric[keep], self.value[keep], self.is_skewed[keep], self.metrics,
         )  # fmt: skip
 
 
-def columns_of(batch: ColumnBatch, append_ms: int, skew_ms: int, future_ms: int) -> tuple[Columns, list[Refusal]]:
-    """Gives a batch's events as columns, and those that were refused: by kind, key, name, time or value.
-
-    `append_ms` is when the broker appended the message, `skew_ms` how far the publisher's clock may be off before its
-    times are corrected, `future_ms` how far ahead an event may lie.
-    """
-    kind = np.frombuffer(batch.kind, dtype="u1")
-    key = np.frombuffer(batch.key, dtype="<u2").astype(np.int64)
-    metric = _column(batch.metric, "u1", batch.count).astype(np.int64)
-    value = _column(batch.value, "<f8", batch.count).astype(np.float64)
-    skew = append_ms - batch.sent_ms if batch.sent_ms else 0
-    is_skewed = abs(skew) > skew_ms
-    base_ms = batch.base_ms + (skew if is_skewed else 0)
-    time_ms = np.frombuffer(batch.time, dtype="<i4").astype(np.int64) + min(max(base_ms, -_FAR_MS), _FAR_MS)
-    columns = Columns(
-        key=key,
-        kind=_classes(batch, kind),
-        second=time_ms // 1000,
-        duration_us=_column(batch.duration_us, "<u4", batch.count),
-        size=_column(batch.size, "<u4", batch.count),
-        metric=metric,
-        value=value,
-        is_skewed=is_skewed,
-    )
-    checks = [
-        ("unknown-kind", "kind of event: expected 0, 1 or 2", kind <= _OUTCOME),
-        ("unknown-key", f"key: expected an index below {len(batch.keys)}", key < len(batch.keys)),
-        ("future", f"time: more than {future_ms} ms ahead of the broker's clock", time_ms <= append_ms + future_ms),
-    ]
-    is_other = kind != _OUTCOME
-    if not is_other.all():
-        known, fits = is_other | (metric < len(batch.metrics)), is_other | (np.abs(value) <= MAX_VALUE)
-        checks.append(("unknown-key", f"metric: expected an index below {len(batch.metrics)}", known))
-        checks.append(("bad-value", f"value: expected a finite number within {MAX_VALUE:.0f}", fits))
-    keep, refusals = _checked(batch.count, checks)
-    keep, refusals = _named(batch.keys, key, keep, refusals)
-    return (columns if not refusals else columns.where(keep)), refusals
+_Cells = npt.NDArray[Any]
+_Checks = list[tuple[str, str, Bools]]
 
 
-def _column(cells: bytes, dtype: str, count: int) -> npt.NDArray[Any]:
-    """Gives a packed column, or zeros where it was left out; the wire's type decides the cells' type."""
-    return np.frombuffer(cells, dtype=dtype) if cells else np.zeros(count, dtype=dtype)
+class Reading:
+    """Messages that are read together. None of them is empty."""
 
+    __slots__ = ("_batches", "_counts", "_future_ms", "_key", "_kind", "_limits_ms", "_messages", "_time", "columns")
 
-def _classes(batch: ColumnBatch, kind: npt.NDArray[np.uint8]) -> Ints:
-    classes: Ints = _OF_KIND[kind]
-    if batch.status or batch.failure:
-        status = _column(batch.status, "<u2", batch.count)
-        failure = _column(batch.failure, "u1", batch.count)
-        is_response = kind == _RESPONSE
-        classes[is_response & (status >= _CLIENT_ERROR_STATUS)] = _CLIENT_ERROR
-        classes[is_response & ((status >= _ERROR_STATUS) | _IS_FAILURE[failure])] = _ERROR
-    return classes
+    def __init__(self, messages: Sequence[Message], keys: PaneKeys, skew_ms: int, future_ms: int) -> None:
+        """Both limits in milliseconds.
 
+        `skew_ms` is how far a publisher's clock may be off before its times are corrected, `future_ms` how far ahead
+        of its append time an event may lie.
+        """
+        self._messages = messages
+        self._batches = [message.batch for message in messages]
+        self._counts = np.array([batch.count for batch in self._batches], dtype=np.int64)
+        self._kind = self._column("kind", "u1")
+        self._key = self._column("key", "<u2")
+        self._time = self._column("time", "<i4")
+        self._future_ms = future_ms
+        self.columns = self._read(keys, skew_ms)
 
-def _checked(count: int, checks: Sequence[tuple[str, str, Bools]]) -> tuple[Bools, list[Refusal]]:
-    """Gives which events pass all checks; an event that fails several is refused for the first."""
-    keep = np.ones(count, dtype=bool)
-    refusals = []
-    for code, reason, passes in checks:
-        if not passes.all():
-            refused = int((keep & ~passes).sum())
+    def _column(self, name: str, dtype: str) -> _Cells:
+        """Gives a column of all messages, with zeros for those that left it out."""
+        width = np.dtype(dtype).itemsize
+        cells = [getattr(batch, name) for batch in self._batches]
+        if not any(cells):
+            return np.zeros(int(self._counts.sum()), dtype=dtype)
+        if not all(cells):
+            cells = [cell or bytes(width * batch.count) for cell, batch in zip(cells, self._batches, strict=True)]
+        return np.frombuffer(b"".join(cells), dtype=dtype)
+
+    def _read(self, keys: PaneKeys, skew_ms: int) -> Columns:
+        skewed = [_skew_of(message, skew_ms) for message in self._messages]
+        bases = [
+            min(max(message.batch.base_ms + skew, -_FAR_MS), _FAR_MS)
+            for message, skew in zip(self._messages, skewed, strict=True)
+        ]
+        self._limits_ms = np.array(
+            [message.append_ms + self._future_ms - base for message, base in zip(self._messages, bases, strict=True)]
+        )
+        message = np.repeat(np.arange(len(self._batches)), self._counts)
+        time_ms = np.array(bases)[message] + self._time
+        metric, metrics = self._metric()
+        return Columns(
+            message=message, key=self._keys(keys, message), kind=self._classes(), second=time_ms // 1000,
+            duration_us=self._column("duration_us", "<u4"), size=self._column("size", "<u4"), metric=metric,
+            value=self._column("value", "<f8"), is_skewed=(np.array(skewed) != 0)[message], metrics=metrics,
+        )  # fmt: skip
+
+    def _keys(self, keys: PaneKeys, message: Ints) -> Ints:
+        """Gives the number of each event's key; -1 where it has none."""
+        ids = [keys.ids(batch.keys) for batch in self._batches]
+        # One more at the end of each message takes whatever points beyond its keys.
+        sizes = np.array([len(known) for known in ids], dtype=np.int64)
+        starts = np.cumsum(sizes + 1) - sizes - 1
+        table = np.array([number for known in ids for number in (*known, -1)], dtype=np.int64)
+        numbers: Ints = table[np.minimum(self._key, sizes[message]) + starts[message]]
+        return numbers
+
+    def _metric(self) -> tuple[Ints, list[str]]:
+        cells = self._column("metric", "u1").astype(np.int64)
+        names: dict[str, int] = {}
+        indexes = [[names.setdefault(name, len(names)) for name in batch.metrics] for batch in self._batches]
+        if not names:
+            return cells, []
+        sizes = np.array([len(known) for known in indexes], dtype=np.int64)
+        starts = np.cumsum(sizes + 1) - sizes - 1
+        table = np.array([number for known in indexes for number in (*known, -1)], dtype=np.int64)
+        message = np.repeat(np.arange(len(self._batches)), self._counts)
+        return table[np.minimum(cells, sizes[message]) + starts[message]], list(names)
+
+    def _classes(self) -> Ints:
+        classes: Ints = _OF_KIND[self._kind]
+        if any(batch.status or batch.failure for batch in self._batches):
+            status, failure = self._column("status", "<u2"), self._column("failure", "u1")
+            is_response = self._kind == _RESPONSE
+            classes[is_response & (status >= _CLIENT_ERROR_STATUS)] = _CLIENT_ERROR
+            classes[is_response & ((status >= _ERROR_STATUS) | _IS_FAILURE[failure])] = _ERROR
+        return classes
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every event can be counted."""
+        return all(bool(passes.all()) for _, _, passes in self._checks())
+
+    def refusals(self) -> tuple[Bools, list[Refusal]]:
+        """Gives which events of a single message can be counted, and for what the others are refused.
+
+        An event that fails several checks is refused for the first; those of bad keys name the key.
+        """
+        keep = np.ones(len(self._kind), dtype=bool)
+        refusals = []
+        for code, reason, passes in self._checks():
+            refused = keep & ~passes
             keep &= passes
-            if refused:
-                refusals.append(Refusal(code, reason, refused))
-    return keep, refusals
+            if code == "unknown-name":
+                refusals += self._unnamed(refused)
+            elif refused.any():
+                refusals.append(Refusal(code, reason, int(refused.sum())))
+        return keep, refusals
 
+    def _checks(self) -> _Checks:
+        columns, batch = self.columns, self._batches[0]
+        is_within = self._key < np.array([len(batch.keys) for batch in self._batches])[columns.message]
+        checks: _Checks = [
+            ("unknown-kind", "kind of event: expected 0, 1 or 2", self._kind <= _OUTCOME),
+            ("unknown-key", f"key: expected an index below {len(batch.keys)}", is_within),
+            (
+                "future",
+                f"time: more than {self._future_ms} ms ahead of the broker's clock",
+                self._time <= self._limits_ms[columns.message],
+            ),
+        ]
+        is_other = self._kind != _OUTCOME
+        if not is_other.all():
+            known = is_other | ((columns.metric >= 0) & bool(columns.metrics))
+            fits = is_other | (np.abs(columns.value) <= MAX_VALUE)
+            checks.append(("unknown-key", f"metric: expected an index below {len(batch.metrics)}", known))
+            checks.append(("bad-value", f"value: expected a finite number within {MAX_VALUE:.0f}", fits))
+        checks.append(("unknown-name", "", columns.key >= 0))
+        return checks
 
-def _named(keys: list[RoutingKey], key: Ints, keep: Bools, refusals: list[Refusal]) -> tuple[Bools, list[Refusal]]:
-    """Refuses the events of keys that cannot be names of ours."""
-    for index, routing in enumerate(keys):
-        if is_name(routing.release) and is_name(routing.variant) and (not routing.segment or is_name(routing.segment)):
-            continue
-        refused = keep & (key == index)
-        if refused.any():
+    def _unnamed(self, refused: Bools) -> list[Refusal]:
+        """Gives refusals of the events of keys that cannot be names of ours, key by key."""
+        indexes, counts = np.unique(self._key[refused], return_counts=True)
+        refusals = []
+        for index, count in zip(indexes.tolist(), counts.tolist(), strict=True):
+            routing = self._batches[0].keys[index]
             name = f"{routing.release[:64]!r}, {routing.variant[:64]!r}, {routing.segment[:64]!r}"
-            refusals = [*refusals, Refusal("unknown-release", f"no names of ours: {name}", int(refused.sum()))]
-            keep = keep & ~refused
-    return keep, refusals
+            refusals.append(Refusal("unknown-release", f"no names of ours: {name}", count))
+        return refusals
+
+
+def _skew_of(message: Message, skew_ms: int) -> int:
+    """Gives what a message's times are corrected by: 0 while its publisher's clock is about right."""
+    sent_ms = message.batch.sent_ms
+    skew = message.append_ms - sent_ms if sent_ms else 0
+    return skew if abs(skew) > skew_ms else 0

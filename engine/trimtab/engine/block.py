@@ -1,15 +1,13 @@
 """All panes of one source in one second: counters, latencies and outcome values, row by row."""
 
-from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.engine.batch import Class, Columns
+from trimtab.engine.batch import Bools, Class, Columns, PaneKeys
 from trimtab.engine.sketch import BUCKETS, buckets_of
 from trimtab.schemas.evidence import COUNTS, VALUE_SCALE, PaneKey
-from trimtab.schemas.telemetry import RoutingKey
 
 Ints = npt.NDArray[np.int64]
 
@@ -19,6 +17,12 @@ _REQUESTS, _RESPONSES, _ERRORS, _CLIENT_ERRORS, _DURATION_US, _BYTES, _LATE, _SK
 _MANY_CODES: Final = 1 << 16
 _DENSE_CELLS: Final = 1 << 18
 _NO_CODES: Final = np.zeros(0, dtype=np.int64)
+_NEVER: Final = (1 << 63) - 1
+"""An offset that no message has."""
+_ROW_BYTES, _BUCKET_BYTES, _METRIC_BYTES = 160, 8, 60
+"""In a record, names included where they are of usual length."""
+_LOW_BITS: Final = 30
+_LOW: Final = (1 << _LOW_BITS) - 1
 
 MAX_METRICS: Final = 32
 """How many metrics a pane keeps apart; outcomes of further ones are counted together, as metric "". Whoever puts a
@@ -29,27 +33,31 @@ class Block:
     """The panes of one second. Rows are added as (release, variant, segment) occur, and never go away."""
 
     __slots__ = ("_changed", "_codes", "_codes_count", "_first_offset", "_is_closed", "_metric_counts", "_pending",
-                 "_pending_count", "counts", "keys", "rows", "second", "values")  # fmt: skip
+                 "_pending_count", "_row_of", "counts", "keys", "places", "rows", "second", "values")  # fmt: skip
 
     def __init__(self, second: int) -> None:
         self.second = second
         self.keys: list[PaneKey] = []
+        self.places: list[int] = []
+        """the evidence partition of each row"""
         self.rows: dict[PaneKey, int] = {}
         self.counts: Ints = np.zeros((4, len(COUNTS)), dtype=np.int64)
         self.values: dict[tuple[int, str], list[int]] = {}
         """(row, metric) -> count, sum and sum of squares, the sums in units of 1/VALUE_SCALE"""
-        self._first_offset: list[int] = []
+        self._row_of: Ints = _NO_CODES
+        """number of a pane key -> row, -1 where it has none"""
+        self._first_offset: Ints = np.full(4, _NEVER, dtype=np.int64)
+        self._changed: Bools = np.zeros(4, dtype=bool)
         self._metric_counts: list[int] = []
-        self._changed: set[int] = set()
         self._codes: Ints = _NO_CODES
         self._codes_count: Ints = _NO_CODES
         self._pending: list[Ints] = []
         self._pending_count = 0
         self._is_closed = False
 
-    def add(self, offset: int, keys: Sequence[RoutingKey], metrics: Sequence[str], events: Columns) -> None:
-        """Adds events of this second, from the message at `offset`."""
-        row = self._rows_of(offset, keys, events.key)
+    def add(self, offsets: Ints, keys: PaneKeys, events: Columns) -> None:
+        """Adds events of this second, from the messages at `offsets`."""
+        row = self._rows_of(offsets, keys, events)
         n = len(self.keys)
         table = np.bincount(row * _CLASSES + events.kind, minlength=n * _CLASSES).reshape(n, _CLASSES)
         counts = self.counts[:n]
@@ -57,37 +65,53 @@ class Block:
         counts[:, _RESPONSES] += table[:, _SUCCESS:_OUTCOME].sum(axis=1)
         counts[:, _ERRORS] += table[:, _ERROR]
         counts[:, _CLIENT_ERRORS] += table[:, _CLIENT_ERROR]
-        if events.is_skewed:
-            counts[:, _SKEWED] += table.sum(axis=1)
+        if events.is_skewed.any():
+            counts[:, _SKEWED] += np.bincount(row[events.is_skewed], minlength=n)
         self._add_responses(row, events)
         if table[:, _OUTCOME].any():
-            self._add_outcomes(row, metrics, events)
+            self._add_outcomes(row, events)
 
-    def add_late(self, offset: int, keys: Sequence[RoutingKey], key: Ints) -> None:
+    def add_late(self, offsets: Ints, keys: PaneKeys, events: Columns) -> None:
         """Books events that came too late for their own second."""
-        row = self._rows_of(offset, keys, key)
+        row = self._rows_of(offsets, keys, events)
         n = len(self.keys)
         self.counts[:n, _LATE] += np.bincount(row, minlength=n)
 
-    def _rows_of(self, offset: int, keys: Sequence[RoutingKey], key: Ints) -> Ints:
-        present = np.nonzero(np.bincount(key, minlength=len(keys)))[0]
-        row_of = np.zeros(len(keys), dtype=np.int64)
-        for index in present.tolist():
-            routing = keys[index]
-            row_of[index] = self._row(offset, PaneKey(routing.release, routing.variant, routing.segment))
-        self._changed.update(row_of[present].tolist())
-        return row_of[key]
+    def _rows_of(self, offsets: Ints, keys: PaneKeys, events: Columns) -> Ints:
+        """Gives the row of each event, and takes note that it changed and which message fed it first."""
+        if len(self._row_of) < len(keys):
+            grown = np.full(max(16, 2 * len(keys)), -1, dtype=np.int64)
+            grown[: len(self._row_of)] = self._row_of
+            self._row_of = grown
+        row = self._row_of[events.key]
+        if row.min() < 0:
+            for number in np.unique(events.key[row < 0]).tolist():
+                self._row_of[number] = self._row(keys.names[number], keys.places[number])
+            row = self._row_of[events.key]
+        present = np.bincount(row, minlength=len(self.keys)) > 0
+        self._changed[: len(self.keys)] |= present
+        # Rows that are new in the messages at hand: an earlier one of them may have fed the row.
+        if (self._first_offset[: len(self.keys)][present] > offsets[0]).any():
+            rows, first = np.unique(row, return_index=True)
+            self._first_offset[rows] = np.minimum(self._first_offset[rows], offsets[events.message[first]])
+        return row
 
-    def _row(self, offset: int, key: PaneKey) -> int:
+    def _row(self, key: PaneKey, place: int) -> int:
         row = self.rows.get(key)
         if row is None:
             row = self.rows[key] = len(self.keys)
             self.keys.append(key)
-            self._first_offset.append(offset)
+            self.places.append(place)
             self._metric_counts.append(0)
             if row == len(self.counts):
                 self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
+                self._first_offset = np.concatenate([self._first_offset, np.full(row, _NEVER, dtype=np.int64)])
+                self._changed = np.concatenate([self._changed, np.zeros(row, dtype=bool)])
         return row
+
+    def forget_numbers(self) -> None:
+        """Takes note that pane keys are numbered anew."""
+        self._row_of = _NO_CODES
 
     def _add_responses(self, row: Ints, events: Columns) -> None:
         is_response = (events.kind != _REQUEST) & (events.kind != _OUTCOME)
@@ -106,18 +130,18 @@ class Block:
         if self._pending_count > _MANY_CODES:
             self._compact()
 
-    def _add_outcomes(self, row: Ints, metrics: Sequence[str], events: Columns) -> None:
+    def _add_outcomes(self, row: Ints, events: Columns) -> None:
         is_outcome = events.kind == _OUTCOME
+        metrics = events.metrics
         cell = row[is_outcome] * len(metrics) + events.metric[is_outcome]
-        value = events.value[is_outcome]
-        cells, inverse = np.unique(cell, return_inverse=True)
-        sums = np.bincount(inverse, weights=value * VALUE_SCALE)
-        squares = np.bincount(inverse, weights=value * value * VALUE_SCALE)
-        for position, (at, count) in enumerate(zip(cells.tolist(), np.bincount(inverse).tolist(), strict=True)):
+        cells, first, inverse, counts = np.unique(cell, return_index=True, return_inverse=True, return_counts=True)
+        sums = list(zip(counts.tolist(), *_sums_of(events.value[is_outcome], inverse, counts), strict=True))
+        # In order of occurrence: which metrics are kept apart must not depend on how messages are read together.
+        for position in np.argsort(first).tolist():
+            at = int(cells[position])
             total = self._sums(at // len(metrics), metrics[at % len(metrics)])
-            total[0] += count
-            total[1] += round(float(sums[position]))
-            total[2] += round(float(squares[position]))
+            for place, amount in enumerate(sums[position]):
+                total[place] += amount
 
     def _sums(self, row: int, metric: str) -> list[int]:
         """Gives where to add up a metric of a row."""
@@ -148,32 +172,65 @@ class Block:
         """Whether its final content was taken."""
         return self._is_closed
 
-    def take_changed(self, *, is_final: bool) -> list[int]:
+    @property
+    def changed(self) -> int:
+        """How many rows changed since they were taken."""
+        return int(self._changed.sum())
+
+    def take_changed(self, *, is_final: bool) -> Ints:
         """Gives the rows that changed since the last call; all of them, once, when the second has become final."""
         if is_final:
-            rows = [] if self._is_closed else list(range(len(self.keys)))
+            rows = np.arange(0 if self._is_closed else len(self.keys))
             self._is_closed = True
         else:
-            rows = sorted(self._changed)
-        self._changed.clear()
+            rows = np.nonzero(self._changed)[0]
+        self._changed[:] = False
         return rows
 
-    def placed(self, rows: Sequence[int], place: Callable[[str], int]) -> dict[int, list[int]]:
-        """Gives `rows` by the place of their release."""
-        by_place: dict[int, list[int]] = {}
-        for row in rows:
-            by_place.setdefault(place(self.keys[row].release), []).append(row)
-        return by_place
+    @property
+    def size(self) -> int:
+        """About how many bytes all of it takes in a record."""
+        self._compact()
+        return _ROW_BYTES * len(self.keys) + _BUCKET_BYTES * len(self._codes) + _METRIC_BYTES * len(self.values)
 
-    def first_offsets(self, rows: Sequence[int]) -> list[int]:
+    def sizes(self, rows: Ints) -> Ints:
+        """Gives about how many bytes each of `rows` takes in a record."""
+        self._compact()
+        buckets = np.bincount(self._codes // BUCKETS, minlength=len(self.keys))
+        metrics = np.array(self._metric_counts, dtype=np.int64)
+        return (_ROW_BYTES + _BUCKET_BYTES * buckets + _METRIC_BYTES * metrics)[rows]
+
+    def placed(self, rows: Ints) -> dict[int, Ints]:
+        """Gives `rows` by the evidence partition of their release."""
+        places = np.array(self.places, dtype=np.int64)[rows]
+        return {place: rows[places == place] for place in np.unique(places).tolist()}
+
+    def first_offsets(self, rows: Ints) -> Ints:
         """Gives the oldest message that fed each row."""
-        return [self._first_offset[row] for row in rows]
+        return self._first_offset[rows]
 
-    def sketch(self, rows: Sequence[int]) -> tuple[Ints, Ints, Ints]:
-        """Gives the latencies of `rows` as (position in `rows`, bucket, count)."""
+    def sketch(self, rows: Ints) -> tuple[Ints, Ints, Ints]:
+        """Gives the latencies of `rows`, which rise, as (position in `rows`, bucket, count)."""
         self._compact()
         row, bucket = self._codes // BUCKETS, self._codes % BUCKETS
         position = np.full(len(self.keys), -1, dtype=np.int64)
-        position[list(rows)] = np.arange(len(rows))
-        wanted = position[row] >= 0
-        return position[row[wanted]], bucket[wanted], self._codes_count[wanted]
+        position[rows] = np.arange(len(rows))
+        at = position[row]
+        if len(rows) == len(self.keys):
+            return at, bucket, self._codes_count
+        wanted = at >= 0
+        return at[wanted], bucket[wanted], self._codes_count[wanted]
+
+
+def _sums_of(values: npt.NDArray[np.float64], inverse: Ints, counts: Ints) -> tuple[list[int], list[int]]:
+    """Gives the sums of values and of their squares by group, each rounded to 1/VALUE_SCALE before it is added.
+
+    So they are the same however messages are read together. A square may take 60 bits: halves are summed apart.
+    """
+    order = np.argsort(inverse, kind="stable")
+    starts = np.cumsum(counts) - counts
+    value = values[order]
+    sums = np.add.reduceat(np.rint(value * VALUE_SCALE).astype(np.int64), starts)
+    squares = np.rint(value * value * VALUE_SCALE).astype(np.int64)
+    low, high = np.add.reduceat(squares & _LOW, starts), np.add.reduceat(squares >> _LOW_BITS, starts)
+    return sums.tolist(), [(top << _LOW_BITS) + rest for top, rest in zip(high.tolist(), low.tolist(), strict=True)]

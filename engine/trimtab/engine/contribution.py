@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import groupby
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from trimtab.engine.block import Block
-from trimtab.engine.errors import EngineError
 from trimtab.engine.sketch import BUCKETS
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import COUNTS, PaneKey, Panes
@@ -16,8 +17,8 @@ from trimtab.schemas.evidence import COUNTS, PaneKey, Panes
 Ints = npt.NDArray[np.int64]
 
 _LARGEST: Final = 2**63 - 1
-_INDEXES: Final = 1 << 16
-"""What an unsigned 16-bit index can tell apart."""
+MAX_BYTES: Final = 600_000
+"""Size of a record, about: below the megabyte that brokers take, and below what 16-bit indexes can tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +44,90 @@ class PaneRow:
     content: PaneContent
 
 
-def panes_of(source: int, offset: int, final_s: int, blocks: Sequence[tuple[Block, Sequence[int]]]) -> Panes:
-    """Packs rows of blocks into one record. Sums of squares are cut at 2^63 - 1.
+def panes_of(source: int, offset: int, final_s: int, blocks: Sequence[tuple[Block, Ints]]) -> list[Panes]:
+    """Packs rows of blocks into records of about `MAX_BYTES` at most, all but the last marked as having `more`.
 
-    Raises `EngineError` for more panes or metrics than its indexes can tell apart.
+    Panes of a release stay together unless they are more than that by themselves. Sums of squares are cut at 2^63 - 1.
     """
+    parts = [blocks] if sum(block.size for block, _ in blocks) <= MAX_BYTES else _parted(blocks)
+    last = len(parts) - 1
+    return [_packed_panes(source, offset, final_s, part, more=at < last) for at, part in enumerate(parts)]
+
+
+class _Row(NamedTuple):
+    release: str
+    block: int
+    row: int
+    size: int
+
+
+def _parted(blocks: Sequence[tuple[Block, Ints]]) -> list[Sequence[tuple[Block, Ints]]]:
+    """Gives rows in parts of `MAX_BYTES`, sorted by release, so that a release is in as few as can be."""
+    rows = sorted(
+        _Row(block.keys[row].release, at, row, size)
+        for at, (block, here) in enumerate(blocks)
+        for row, size in zip(here.tolist(), block.sizes(here).tolist(), strict=True)
+    )
+    parts: list[list[_Row]] = [[]]
+    room = MAX_BYTES
+    for _, of_release in groupby(rows, key=attrgetter("release")):
+        together = list(of_release)
+        if parts[-1] and sum(row.size for row in together) > room:
+            parts.append([])
+            room = MAX_BYTES
+        for row in together:
+            if parts[-1] and row.size > room:
+                parts.append([])
+                room = MAX_BYTES
+            parts[-1].append(row)
+            room -= row.size
+    return [_blocks_of(blocks, part) for part in parts]
+
+
+def _blocks_of(blocks: Sequence[tuple[Block, Ints]], part: Sequence[_Row]) -> list[tuple[Block, Ints]]:
+    rows: dict[int, list[int]] = {}
+    for row in part:
+        rows.setdefault(row.block, []).append(row.row)
+    return [(blocks[at][0], np.array(sorted(here), dtype=np.int64)) for at, here in sorted(rows.items())]
+
+
+def _packed_panes(source: int, offset: int, final_s: int, blocks: Sequence[tuple[Block, Ints]], *, more: bool) -> Panes:
     keys: dict[PaneKey, int] = {}
     metrics: dict[str, int] = {}
     key: list[int] = []
-    second: list[int] = []
-    first: list[int] = []
-    counts: list[Ints] = []
-    sketches: list[tuple[Ints, Ints, Ints]] = []
+    second: list[Ints] = []
     value_rows: list[tuple[int, int, int, int, int]] = []
+    sketches: list[tuple[Ints, Ints, Ints]] = []
     for block, rows in blocks:
         start = len(key)
-        key += [keys.setdefault(block.keys[row], len(keys)) for row in rows]
-        second += [block.second] * len(rows)
-        counts.append(block.counts[list(rows)])
-        first += block.first_offsets(rows)
+        here = rows.tolist()
+        key += [keys.setdefault(block.keys[row], len(keys)) for row in here]
+        second.append(np.full(len(here), block.second, dtype=np.int64))
         position, bucket, count = block.sketch(rows)
         sketches.append((position + start, bucket, count))
-        at = {row: start + place for place, row in enumerate(rows)}
-        for (row, metric), (n, total, squares) in block.values.items():
-            if row in at:
-                index = metrics.setdefault(metric, len(metrics))
-                value_rows.append((at[row], index, n, total, min(squares, _LARGEST)))
-    if max(len(key), len(metrics)) > _INDEXES:
-        raise EngineError(f"{len(key)} panes with {len(metrics)} metrics in one record: expected at most {_INDEXES}")
+        if block.values:
+            value_rows += _values_in(block, {row: start + place for place, row in enumerate(here)}, metrics)
     values = np.array(value_rows, dtype=np.int64).reshape(-1, 5)
     sketch_row, sketch_bucket, sketch_count = (np.concatenate(parts) for parts in zip(*sketches, strict=True))
+    counts = np.concatenate([block.counts[rows] for block, rows in blocks])
+    first = np.concatenate([block.first_offsets(rows) for block, rows in blocks])
     return Panes(
         source=source, offset=offset, final_s=final_s, keys=list(keys), metrics=list(metrics), rows=len(key),
-        key=_packed(key, "<u2"), second=_packed(second, "<i8"), counts=_packed(np.concatenate(counts), "<i8"),
+        key=_packed(key, "<u2"), second=_packed(np.concatenate(second), "<i8"), counts=_packed(counts, "<i8"),
         first_offset=_packed(first, "<i8"), sketch_row=_packed(sketch_row, "<u2"),
         sketch_bucket=_packed(sketch_bucket, "<u2"), sketch_count=_packed(sketch_count, "<u4"),
         value_row=_packed(values[:, 0], "<u2"), value_metric=_packed(values[:, 1], "<u2"),
-        value_sums=_packed(values[:, 2:], "<i8"),
+        value_sums=_packed(values[:, 2:], "<i8"), more=more,
     )  # fmt: skip
+
+
+def _values_in(block: Block, at: dict[int, int], metrics: dict[str, int]) -> list[tuple[int, int, int, int, int]]:
+    """Gives the metrics of the rows in `at` (row -> position in the record), numbering those that are new."""
+    return [
+        (at[row], metrics.setdefault(metric, len(metrics)), n, total, min(squares, _LARGEST))
+        for (row, metric), (n, total, squares) in block.values.items()
+        if row in at
+    ]
 
 
 def rows_of(panes: Panes) -> Iterator[PaneRow]:

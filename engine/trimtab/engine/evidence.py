@@ -134,10 +134,19 @@ class Evidence:
         """Late events, all variants together."""
         return sum(arm.late for arm in self.totals.values())
 
-    def merge(
-        self, source: int, offset: int, final_s: int, rows: Sequence[PaneRow], now_s: int
+    def finish(self, source: int, final_s: int) -> None:
+        """Takes note that seconds below `final_s` are over and done with for a source."""
+        if final_s > self._final_s.get(source, 0):
+            self._final_s[source] = final_s
+            self._forget(source, final_s - REMEMBER_S)
+
+    def merge(  # noqa: PLR0913 - the parts of a contribution, which tests merge without a ledger
+        self, source: int, offset: int, final_s: int, rows: Sequence[PaneRow], now_s: int, *, more: bool = False
     ) -> list[tuple[PaneRow, Refusal]]:
-        """Merges a contribution; gives the panes of unknown variants that are final with it."""
+        """Merges a contribution; gives the panes of unknown variants that are final with it.
+
+        With `more` to come of the same emission, its seconds are not taken for over yet.
+        """
         was_final_s = self._final_s.get(source, 0)
         refused: list[tuple[PaneRow, Refusal]] = []
         for row in rows:
@@ -147,9 +156,8 @@ class Evidence:
                 refused.append((row, _unknown_variant(row)))
         self.dead_lettered += sum(refusal.events for _, refusal in refused)
         self.offsets[source] = max(offset, self.offsets.get(source, -1))
-        if final_s > was_final_s:
-            self._final_s[source] = final_s
-            self._forget(source, final_s - REMEMBER_S)
+        if not more:
+            self.finish(source, final_s)
         return refused
 
     def _replace(self, source: int, offset: int, was_final_s: int, row: PaneRow, now_s: int) -> None:

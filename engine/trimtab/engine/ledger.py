@@ -116,11 +116,12 @@ class Ledger:
             if release is None:
                 refused = [(row, _unknown(row)) for row in rows if was_final_s <= row.second < panes.final_s]
             else:
-                decision, refused = release.contribute(panes, rows, at)
+                decision, refused = release.contribute(panes, rows, was_final_s, at)
                 self._took(name, decision, effects)
             for row, refusal in refused:
                 effects.refused.append(RefusedPane(panes.source, row.first_offset, panes.offset, refusal))
-        self._final_s[panes.source] = max(was_final_s, panes.final_s)
+        if not panes.more:
+            self._final_s[panes.source] = max(was_final_s, panes.final_s)
 
     def _apply(self, spec: Spec, at: Position, effects: Effects) -> None:
         effects.rejected = _refuse_document(spec)
@@ -131,7 +132,7 @@ class Ledger:
             release = self.releases[spec.release] = ReleaseFold(spec.document, self._final_s)
             decision: Decision | None = release.begin(at)
         else:
-            decision = release.apply(spec.document, at)
+            decision = release.apply(spec.document, self._final_s, at)
         self._took(spec.release, decision, effects)
 
     def _command(self, command: Command, at: Position, effects: Effects) -> None:

@@ -16,24 +16,20 @@ What is decided here, and nowhere else:
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.engine.batch import Columns, Refusal, columns_of
+from trimtab.engine.batch import Bools, Columns, Message, PaneKeys, Reading, Refusal
 from trimtab.engine.block import Block
-from trimtab.engine.contribution import panes_of
+from trimtab.engine.contribution import MAX_BYTES, panes_of
 from trimtab.schemas.evidence import Panes
 from trimtab.schemas.telemetry import ColumnBatch
 
 Ints = npt.NDArray[np.int64]
-
-MAX_FINAL: Final = 1_024
-"""Panes of seconds that became final, after which an emission takes no further such second: with some hundred bytes
-each, a record stays below the megabyte that brokers take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +52,20 @@ class Mark:
     final_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    offset: int
-    newest_s: int
-    moved_clock: bool
-
-
 _NEVER_S: Final = -1
+_MANY_KEYS: Final = 1 << 16
+"""Pane keys that are remembered by number; more than a source has at a time."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A message that may have to be read again."""
+
+    offset: int
+    clock_ms: int
+    moved_clock: bool
+    newest_s: int = _NEVER_S
+    """the newest second that it fed"""
 
 
 class PaneBuilder:
@@ -73,13 +75,15 @@ class PaneBuilder:
     partition, and `acknowledge` tells it that they are safe, after which `commit_offset` may move.
     """
 
-    __slots__ = ("_blocks", "_clock_ms", "_commit_offset", "_held", "_next_offset", "_place", "_source", "_spec")
+    __slots__ = ("_blocks", "_clock_ms", "_commit_offset", "_held", "_keys", "_next_offset", "_place", "_source",
+                 "_spec")  # fmt: skip
 
     def __init__(self, source: int, spec: FoldSpec, place: Callable[[str], int]) -> None:
         """`source` is the telemetry partition, `place` gives the evidence partition of a release."""
         self._source = source
         self._spec = spec
         self._place = place
+        self._keys = PaneKeys(place)
         self._blocks: dict[int, Block] = {}
         self._held: deque[_Held] = deque()
         self._clock_ms = 0
@@ -117,33 +121,69 @@ class PaneBuilder:
 
     def update(self, offset: int, append_ms: int, batch: ColumnBatch) -> list[Refusal]:
         """Adds a message's events to their panes, and gives those that were refused, by reason."""
-        if offset < self._next_offset:
-            return []
-        self._next_offset = offset + 1
-        moved_clock = append_ms >= self._clock_ms
-        self._clock_ms = max(self._clock_ms, append_ms)
-        newest_s = _NEVER_S
-        refusals: list[Refusal] = []
-        if batch.count:
-            columns, refusals = columns_of(batch, append_ms, self._spec.skew_ms, self._spec.future_ms)
-            newest_s = self._fold(offset, batch, columns)
-        self._held.append(_Held(offset, newest_s, moved_clock))
-        return refusals
+        refused = self.update_all([Message(offset, append_ms, batch)])
+        return refused.get(offset, [])
 
-    def _fold(self, offset: int, batch: ColumnBatch, columns: Columns) -> int:
-        """Adds events to the blocks of their seconds; gives the newest second that was touched."""
-        late = columns.second < self._final_s
-        newest_s = _NEVER_S
+    def update_all(self, messages: Iterable[Message]) -> dict[int, list[Refusal]]:
+        """Adds the events of messages that follow each other; gives what was refused of them, by offset.
+
+        The same as `update` with one after another, at a fraction of the cost.
+        """
+        taken: list[Message] = []
+        held: list[_Held] = []
+        refused: dict[int, list[Refusal]] = {}
+        for message in messages:
+            if message.offset < self._next_offset:
+                continue
+            self._next_offset = message.offset + 1
+            moved_clock = message.append_ms >= self._clock_ms
+            self._clock_ms = max(self._clock_ms, message.append_ms)
+            self._held.append(_Held(message.offset, self._clock_ms, moved_clock))
+            if message.batch.count:
+                taken.append(message)
+                held.append(self._held[-1])
+        self._fold(taken, held, refused)
+        return refused
+
+    def _fold(self, messages: Sequence[Message], held: Sequence[_Held], refused: dict[int, list[Refusal]]) -> None:
+        """Adds messages that have events to the blocks of their seconds; by halves where something is to be refused."""
+        if not messages:
+            return
+        reading = Reading(messages, self._keys, self._spec.skew_ms, self._spec.future_ms)
+        if reading.is_clean:
+            self._add(messages, held, reading.columns)
+        elif len(messages) > 1:
+            half = len(messages) // 2
+            self._fold(messages[:half], held[:half], refused)
+            self._fold(messages[half:], held[half:], refused)
+        else:
+            keep, refused[messages[0].offset] = reading.refusals()
+            if keep.any():
+                self._add(messages, held, reading.columns.where(keep))
+
+    def _add(self, messages: Sequence[Message], held: Sequence[_Held], events: Columns) -> None:
+        offsets = np.array([message.offset for message in messages], dtype=np.int64)
+        clock_ms = np.array([one.clock_ms for one in held], dtype=np.int64)
+        late = events.second < ((clock_ms - self._spec.lateness_ms) // 1000)[events.message]
+        booked_s = events.second
         if late.any():
-            newest_s = self._clock_ms // 1000
-            self._block(newest_s).add_late(offset, batch.keys, columns.key[late])
-            columns = columns.where(~late)
-        for second in _distinct(columns.second):
-            of_second = columns.second == second
-            part = columns if of_second.all() else columns.where(of_second)
-            self._block(second).add(offset, batch.keys, batch.metrics, part)
-            newest_s = max(newest_s, second)
-        return newest_s
+            booked_s = np.where(late, (clock_ms // 1000)[events.message], events.second)
+        for second in _distinct(booked_s):
+            here = booked_s == second
+            self._add_to(self._block(second), offsets, events, here & ~late, here & late)
+        starts = np.flatnonzero(np.diff(events.message, prepend=-1))
+        newest_s = np.maximum.reduceat(booked_s, starts).tolist()
+        for message, newest in zip(events.message[starts].tolist(), newest_s, strict=True):
+            held[message].newest_s = newest
+
+    def _add_to(self, block: Block, offsets: Ints, events: Columns, timely: Bools, late: Bools) -> None:
+        if timely.all():
+            block.add(offsets, self._keys, events)
+            return
+        if timely.any():
+            block.add(offsets, self._keys, events.where(timely))
+        if late.any():
+            block.add_late(offsets, self._keys, events.where(late))
 
     def _block(self, second: int) -> Block:
         block = self._blocks.get(second)
@@ -151,29 +191,42 @@ class PaneBuilder:
             block = self._blocks[second] = Block(second)
         return block
 
-    def emit(self) -> tuple[dict[int, Panes], Mark]:
+    @property
+    def changed(self) -> int:
+        """How many panes an emission would hold now, about."""
+        return sum(block.changed for block in self._blocks.values())
+
+    def emit(self) -> tuple[dict[int, list[Panes]], Mark]:
         """Gives what changed since the last time, by evidence partition, and the mark to acknowledge it with."""
         final_s = self._emitted_final_s()
         mark = Mark(self._next_offset - 1, final_s)
-        by_place: dict[int, list[tuple[Block, list[int]]]] = {}
+        by_place: dict[int, list[tuple[Block, Ints]]] = {}
         for second, block in sorted(self._blocks.items()):
             if final_s <= second < self._final_s:
                 continue  # its turn comes with a later emission
             rows = block.take_changed(is_final=second < final_s)
-            for place, here in block.placed(rows, self._place).items():
+            for place, here in block.placed(rows).items():
                 by_place.setdefault(place, []).append((block, here))
-        panes = {place: panes_of(self._source, mark.offset, final_s, here) for place, here in by_place.items()}
-        return panes, mark
+        if len(self._keys) > _MANY_KEYS:
+            self._number_anew()
+        records = {place: panes_of(self._source, mark.offset, final_s, here) for place, here in by_place.items()}
+        return records, mark
+
+    def _number_anew(self) -> None:
+        """Forgets the numbers of pane keys, of which most are of the past by now."""
+        self._keys = PaneKeys(self._place)
+        for block in self._blocks.values():
+            block.forget_numbers()
 
     def _emitted_final_s(self) -> int:
         """Gives the second below which the next emission is final: not all at once where a great many are due."""
-        panes = 0
+        size = 0
         for second, block in sorted(self._blocks.items()):
             if second >= self._final_s:
                 break
-            if panes >= MAX_FINAL:
+            if size >= MAX_BYTES:
                 return second
-            panes += 0 if block.is_closed else len(block.keys)
+            size += 0 if block.is_closed else block.size
         return self._final_s
 
     def acknowledge(self, mark: Mark) -> None:

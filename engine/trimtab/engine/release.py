@@ -99,10 +99,12 @@ class ReleaseFold:
         self._take(at)
         return self._decision(at, f"applied: all traffic on {self._spec.baseline} until evidence comes", {})
 
-    def apply(self, document: bytes, at: Position) -> Decision | None:
-        """Takes another spec and starts anew; with the same spec only time passes."""
+    def apply(self, document: bytes, final_s: dict[int, int], at: Position) -> Decision | None:
+        """Takes another spec and starts anew; with the same spec only time passes. `final_s` as for a new one."""
         if not self._take(at):
             return None
+        for source, second in final_s.items():
+            self._evidence.finish(source, second)
         if document == self._document:
             return self._consider(at)
         before = dict(zip(self._names, self._state.weights, strict=True))
@@ -120,12 +122,17 @@ class ReleaseFold:
         return self._decision(at, "applied: another spec, starts anew from the present weights", {})
 
     def contribute(
-        self, panes: Panes, rows: Sequence[PaneRow], at: Position
+        self, panes: Panes, rows: Sequence[PaneRow], was_final_s: int, at: Position
     ) -> tuple[Decision | None, list[tuple[PaneRow, Refusal]]]:
-        """Merges a contribution and decides on it; gives also the panes of variants that do not take part."""
+        """Merges a contribution and decides on it; gives also the panes of variants that do not take part.
+
+        `was_final_s`: what the source had finished before, also where that brought nothing for this release.
+        """
         if not self._take(at):
             return None, []
-        refused = self._evidence.merge(panes.source, panes.offset, panes.final_s, rows, self._state.now_ms // 1000)
+        self._evidence.finish(panes.source, was_final_s)
+        now_s = self._state.now_ms // 1000
+        refused = self._evidence.merge(panes.source, panes.offset, panes.final_s, rows, now_s, more=panes.more)
         return self._consider(at), refused
 
     def tick(self, at: Position) -> Decision | None:

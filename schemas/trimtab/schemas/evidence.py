@@ -71,6 +71,8 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
     """unsigned 16 bit, index into `metrics`"""
     value_sums: bytes
     """signed 64 bit, three a row: count, sum of values, sum of squares (the sums in 1/VALUE_SCALE)"""
+    more: bool = False
+    """whether another record follows that belongs to the same emission: only the last one makes seconds final"""
     v: int = VERSION
 
 

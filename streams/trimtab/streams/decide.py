@@ -23,6 +23,8 @@ from trimtab.streams.settings import DecideSettings
 from trimtab.streams.snapshots import Snapshots
 
 _TICK_S: Final = 1.0
+_YIELD_EVERY: Final = 20
+"""Records, after which whoever else has work gets a turn."""
 _TICK: Final = evidence.encode(evidence.Tick())
 _log = structlog.get_logger()
 
@@ -65,11 +67,12 @@ class Decide:
         async for event in stream.noack().events():
             message = event.message
             shard = await self._shard(message.partition, message.generation_id)
-            if not await shard.order.admits(message.offset):
-                continue
-            await self._take(shard, message.offset, round(message.timestamp * 1000), event.value or b"")
-            if time.monotonic() - shard.snapshot_s >= self._settings.snapshot_ms / 1000:
-                await self._snapshot(shard)
+            for number, record in enumerate(await shard.order.admit(event.value), 1):
+                await self._take(shard, record.offset, record.timestamp, record.value or b"")
+                if number % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+                if time.monotonic() - shard.snapshot_s >= self._settings.snapshot_ms / 1000:
+                    await self._snapshot(shard)
 
     async def _shard(self, partition: int, generation: int) -> _Shard:
         shard = self._shards.get(partition)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,16 +11,25 @@ import faust
 import structlog
 from faust.types import TP
 
+from trimtab.engine.batch import Message, Refusal
 from trimtab.engine.pane import Mark, PaneBuilder
 from trimtab.schemas import evidence, telemetry
 from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
 from trimtab.schemas.errors import InvalidEvent
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY, evidence_partition
+from trimtab.streams.chunk import Record
 from trimtab.streams.edge import Commits, DeadLetters, Outbox
 from trimtab.streams.order import Order, start_offset
 from trimtab.streams.settings import FoldSettings
 
 _COMMIT_S: Final = 0.5
+_GROUP_BYTES: Final = 1 << 18
+"""Telemetry that is folded without a pause: about 20,000 events as columns, some milliseconds."""
+_RECORD_BYTES: Final = 100
+"""What a record costs by itself, in bytes of payload that cost the same."""
+_MOST_INTERVALS: Final = 5
+_SLACK: Final = 0.5
+"""Of an interval: the flush loop wakes a little early or late."""
 _TICK_S: Final = 1.0
 _NO_EVENTS: Final = telemetry.pack([], publisher="", seq=0, sent_ms=0)
 _TICK: Final = telemetry.encode(telemetry.pack([], publisher="trimtab-fold", seq=0, sent_ms=0))
@@ -35,6 +45,16 @@ class _Source:
     generation: int
     heard_s: float
     """monotonic, when it last brought a message"""
+    emitted_s: float = 0.0
+
+    def is_due(self, settings: FoldSettings) -> bool:
+        """Whether it is time to emit: less often where many panes changed.
+
+        What an emission costs grows with the panes in it, and where there are very many of them a decision rests on
+        few events of each.
+        """
+        intervals = min(_MOST_INTERVALS, self.builder.changed // settings.flush_panes)
+        return time.monotonic() - self.emitted_s >= (intervals - _SLACK) * settings.flush_ms / 1000
 
 
 class Fold:
@@ -63,13 +83,14 @@ class Fold:
         async for event in stream.noack().events():
             message = event.message
             source = await self._source(message.partition, message.generation_id)
-            if not await source.order.admits(message.offset):
-                continue
-            letters = self.take(source.builder, message.offset, round(message.timestamp * 1000), event.value or b"")
-            self._in_hand += len(letters)
-            for letter in letters:
-                await self._dead_letters.write(letter)
-                self._in_hand -= 1
+            records = await source.order.admit(event.value)
+            for group in _groups(records):
+                letters = self.take(source.builder, group)
+                self._in_hand += len(letters)
+                for letter in letters:
+                    await self._dead_letters.write(letter)
+                    self._in_hand -= 1
+                await asyncio.sleep(0)  # evidence, commands and emissions do not wait for a backlog of telemetry
 
     async def _source(self, partition: int, generation: int) -> _Source:
         source = self._sources.get(partition)
@@ -85,18 +106,28 @@ class Fold:
     def _place(self, release: str) -> int:
         return evidence_partition(release, self._evidence_partitions)
 
-    def take(self, builder: PaneBuilder, offset: int, append_ms: int, payload: bytes) -> list[DeadLetter]:
-        """Folds one message, and gives letters for what could not be counted."""
-        try:
-            batch = telemetry.decode(payload)
-        except InvalidEvent as error:
-            builder.update(offset, append_ms, _NO_EVENTS)
-            self.events += 1
-            return [_letter(builder.source, offset, append_ms, payload, ("undecodable", str(error), 1, ""))]
-        self.events += batch.count
+    def take(self, builder: PaneBuilder, records: Sequence[Record]) -> list[DeadLetter]:
+        """Folds messages that follow each other, and gives letters for what could not be counted."""
+        messages = []
+        letters: dict[int, DeadLetter] = {}
+        for record in records:
+            try:
+                batch = telemetry.decode(record.value or b"")
+            except InvalidEvent as error:
+                letters[record.offset] = _letter(builder.source, record, Refusal("undecodable", str(error), 1))
+                batch = _NO_EVENTS
+            self.events += batch.count or record.offset in letters
+            messages.append(Message(record.offset, record.timestamp, batch))
+        refused = builder.update_all(messages)
+        if not refused and not letters:
+            return []
         return [
-            _letter(builder.source, offset, append_ms, payload, (no.code, no.reason, no.events, no.release))
-            for no in builder.update(offset, append_ms, batch)
+            letter
+            for record in records
+            for letter in (
+                *([letters[record.offset]] if record.offset in letters else []),
+                *(_letter(builder.source, record, refusal) for refusal in refused.get(record.offset, ())),
+            )
         ]
 
     async def flush_forever(self) -> None:
@@ -123,9 +154,13 @@ class Fold:
         marks: list[tuple[_Source, Mark]] = []
         for source in self._current():
             source.order.check()
+            if not source.is_due(self._settings):
+                continue
             panes, mark = source.builder.emit()
-            for partition, record in panes.items():
-                await self._outbox.send(EVIDENCE, evidence.encode(record), partition=partition)
+            source.emitted_s = time.monotonic()
+            for partition, records in panes.items():
+                for record in records:
+                    await self._outbox.send(EVIDENCE, evidence.encode(record), partition=partition)
             marks.append((source, mark))
         is_complete = self._in_hand == 0
         await self._outbox.settle()
@@ -149,11 +184,19 @@ class Fold:
                 await self._outbox.send(TELEMETRY, _TICK, partition=source.builder.source)
 
 
-def _letter(
-    partition: int, offset: int, append_ms: int, payload: bytes, refusal: tuple[str, str, int, str]
-) -> DeadLetter:
-    code, reason, events, release = refusal
+def _groups(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Gives records in stretches that take some milliseconds to fold."""
+    start, size = 0, 0
+    for position, record in enumerate(records, 1):
+        size += _RECORD_BYTES + len(record.value or b"")
+        if size >= _GROUP_BYTES or position == len(records):
+            yield records[start:position]
+            start, size = position, 0
+
+
+def _letter(partition: int, record: Record, refusal: Refusal) -> DeadLetter:
     return DeadLetter(
-        source=TELEMETRY, partition=partition, offset=offset, last_offset=offset, reason=reason, code=code,
-        events=events, release=release, time_ms=append_ms, payload=payload[:MAX_PAYLOAD],
+        source=TELEMETRY, partition=partition, offset=record.offset, last_offset=record.offset, reason=refusal.reason,
+        code=refusal.code, events=refusal.events, release=refusal.release, time_ms=record.timestamp,
+        payload=(record.value or b"")[:MAX_PAYLOAD],
     )  # fmt: skip

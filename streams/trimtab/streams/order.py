@@ -7,6 +7,7 @@ one has the partition rewound. When that does not bring the due one the worker e
 """
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import faust
@@ -15,6 +16,7 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from trimtab.engine.errors import EngineError
+from trimtab.streams.chunk import Chunk, Record
 
 _REWIND_S: Final = 1.0
 _PATIENCE_S: Final = 10.0
@@ -22,7 +24,7 @@ _log = structlog.get_logger()
 
 
 class Order:
-    """Admits the offsets of one partition one by one."""
+    """Admits each offset of one partition once, in order."""
 
     __slots__ = ("_ahead", "_ahead_since_s", "_app", "_partition", "_rewound_s", "due")
 
@@ -35,15 +37,18 @@ class Order:
         self.due = due
         """the only offset that is admitted next"""
 
-    async def admits(self, offset: int) -> bool:
-        """Whether the message at `offset` is the one that is due, which it then no longer is."""
-        if offset == self.due:
-            self.due += 1
-            self._ahead_since_s = 0.0
-            return True
-        if offset > self.due:
-            await self._rewind(offset)
-        return False
+    async def admit(self, chunk: Chunk) -> Sequence[Record]:
+        """Gives the records of a chunk that are due; after that the offset behind the chunk is."""
+        if chunk.start > self.due:
+            await self._rewind(chunk.start)
+            return ()
+        if chunk.stop <= self.due:
+            return ()
+        due, self.due = self.due, chunk.stop
+        self._ahead_since_s = 0.0
+        if chunk.start == due:
+            return chunk.records
+        return [record for record in chunk.records if record.offset >= due]
 
     async def _rewind(self, ahead: int) -> None:
         now_s = time.monotonic()

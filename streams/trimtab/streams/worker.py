@@ -13,6 +13,7 @@ import structlog
 from trimtab.schemas.errors import TrimtabError, Unreachable
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY
 from trimtab.streams.app import create_app
+from trimtab.streams.chunk import ChunkSchema
 from trimtab.streams.decide import Decide
 from trimtab.streams.fold import Fold
 from trimtab.streams.layout import SNAPSHOTS_TABLE, WrongLayout, ensure_topics
@@ -89,10 +90,7 @@ class _Worker:
         partitions: int,
         consume: Callable[[faust.Stream], Coroutine[None, None, None]],
     ) -> None:
-        channel = app.topic(
-            topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw",
-            partitions=partitions, acks=False,
-        )  # fmt: skip
+        channel = app.topic(topic, schema=ChunkSchema(), partitions=partitions, acks=False)
 
         async def agent(stream: faust.Stream) -> None:
             await self._guarded(lambda: consume(stream))()

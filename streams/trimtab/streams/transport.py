@@ -1,0 +1,132 @@
+"""Faust's transport with three things that it has no setting for.
+
+* Empty fetches wait for a few milliseconds instead of 1,500.
+* Telemetry and evidence come as chunks (`trimtab.streams.chunk`), evidence first and telemetry fairly: a partition
+  with a long backlog takes no more at a time than the others.
+* What was read is not remembered (see `_Forgetful`).
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import ConsumerStoppedError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from trimtab.schemas.topics import EVIDENCE, TELEMETRY
+from trimtab.streams.chunk import Chunk, ChunkRecord
+
+_CHUNKED: Final = (EVIDENCE, TELEMETRY)
+"""In the order in which they are handed over."""
+
+_Records = dict[TP, list[Any]]
+
+
+def transport_of(fetch_wait_ms: int) -> type[driver.Transport]:
+    """Gives the class of a transport whose empty fetches wait for `fetch_wait_ms`."""
+
+    class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped
+        def _create_worker_consumer(self, transport: driver.Transport) -> object:
+            consumer = super()._create_worker_consumer(transport)
+            consumer._fetch_max_wait_ms = fetch_wait_ms
+            return consumer
+
+        async def _fetch_records(
+            self,
+            consumer: Any,
+            active_partitions: Collection[TP],
+            timeout: float,  # noqa: ASYNC109 - Faust's signature
+            max_records: int,
+        ) -> _Records:
+            if not self.consumer.flow_active:
+                return {}
+            if consumer._closed or consumer._fetcher._closed:
+                raise ConsumerStoppedError
+            with consumer._fetcher._subscriptions.fetch_context():
+                return await _fetched(consumer._fetcher, active_partitions, timeout, max_records)
+
+    class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust is untyped
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(*args, **kwargs)
+            self._read_offset = _Forgetful()
+
+        def _new_consumer_thread(self) -> Thread:
+            return Thread(self, loop=self.loop, beacon=self.beacon)
+
+    class Transport(driver.Transport):  # type: ignore[misc]  # Faust is untyped
+        pass
+
+    Transport.Consumer = Consumer
+    return Transport
+
+
+async def _fetched(fetcher: Any, active: Collection[TP], timeout_s: float, most: int) -> _Records:
+    """Gives what was fetched of each active partition, waiting for the first of it up to `timeout_s`."""
+    end_s = time.monotonic() + timeout_s
+    while True:
+        if fetcher._subscriptions.reassignment_in_progress:
+            await fetcher._subscriptions.wait_for_assignment()
+        records = _drained(fetcher, active, most)
+        if records:
+            return records
+        waiter = fetcher._create_fetch_waiter()
+        await asyncio.wait([waiter], timeout=max(0.0, end_s - time.monotonic()))
+        if fetcher._closed or not waiter.done():
+            waiter.cancel()
+            return {}
+        waiter.result()  # raises what the broker refused
+
+
+def _drained(fetcher: Any, active: Collection[TP], most: int) -> _Records:
+    """Takes up to `most` records of each partition out of the fetcher's buffer, as aiokafka itself does."""
+    drained: _Records = {}
+    for tp in _in_order(fetcher._records):
+        if active and tp not in active:
+            if not fetcher._subscriptions.is_assigned(tp):
+                del fetcher._records[tp]
+            continue
+        result = fetcher._records[tp]
+        if type(result) is FetchResult:
+            records = _taken(result, tp, most)
+            if not result.has_more():
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+            if records:
+                drained[tp] = records
+        elif not drained:  # an error: raised once what came before it is handed over
+            del fetcher._records[tp]
+            fetcher._notify(fetcher._wait_consume_future)
+            result.check_raise()
+    return drained
+
+
+def _taken(result: FetchResult, tp: TP, most: int) -> list[Any]:
+    if tp.topic not in _CHUNKED:
+        taken: list[Any] = result.getall(most)
+        return taken
+    if not result.check_assignment(tp):
+        return []
+    state = result._assignment.state_value(tp)
+    start = state.position
+    records = result.getall(most)
+    if state.position == start:
+        return []
+    return [ChunkRecord(tp.topic, tp.partition, Chunk(start, state.position, records))]
+
+
+def _in_order(partitions: Iterable[TP]) -> list[TP]:
+    return sorted(partitions, key=lambda tp: _CHUNKED.index(tp.topic) if tp.topic in _CHUNKED else len(_CHUNKED))
+
+
+class _Forgetful(dict[object, int | None]):
+    """What Faust remembers as read, forgotten at once.
+
+    Faust drops messages below it, and a message that was in hand during a rewind raises it again afterwards: the
+    rewound ones are then lost. Repetitions are ours to pass over (`trimtab.streams.order`).
+    """
+
+    def __getitem__(self, _partition: object) -> None:
+        return None
