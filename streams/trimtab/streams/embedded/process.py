@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -66,14 +67,32 @@ class Child:
             self._lines.clear()
             return match
 
-    def stop(self, timeout_s: float = 5.0) -> None:
+    def tail(self) -> str:
+        """Gives the newest lines of output."""
+        with self._changed:
+            return " | ".join(self._lines) or "nothing"
+
+    def wait(self, timeout_s: float) -> int:
+        """Gives the exit code. Raises `subprocess.TimeoutExpired` when the program does not end by itself."""
+        code = self._process.wait(timeout_s)
+        self._close()
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Sends the program a signal."""
+        self._process.send_signal(number)
+
+    def stop(self, timeout_s: float = 5.0, *, by: signal.Signals = signal.SIGTERM) -> None:
         """Asks the program to end, and kills it when it does not within `timeout_s`."""
-        self._process.terminate()
+        self._process.send_signal(by)
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._reader.join()
