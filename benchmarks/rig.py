@@ -9,9 +9,8 @@ from typing import Final, Self
 
 from trimtab.client import Weights
 from trimtab.control.apply import apply_file
-from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
+from trimtab.streams.backend import Backend, chosen, servers
 from trimtab.streams.embedded.process import Child
-from trimtab.streams.layout import embedded_topics
 
 RELEASE: Final = "benchmark"
 VARIANTS: Final = ("v1", "v2")
@@ -32,9 +31,10 @@ spec:
 
 
 class Rig:
-    """Embedded Kafka and Redis, and programs that end with the block."""
+    """Kafka and Redis of a backend, and programs that end with the block."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend = Backend.LOCAL) -> None:
+        self.backend = chosen(backend)
         self._stack = ExitStack()
         self.folder = Path()
         self.kafka = ""
@@ -42,8 +42,8 @@ class Rig:
 
     def __enter__(self) -> Self:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="trimtab-bench-")))
-        self.kafka = self._stack.enter_context(EmbeddedKafka(embedded_topics())).bootstrap
-        self.redis = self._stack.enter_context(EmbeddedRedis()).url
+        found = self._stack.enter_context(servers(self.backend))
+        self.kafka, self.redis = found.kafka, found.redis
         return self
 
     def spawn(self, name: str, *arguments: str) -> Child:

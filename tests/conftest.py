@@ -7,8 +7,28 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from integration import worker_rig
 from trimtab.schemas.topics import TELEMETRY
+from trimtab.streams.backend import Backend
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("trimtab")
+    group.addoption("--backend", choices=list(Backend), default=Backend.EMBEDDED, help="servers of integration tests")
+    group.addoption("--kafka", default="", metavar="HOST:PORT", help="of the backend external")
+    group.addoption("--redis", default="", metavar="URL", help="of the backend external")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker_rig.choice = worker_rig.Choice(
+        Backend(config.getoption("backend")), config.getoption("kafka"), config.getoption("redis")
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"backend of integration tests: {config.getoption('backend')}"
+
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")

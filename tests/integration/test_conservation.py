@@ -62,7 +62,7 @@ def test_a_worker_killed_in_mid_run_counts_every_event_once_or_as_late() -> None
         worker = rig.start_worker()
         rig.apply()
         rig.await_counted(0)
-        publishers = [Publisher(rig.kafka.bootstrap, seed) for seed in (1, 2)]
+        publishers = [Publisher(rig.kafka, seed) for seed in (1, 2)]
         try:
             for target in (2_000, 6_000):
                 rig.await_counted(target)

@@ -18,32 +18,32 @@ def publish(telemetry: Telemetry, events: int) -> None:
 
 
 def test_decisions_reach_a_redis_that_was_away_and_came_back_empty() -> None:
-    with WorkerRig() as rig, Telemetry(rig.kafka.bootstrap, publisher="test") as telemetry:
+    with WorkerRig() as rig, Telemetry(rig.kafka, publisher="test") as telemetry:
         worker = rig.start_worker()
         rig.apply()
         rig.await_counted(0)
         publish(telemetry, 10)
         before = rig.await_counted(10)
-        rig.redis.stop()
+        rig.cache.stop()
         publish(telemetry, 10)
-        rig.redis.start()
+        rig.cache.start()
         after = rig.await_counted(20)
         assert after.id > before.id
         assert worker.is_running
 
 
 def test_telemetry_from_before_and_after_an_outage_of_kafka_is_counted(eventually: Eventually) -> None:
-    with WorkerRig() as rig, Telemetry(rig.kafka.bootstrap, publisher="test") as telemetry:
+    with WorkerRig() as rig, Telemetry(rig.kafka, publisher="test") as telemetry:
         worker = rig.start_worker()
         rig.apply()
         rig.await_counted(0)
         publish(telemetry, 10)
         rig.await_counted(10)
-        rig.kafka.down()
+        rig.broker.down()
         for _ in range(10):
             telemetry.response(KEY, 12.0, 200)
         eventually(lambda: telemetry.stats.pending == 10, what="events wait for Kafka")
-        rig.kafka.up()
+        rig.broker.up()
         assert telemetry.flush(30)
         if not worker.is_running:
             assert worker.wait() != 0
@@ -54,11 +54,11 @@ def test_telemetry_from_before_and_after_an_outage_of_kafka_is_counted(eventuall
 
 
 def test_a_worker_that_is_told_to_stop_while_kafka_is_away_stops_all_the_same() -> None:
-    with WorkerRig() as rig, Telemetry(rig.kafka.bootstrap, publisher="test") as telemetry:
+    with WorkerRig() as rig, Telemetry(rig.kafka, publisher="test") as telemetry:
         worker = rig.start_worker()
         rig.apply()
         rig.await_counted(0)
         publish(telemetry, 10)
         rig.await_counted(10)
-        rig.kafka.down()
+        rig.broker.down()
         assert worker.end(timeout_s=15) in (0, 1)

@@ -30,7 +30,7 @@ spec:
 def run_release(second: str, hold: str, rig: WorkerRig) -> None:
     file = rig.folder / "checkout.yaml"
     file.write_text(RELEASE.replace("SECOND", second).replace("HOLD", hold))
-    apply_file(file, kafka=rig.kafka.bootstrap, wait_s=30)
+    apply_file(file, kafka=rig.kafka, wait_s=30)
     rig.await_counted(0)
 
 
@@ -47,7 +47,7 @@ def test_a_variant_that_fails_is_rolled_back_and_no_request_reaches_it_any_more(
     with WorkerRig() as rig:
         rig.start_worker()
         run_release("nobody", "60s", rig)
-        with Rig(redis=rig.redis.url, kafka=rig.kafka.bootstrap, variants=("v1",)) as proxy:
+        with Rig(redis=rig.redis, kafka=rig.kafka, variants=("v1",)) as proxy:
             proxy.start_sidecar()
             envoy = proxy.start_envoy()
             with proxy.world.visit(envoy.port) as visit:
@@ -76,7 +76,7 @@ def test_a_variant_that_does_well_is_promoted(eventually: Eventually) -> None:
     with WorkerRig() as rig:
         rig.start_worker()
         run_release("at-v2", "1s", rig)
-        with Rig(redis=rig.redis.url, kafka=rig.kafka.bootstrap) as proxy:
+        with Rig(redis=rig.redis, kafka=rig.kafka) as proxy:
             proxy.start_sidecar()
             envoy = proxy.start_envoy()
             with proxy.world.visit(envoy.port) as visit:

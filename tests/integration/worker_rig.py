@@ -6,8 +6,9 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
+import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from redis import Redis
 
@@ -19,8 +20,9 @@ from trimtab.schemas.dead_letter import DeadLetter
 from trimtab.schemas.decision import Decision, decode_decision
 from trimtab.schemas.redis_keys import worker_key
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS
+from trimtab.streams.backend import Backend, servers
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
-from trimtab.streams.layout import embedded_topics
+from trimtab.streams.local import LocalKafka, LocalRedis
 
 READY_S = 60.0
 LOOK_S = 0.02
@@ -37,8 +39,19 @@ spec:
 """
 
 
+class Choice(NamedTuple):
+    """The servers that the command line asks for."""
+
+    backend: Backend = Backend.EMBEDDED
+    kafka: str = ""
+    redis: str = ""
+
+
+choice = Choice()
+
+
 class WorkerRig:
-    """Embedded Kafka and Redis; workers as the test starts them."""
+    """Kafka and Redis as the command line chooses; workers as the test starts them."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -46,21 +59,38 @@ class WorkerRig:
 
     def __enter__(self) -> Self:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="trimtab-")))
-        self.kafka = self._stack.enter_context(EmbeddedKafka(embedded_topics()))
-        self.redis = self._stack.enter_context(EmbeddedRedis())
+        found = self._stack.enter_context(servers(choice.backend, kafka=choice.kafka, redis=choice.redis))
+        self.backend, self.kafka, self.redis = found.backend, found.kafka, found.redis
+        self._broker, self._cache = found.broker, found.cache
         return self
+
+    @property
+    def broker(self) -> EmbeddedKafka | LocalKafka:
+        """What makes outages of Kafka. Skips the test where that is not for us to do."""
+        if self._broker is None:
+            pytest.skip(f"backend {self.backend}: outages of its servers are not for a test to make")
+        return self._broker
+
+    @property
+    def cache(self) -> EmbeddedRedis | LocalRedis:
+        """What makes outages of Redis; skips as `broker` does."""
+        if self._cache is None:
+            pytest.skip(f"backend {self.backend}: outages of its servers are not for a test to make")
+        return self._cache
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def start_worker(self) -> Program:
-        """Starts a worker; the embedded broker waits a session's time before it gives partitions to another one."""
+        """Starts a worker."""
         self._workers += 1
         command = [
-            sys.executable, "-m", "trimtab.control.cli", "worker", "--kafka", self.kafka.bootstrap,
-            "--redis", self.redis.url,
+            sys.executable, "-m", "trimtab.control.cli", "worker", "--kafka", self.kafka,
+            "--redis", self.redis,
         ]  # fmt: skip
-        session = ["TRIMTAB_KAFKA__SESSION_TIMEOUT_S=2", "TRIMTAB_KAFKA__HEARTBEAT_S=0.4"]
+        # The embedded broker takes a session's time for every rebalance.
+        is_embedded = self.backend is Backend.EMBEDDED
+        session = ["TRIMTAB_KAFKA__SESSION_TIMEOUT_S=2", "TRIMTAB_KAFKA__HEARTBEAT_S=0.4"] if is_embedded else []
         worker = Program(self.folder / f"worker-{self._workers}.log", "/usr/bin/env", *session, *command)
         self._stack.callback(lambda: worker.is_running and worker.end(by=signal.SIGKILL))
         return worker
@@ -68,10 +98,10 @@ class WorkerRig:
     def apply(self, name: str = "checkout") -> None:
         file = self.folder / f"{name}.yaml"
         file.write_text(RELEASE.replace("NAME", name))
-        apply_file(file, kafka=self.kafka.bootstrap, wait_s=READY_S)
+        apply_file(file, kafka=self.kafka, wait_s=READY_S)
 
     def decision(self, name: str = "checkout") -> Decision | None:
-        view = Releases(self.redis.url).get(name)
+        view = Releases(self.redis).get(name)
         return view.decision if view else None
 
     def await_counted(self, events: int, name: str = "checkout") -> Decision:
@@ -97,7 +127,7 @@ class WorkerRig:
         """Returns once the worker reports just these refused events."""
         end_s = time.monotonic() + READY_S
         reported = []
-        with Redis.from_url(self.redis.url) as client:
+        with Redis.from_url(self.redis) as client:
             while refused not in reported:
                 found = [client.get(key) for key in client.scan_iter(worker_key("*"))]
                 reported = [worker.decode(payload).refused for payload in found if payload]
@@ -105,7 +135,7 @@ class WorkerRig:
                 time.sleep(LOOK_S)  # between two looks, not instead of one
 
     def publish(self, topic: str, payload: bytes, partition: int = 0) -> None:
-        producer = Producer({"bootstrap.servers": self.kafka.bootstrap})
+        producer = Producer({"bootstrap.servers": self.kafka})
         producer.produce(topic, payload, partition=partition)
         assert producer.flush(10) == 0
 
@@ -120,7 +150,7 @@ class WorkerRig:
 
     def read(self, topic: str) -> list[bytes]:
         """Gives what the topic holds now."""
-        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": "auditor"})
+        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "auditor"})
         payloads: list[bytes] = []
         try:
             for partition in consumer.list_topics(topic, 10).topics[topic].partitions:

@@ -154,6 +154,18 @@ class LocalKafka:
             broker.start()
         self.await_ready()
 
+    def down(self) -> None:
+        """Ends all brokers; data and ports are kept."""
+        for broker in self.brokers:
+            broker.stop()
+
+    def up(self) -> None:
+        """Starts the brokers that are down, and returns when all take part."""
+        for broker in self.brokers:
+            if not broker.is_running:
+                broker.start()
+        self.await_ready()
+
     def await_ready(self, brokers: int | None = None) -> None:
         """Returns when `brokers` of them (all) take part. Raises `Unreachable` when they do not within a minute.
 
@@ -191,7 +203,11 @@ class LocalKafka:
             "inter.broker.listener.name": _INTERNAL,
             "listeners": ",".join(
                 f"{name}://127.0.0.1:{port}"
-                for name, port in ((_CLIENT, ports.client), (_INTERNAL, ports.internal), (_CONTROLLER, ports.controller))
+                for name, port in (
+                    (_CLIENT, ports.client),
+                    (_INTERNAL, ports.internal),
+                    (_CONTROLLER, ports.controller),
+                )
             ),
             "advertised.listeners": f"{_CLIENT}://127.0.0.1:{self._advertised.get(number, ports.client)},"
             f"{_INTERNAL}://127.0.0.1:{ports.internal}",
