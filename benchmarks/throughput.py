@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from benchmarks.rig import READY_S, RELEASE, VARIANTS, Rig
 from benchmarks.topic_reader import read_topic
 from trimtab.control.release_view import Releases
+from trimtab.engine.batch import Message
 from trimtab.engine.pane import FoldSpec, PaneBuilder
 from trimtab.schemas.decision import decode_decision
 from trimtab.schemas.telemetry import Packer, RoutingKey, decode, encode
@@ -105,11 +106,17 @@ def _bare_rate(kafka: str, events: int) -> float:
     left, started_s, flushed_s = events, 0.0, 0.0
     try:
         while left > 0:
-            for message in consumer.consume(_BATCH, _FLUSH_S):
-                started_s = started_s or time.perf_counter()
+            messages = consumer.consume(_BATCH, _FLUSH_S)
+            started_s = started_s or time.perf_counter()
+            read: dict[int, list[Message]] = {}
+            for message in messages:
                 batch = decode(message.value())
-                builders[message.partition()].update(message.offset(), message.timestamp()[1], batch)
                 left -= batch.count
+                read.setdefault(message.partition(), []).append(
+                    Message(message.offset(), message.timestamp()[1], batch)
+                )
+            for partition, together in read.items():
+                builders[partition].update_all(together)
             if time.perf_counter() - flushed_s >= _FLUSH_S:
                 flushed_s = time.perf_counter()
                 for builder in builders:
