@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from trimtab.engine.guardrail import assess
+from trimtab.engine.guardrail import assess, may_fail
 from trimtab.engine.sketch import buckets_of
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment, Verdict
@@ -45,6 +45,17 @@ def above(breaches: int, n: int, allowed: float) -> float:
 
 def verdict_of(guardrail: ErrorRateGuardrail | LatencyGuardrail, window: ArmWindow) -> Verdict:
     return assess(guardrail, "canary", window).verdict
+
+
+@settings(max_examples=500)
+@given(
+    st.integers(0, 400), st.integers(0, 400), st.sampled_from([0.001, 0.05, 0.5, 0.8, 0.99]), st.floats(0.51, 0.9999)
+)
+def test_what_cannot_fail_does_not(good: int, bad: int, limit: float, confidence: float) -> None:
+    guardrail = rate(limit, confidence=confidence, min_samples=1)
+    window = errors_in(good + bad, bad)
+    if not may_fail(guardrail, -1, lambda _: window):
+        assert verdict_of(guardrail, window) is not FAIL
 
 
 @pytest.mark.parametrize(

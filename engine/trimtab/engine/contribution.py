@@ -1,11 +1,11 @@
 """Contributions: panes packed into an evidence record, and read back row by row."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,25 +17,49 @@ from trimtab.schemas.evidence import COUNTS, PaneKey, Panes
 Ints = npt.NDArray[np.int64]
 
 _LARGEST: Final = 2**63 - 1
+_COUNT_BYTES, _BUCKET_BYTES, _BUCKET_COUNT_BYTES = 8, 2, 4
+_ROW_BYTES: Final = _COUNT_BYTES * len(COUNTS)
+_ERRORS_AT: Final = _COUNT_BYTES * COUNTS.index("errors")
 MAX_BYTES: Final = 600_000
 """Size of a record, about: below the megabyte that brokers take, and below what 16-bit indexes can tell apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class PaneContent:
-    """The whole content of one pane, as its source knew it at `offset`."""
+class PaneContent(msgspec.Struct, frozen=True, array_like=True):
+    """The whole content of one pane, as its source knew it at `offset`: packed as in the record that brought it."""
 
-    counts: Ints
-    """one per name in `COUNTS`"""
-    buckets: Ints
-    """latency buckets that occurred, rising"""
-    bucket_counts: Ints
+    packed_counts: bytes
+    packed_buckets: bytes
+    packed_bucket_counts: bytes
     values: dict[str, tuple[int, int, int]]
     """metric -> count, sum, sum of squares; the sums in units of 1/VALUE_SCALE"""
 
+    @property
+    def counts(self) -> Ints:
+        """One per name in `COUNTS`."""
+        return np.frombuffer(self.packed_counts, dtype="<i8").astype(np.int64)
 
-@dataclass(frozen=True, slots=True)
-class PaneRow:
+    @property
+    def buckets(self) -> Ints:
+        """Latency buckets that occurred, rising."""
+        return np.frombuffer(self.packed_buckets, dtype="<u2").astype(np.int64)
+
+    @property
+    def bucket_counts(self) -> Ints:
+        """How many durations are in each of `buckets`."""
+        return np.frombuffer(self.packed_bucket_counts, dtype="<u4").astype(np.int64)
+
+    @property
+    def errors(self) -> int:
+        """Responses that were errors."""
+        return int.from_bytes(self.packed_counts[_ERRORS_AT : _ERRORS_AT + _COUNT_BYTES], "little")
+
+    @property
+    def slowest(self) -> int:
+        """The highest latency bucket that occurred; -1 without any."""
+        return int.from_bytes(self.packed_buckets[-_BUCKET_BYTES:], "little") if self.packed_buckets else -1
+
+
+class PaneRow(msgspec.Struct, frozen=True):
     """One pane of a contribution."""
 
     key: PaneKey
@@ -136,16 +160,19 @@ def rows_of(panes: Panes) -> Iterator[PaneRow]:
     key = np.frombuffer(panes.key, dtype="<u2").tolist()
     second = np.frombuffer(panes.second, dtype="<i8").tolist()
     first_offset = np.frombuffer(panes.first_offset, dtype="<i8").tolist()
-    counts = np.frombuffer(panes.counts, dtype="<i8").astype(np.int64).reshape(-1, len(COUNTS))
-    bucket = np.frombuffer(panes.sketch_bucket, dtype="<u2").astype(np.int64)
-    bucket_count = np.frombuffer(panes.sketch_count, dtype="<u4").astype(np.int64)
     # Rows of a sketch lie together, in the order of the panes (`Block.sketch` gives sorted codes of sorted rows).
     bounds = np.searchsorted(np.frombuffer(panes.sketch_row, dtype="<u2"), np.arange(panes.rows + 1)).tolist()
     values = _values_of(panes)
+    counts, buckets, bucket_counts, keys = panes.counts, panes.sketch_bucket, panes.sketch_count, panes.keys
     for row in range(panes.rows):
         start, stop = bounds[row], bounds[row + 1]
-        content = PaneContent(counts[row], bucket[start:stop], bucket_count[start:stop], values.get(row, {}))
-        yield PaneRow(panes.keys[key[row]], second[row], first_offset[row], content)
+        content = PaneContent(
+            counts[_ROW_BYTES * row : _ROW_BYTES * (row + 1)],
+            buckets[_BUCKET_BYTES * start : _BUCKET_BYTES * stop],
+            bucket_counts[_BUCKET_COUNT_BYTES * start : _BUCKET_COUNT_BYTES * stop],
+            values.get(row, {}),
+        )
+        yield PaneRow(keys[key[row]], second[row], first_offset[row], content)
 
 
 def _check(panes: Panes) -> None:

@@ -17,20 +17,17 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from trimtab.engine.batch import Refusal
 from trimtab.engine.contribution import PaneContent, PaneRow
-from trimtab.engine.window import HOP_MS, ArmWindow, Delta, Window, WindowSnapshot
+from trimtab.engine.window import ArmWindow, Windows, WindowSnapshot
 from trimtab.schemas.evidence import COUNTS, VALUE_SCALE
-
-Ints = npt.NDArray[np.int64]
 
 REMEMBER_S: Final = 3
 _REQUESTS, _RESPONSES, _ERRORS, _LATE = (COUNTS.index(name) for name in ("requests", "responses", "errors", "late"))
-_NOTHING: Final = PaneContent(
-    np.zeros(len(COUNTS), dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), {}
-)
+_NOTHING: Final = PaneContent(bytes(8 * len(COUNTS)), b"", b"", {})
+_MANY: Final = 256
+"""Changes that are laid by at most."""
 _NO_SUMS: Final = (0, 0, 0)
 
 Rank = tuple[int, int]
@@ -41,31 +38,32 @@ PaneId = tuple[int, int, str, str]
 
 @dataclass(slots=True)
 class ArmTotals:
-    """What one variant did since the release began."""
+    """What one variant did since the release began. Plain integers, so that no sum ever overflows."""
 
-    counts: Ints = field(default_factory=lambda: np.zeros(len(COUNTS), dtype=np.int64))
+    counts: list[int] = field(default_factory=lambda: [0] * len(COUNTS))
+    """one per name in `COUNTS`"""
     values: dict[str, list[int]] = field(default_factory=dict)
-    """metric -> count, sum, sum of squares; plain integers, so that no sum ever overflows"""
+    """metric -> count, sum, sum of squares"""
 
     @property
     def requests(self) -> int:
         """Requests routed."""
-        return int(self.counts[_REQUESTS])
+        return self.counts[_REQUESTS]
 
     @property
     def responses(self) -> int:
         """Requests that ended."""
-        return int(self.counts[_RESPONSES])
+        return self.counts[_RESPONSES]
 
     @property
     def errors(self) -> int:
         """Responses that were errors."""
-        return int(self.counts[_ERRORS])
+        return self.counts[_ERRORS]
 
     @property
     def late(self) -> int:
         """Events that came after their second was final."""
-        return int(self.counts[_LATE])
+        return self.counts[_LATE]
 
     @property
     def counted(self) -> int:
@@ -88,20 +86,28 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
     totals: dict[str, tuple[list[int], dict[str, list[str]]]]
     """sums as decimal texts: they may be longer than any integer of MessagePack"""
     windows: dict[str, dict[int, WindowSnapshot]]
-    contents: list[tuple[PaneId, Rank, list[int], list[int], list[int], dict[str, tuple[int, int, int]]]]
+    contents: list[tuple[PaneId, Rank, PaneContent]]
     refused_s: dict[str, dict[int, int]]
     dead_lettered: int
+    now_s: int
 
 
 class Evidence:
     """Totals and windows of the variants of one release."""
 
-    __slots__ = ("_contents", "_final_s", "_refused_s", "dead_lettered", "offsets", "totals", "windows")
+    __slots__ = ("_contents", "_final_s", "_laid_by", "_now_s", "_refused_s", "_totals", "_windows", "dead_lettered",
+                 "offsets", "suspects")  # fmt: skip
 
     def __init__(self, variants: Iterable[str], final_s: dict[int, int]) -> None:
         """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
-        self.totals: dict[str, ArmTotals] = {}
-        self.windows: dict[str, dict[int, Window]] = {}
+        self._totals: dict[str, ArmTotals] = {}
+        self._windows: dict[str, Windows] = {}
+        self._laid_by: dict[str, list[tuple[int, bytes]]] = {}
+        """variant -> sign and packed counts that are not in the totals yet"""
+        self._now_s = 0
+        self.suspects: dict[str, int] = {}
+        """variants that a contribution brought new errors or slow responses of -> their slowest latency bucket; for
+        whoever assesses guardrails to clear"""
         self.offsets: dict[int, int] = {}
         """source -> newest telemetry offset that is counted"""
         self.dead_lettered = 0
@@ -114,15 +120,25 @@ class Evidence:
     def admit(self, variants: Iterable[str]) -> None:
         """Makes room for variants that take part from now on."""
         for variant in variants:
-            if variant not in self.totals:
-                self.totals[variant] = ArmTotals()
+            if variant not in self._totals:
+                self._totals[variant] = ArmTotals()
+                self._laid_by[variant] = []
                 self._refused_s[variant] = dict(self._final_s)
-                self.windows[variant] = {length: Window(length) for length in HOP_MS}
+                self._windows[variant] = Windows()
 
     def restart(self, since_s: int) -> None:
         """Empties all windows; they hold what happens from `since_s` on. Totals stay."""
-        for variant in self.windows:
-            self.windows[variant] = {length: Window(length, since_s) for length in HOP_MS}
+        for variant in self._windows:
+            self._windows[variant] = Windows(since_s)
+
+    @property
+    def totals(self) -> dict[str, ArmTotals]:
+        """What each variant did since the release began."""
+        for variant, laid_by in self._laid_by.items():
+            if laid_by:
+                _add_counts(self._totals[variant], laid_by)
+                laid_by.clear()
+        return self._totals
 
     @property
     def counted(self) -> int:
@@ -147,11 +163,12 @@ class Evidence:
 
         With `more` to come of the same emission, its seconds are not taken for over yet.
         """
+        self.advance(now_s)
         was_final_s = self._final_s.get(source, 0)
         refused: list[tuple[PaneRow, Refusal]] = []
         for row in rows:
-            if row.key.variant in self.totals:
-                self._replace(source, offset, was_final_s, row, now_s)
+            if row.key.variant in self._totals:
+                self._replace(source, offset, was_final_s, row)
             elif was_final_s <= row.second < final_s:
                 refused.append((row, _unknown_variant(row)))
         self.dead_lettered += sum(refusal.events for _, refusal in refused)
@@ -160,43 +177,55 @@ class Evidence:
             self.finish(source, final_s)
         return refused
 
-    def _replace(self, source: int, offset: int, was_final_s: int, row: PaneRow, now_s: int) -> None:
-        refused_s = self._refused_s[row.key.variant].get(source, row.second)
-        if row.second < max(was_final_s - REMEMBER_S, refused_s):
+    def _replace(self, source: int, offset: int, was_final_s: int, row: PaneRow) -> None:
+        variant, second = row.key.variant, row.second
+        refused_s = self._refused_s[variant].get(source, second)
+        if second < max(was_final_s - REMEMBER_S, refused_s):
             return
-        pane = (source, row.second, row.key.variant, row.key.segment)
+        pane = (source, second, variant, row.key.segment)
         rank = (-row.first_offset, offset)
         known = self._contents.get(pane)
-        if known is not None and known[0] >= rank:
-            return
-        self._contents[pane] = (rank, row.content)
-        self._add(row.key.variant, row.second, known[1] if known else _NOTHING, row.content, now_s)
+        if known is None:
+            self._contents[pane] = (rank, row.content)
+            self._add(variant, second, _NOTHING, row.content)
+        elif known[0] < rank:
+            self._contents[pane] = (rank, row.content)
+            if known[1] != row.content:
+                self._add(variant, second, known[1], row.content)
 
-    def _add(self, variant: str, second: int, old: PaneContent, new: PaneContent, now_s: int) -> None:
-        counts = new.counts - old.counts
-        arm = self.totals[variant]
-        arm.counts += counts
+    def _add(self, variant: str, second: int, old: PaneContent, new: PaneContent) -> None:
+        windows, laid_by = self._windows[variant], self._laid_by[variant]
+        for sign, content in ((-1, old), (1, new)):
+            if content is not _NOTHING:
+                change = (second, sign, content.packed_counts, content.packed_buckets, content.packed_bucket_counts)
+                windows.update(change, self._now_s)
+                laid_by.append((sign, content.packed_counts))
+        if len(laid_by) >= _MANY:
+            _add_counts(self._totals[variant], laid_by)
+            laid_by.clear()
+        if new.values or old.values:
+            self._add_values(variant, old, new)
+        if new.errors != old.errors or new.packed_buckets != old.packed_buckets:
+            self.suspects[variant] = max(new.slowest, self.suspects.get(variant, -1))
+
+    def _add_values(self, variant: str, old: PaneContent, new: PaneContent) -> None:
+        arm = self._totals[variant]
         for metric in {**new.values, **old.values}:
             sums, before = new.values.get(metric, _NO_SUMS), old.values.get(metric, _NO_SUMS)
             total = arm.values.setdefault(metric, [0, 0, 0])
             arm.values[metric] = [total[place] + sums[place] - before[place] for place in range(3)]
-        delta = Delta(second, counts, *_difference(new, old))
-        for window in self.windows[variant].values():
-            window.update(delta, now_s)
 
     def _forget(self, source: int, before_s: int) -> None:
         for pane in [pane for pane in self._contents if pane[0] == source and pane[1] < before_s]:
             del self._contents[pane]
 
     def advance(self, now_s: int) -> None:
-        """Moves the windows on to `now_s`."""
-        for windows in self.windows.values():
-            for window in windows.values():
-                window.advance(now_s)
+        """Moves the windows on to `now_s`. Time never goes back."""
+        self._now_s = max(self._now_s, now_s)
 
     def window(self, variant: str, length_ms: int) -> ArmWindow:
         """Gives what a variant did in the last `length_ms` (10 s, 1 m or 5 m)."""
-        return self.windows[variant][length_ms].total
+        return self._windows[variant].at(length_ms, self._now_s)
 
     def snapshot(self) -> EvidenceSnapshot:
         """Gives the evidence as plain data."""
@@ -204,17 +233,12 @@ class Evidence:
             final_s=dict(self._final_s),
             offsets=dict(self.offsets),
             totals={
-                variant: (arm.counts.tolist(), {metric: list(map(str, sums)) for metric, sums in arm.values.items()})
+                variant: (list(arm.counts), {metric: list(map(str, sums)) for metric, sums in arm.values.items()})
                 for variant, arm in self.totals.items()
             },
-            windows={
-                variant: {length: window.snapshot() for length, window in windows.items()}
-                for variant, windows in self.windows.items()
-            },
-            contents=[
-                (pane, rank, known.counts.tolist(), known.buckets.tolist(), known.bucket_counts.tolist(), known.values)
-                for pane, (rank, known) in self._contents.items()
-            ],
+            windows={variant: windows.snapshot(self._now_s) for variant, windows in self._windows.items()},
+            contents=[(pane, rank, known) for pane, (rank, known) in self._contents.items()],
+            now_s=self._now_s,
             refused_s=self._refused_s,
             dead_lettered=self.dead_lettered,
         )
@@ -226,28 +250,20 @@ class Evidence:
         evidence.offsets = dict(snapshot.offsets)
         evidence._refused_s = snapshot.refused_s
         evidence.dead_lettered = snapshot.dead_lettered
+        evidence._now_s = snapshot.now_s
         for variant, (counts, values) in snapshot.totals.items():
             sums = {metric: list(map(int, texts)) for metric, texts in values.items()}
-            evidence.totals[variant] = ArmTotals(_ints(counts), sums)
-        for variant, windows in snapshot.windows.items():
-            evidence.windows[variant] = {length: Window.restore(length, kept) for length, kept in windows.items()}
-        for pane, rank, counts, buckets, bucket_counts, contents in snapshot.contents:
-            content = PaneContent(_ints(counts), _ints(buckets), _ints(bucket_counts), contents)
-            evidence._contents[pane] = (rank, content)
+            evidence._totals[variant] = ArmTotals(counts, sums)
+            evidence._laid_by[variant] = []
+            evidence._windows[variant] = Windows.restore(snapshot.windows[variant])
+        evidence._contents = {pane: (rank, known) for pane, rank, known in snapshot.contents}
         return evidence
 
 
-def _ints(cells: list[int]) -> Ints:
-    return np.array(cells, dtype=np.int64)
-
-
-def _difference(new: PaneContent, old: PaneContent) -> tuple[Ints, Ints]:
-    """Gives the buckets whose counts differ, and by how much."""
-    if len(old.buckets) == 0:
-        return new.buckets, new.bucket_counts
-    buckets, inverse = np.unique(np.concatenate([new.buckets, old.buckets]), return_inverse=True)
-    change = np.bincount(inverse, weights=np.concatenate([new.bucket_counts, -old.bucket_counts]))
-    return buckets[change != 0], change[change != 0].astype(np.int64)
+def _add_counts(arm: ArmTotals, laid_by: Sequence[tuple[int, bytes]]) -> None:
+    counts = np.frombuffer(b"".join([packed for _, packed in laid_by]), dtype="<i8").reshape(-1, len(COUNTS))
+    change = np.array([sign for sign, _ in laid_by], dtype=np.int64) @ counts
+    arm.counts = [total + more for total, more in zip(arm.counts, change.tolist(), strict=True)]
 
 
 def events_of(content: PaneContent) -> int:

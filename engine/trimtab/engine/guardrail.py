@@ -10,14 +10,17 @@ share p itself: one response can neither condemn nor acquit. With n responses, o
 * else INCONCLUSIVE.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from trimtab.engine.posterior import Beta
+from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment, Verdict
 from trimtab.schemas.release import ErrorRateGuardrail, LatencyGuardrail, duration_text
 
 _EVEN: Final = 0.5
+_MORE_THAN_CHANCE: Final = 0.64
 
 Guardrail = ErrorRateGuardrail | LatencyGuardrail
 
@@ -42,12 +45,37 @@ def assess(guardrail: Guardrail, variant: str, window: ArmWindow) -> Assessment:
     )
 
 
+def may_fail(guardrail: Guardrail, slowest: int, window: Callable[[int], ArmWindow]) -> bool:
+    """Whether new responses, the slowest of them in latency bucket `slowest`, may make a guardrail fail.
+
+    A share that is not above the allowed one cannot: a posterior's mean is then at most the limit, and the chance to
+    be above its mean is at most 1 - 1/e for a Beta with parameters of at least 1, whose density is log-concave.
+    `window` gives one by its length.
+    """
+    if guardrail.confidence < _MORE_THAN_CHANCE:
+        return True
+    if isinstance(guardrail, LatencyGuardrail) and slowest <= bucket_of_limit(guardrail.max):
+        return False
+    seen = window(guardrail.window)
+    if seen.responses < guardrail.min_samples:
+        return False
+    allowed, breaches = _breaches(guardrail, seen)
+    is_bell = (1.0 - allowed) * (1.0 / allowed + seen.responses) >= 1.0
+    return breaches > allowed * seen.responses or not is_bell
+
+
+def _breaches(guardrail: Guardrail, window: ArmWindow) -> tuple[float, int]:
+    if isinstance(guardrail, ErrorRateGuardrail):
+        return guardrail.max, window.errors
+    return round(1.0 - guardrail.quantile, 6), window.latency.count_above(guardrail.max)
+
+
 def _shares(guardrail: Guardrail, window: ArmWindow) -> tuple[float, int, float | None]:
     """Gives the allowed share of breaches, how many were seen, and the metric's value."""
+    allowed, breaches = _breaches(guardrail, window)
     if isinstance(guardrail, ErrorRateGuardrail):
-        return guardrail.max, window.errors, window.error_ratio
-    above = window.latency.count_above(guardrail.max)
-    return round(1.0 - guardrail.quantile, 6), above, window.latency.quantile_ms(guardrail.quantile)
+        return allowed, breaches, window.error_ratio
+    return allowed, breaches, window.latency.quantile_ms(guardrail.quantile)
 
 
 def _verdict(guardrail: Guardrail, n: int, probability: float) -> Verdict:

@@ -25,6 +25,7 @@ from trimtab.schemas.evidence import Command, Panes, Record, Spec, Tick
 from trimtab.schemas.release import parse_document
 
 _SNAPSHOT_VERSION: Final = 1
+_RELEASES_PER_PACE, _SLOWEST_PACE = 50, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Ledger:
             if release is None:
                 refused = [(row, _unknown(row)) for row in rows if was_final_s <= row.second < panes.final_s]
             else:
-                decision, refused = release.contribute(panes, rows, was_final_s, at)
+                decision, refused = release.contribute(panes, rows, was_final_s, at, pace=self._pace)
                 self._took(name, decision, effects)
             for row, refusal in refused:
                 effects.refused.append(RefusedPane(panes.source, row.first_offset, panes.offset, refusal))
@@ -149,7 +150,12 @@ class Ledger:
         self._now_s = second
         for name, release in sorted(self.releases.items()):
             if release.offset < at.offset and not release.is_idle:
-                self._took(name, release.tick(at), effects)
+                self._took(name, release.tick(at, pace=self._pace), effects)
+
+    @property
+    def _pace(self) -> int:
+        """How many intervals a canary lets pass between two looks at its gate: many releases take turns."""
+        return min(_SLOWEST_PACE, 1 + len(self.releases) // _RELEASES_PER_PACE)
 
     def _took(self, name: str, decision: Decision | None, effects: Effects) -> None:
         self._changed.add(name)

@@ -3,8 +3,9 @@
 The rules of a release's life are here, and only here:
 
 * A release begins with all traffic on its baseline.
-* Guardrails are assessed on every record that brings evidence. A candidate that fails one is excluded at once and for
-  good: its weight goes straight to the baseline. When no candidate is left the release is rolled back.
+* Guardrails are assessed on every record that brings errors or slow responses, and whenever weights are chosen. A
+  candidate that fails one is excluded at once and for good: its weight goes straight to the baseline. When no
+  candidate is left the release is rolled back.
 * Weights are chosen anew once an interval of the log's time, and only when there is new evidence: no traffic, no move.
 * A paused release holds its weights; its guardrails stay on guard.
 * A release that is over (promoted, rolled back) moves no more until it is applied with another spec, which starts it
@@ -13,6 +14,7 @@ The rules of a release's life are here, and only here:
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, assert_never
 
 from pydantic import ValidationError
@@ -23,7 +25,7 @@ from trimtab.engine.best import probability_best
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import Evidence
-from trimtab.engine.guardrail import assess
+from trimtab.engine.guardrail import assess, may_fail
 from trimtab.engine.posterior import Beta, reward_posterior
 from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
 from trimtab.engine.strategy.bandit import bandit
@@ -122,22 +124,23 @@ class ReleaseFold:
         return self._decision(at, "applied: another spec, starts anew from the present weights", {})
 
     def contribute(
-        self, panes: Panes, rows: Sequence[PaneRow], was_final_s: int, at: Position
+        self, panes: Panes, rows: Sequence[PaneRow], was_final_s: int, at: Position, *, pace: int = 1
     ) -> tuple[Decision | None, list[tuple[PaneRow, Refusal]]]:
         """Merges a contribution and decides on it; gives also the panes of variants that do not take part.
 
-        `was_final_s`: what the source had finished before, also where that brought nothing for this release.
+        `was_final_s`: what the source had finished before, also where that brought nothing for this release. `pace`:
+        how many of its intervals a canary lets pass between two looks at its gate.
         """
         if not self._take(at):
             return None, []
         self._evidence.finish(panes.source, was_final_s)
         now_s = self._state.now_ms // 1000
         refused = self._evidence.merge(panes.source, panes.offset, panes.final_s, rows, now_s, more=panes.more)
-        return self._consider(at), refused
+        return self._consider(at, pace), refused
 
-    def tick(self, at: Position) -> Decision | None:
-        """Lets time pass."""
-        return self._consider(at) if self._take(at) else None
+    def tick(self, at: Position, *, pace: int = 1) -> Decision | None:
+        """Lets time pass. `pace` as in `contribute`."""
+        return self._consider(at, pace) if self._take(at) else None
 
     def command(self, command: Command, at: Position) -> Decision | None:
         """Does what a person says; None where the release is over or has no such variant."""
@@ -166,24 +169,40 @@ class ReleaseFold:
         self._evidence.advance(self._state.now_ms // 1000)
         return True
 
-    def _consider(self, at: Position) -> Decision | None:
+    def _consider(self, at: Position, pace: int = 1) -> Decision | None:
         state = self._state
-        is_new = self._evidence_count != state.decided_on
+        since_ms = state.now_ms - state.decided_ms
         if state.phase.is_over:
-            is_due = is_new and state.now_ms - state.decided_ms >= REFRESH_MS
+            is_due = since_ms >= REFRESH_MS and self._evidence_count != state.decided_on
             return self._decision(at, f"{state.phase}: what it still sees", self._assess()) if is_due else None
+        suspects, self._evidence.suspects = self._evidence.suspects, {}
+        is_due = since_ms >= self._interval_ms(pace) and self._evidence_count != state.decided_on
+        if not is_due and not self._may_break(suspects):
+            return None
         assessments = self._assess()
         if broken := self._exclude(assessments):
             return self._decision(at, "guardrail: " + "; ".join(broken), assessments)
-        if not is_new or state.now_ms - state.decided_ms < self._interval_ms():
+        if not is_due:
             return None
         if state.phase is Phase.PAUSED:
             return self._decision(at, "paused: weights are held", assessments)
         return self._decision(at, self._move(assessments), assessments)
 
-    def _interval_ms(self) -> int:
+    def _interval_ms(self, pace: int) -> int:
         strategy = self._spec.strategy
-        return strategy.interval if isinstance(strategy, Bandit) else CANARY_INTERVAL_MS
+        return strategy.interval if isinstance(strategy, Bandit) else CANARY_INTERVAL_MS * pace
+
+    def _may_break(self, suspects: dict[str, int]) -> bool:
+        """Whether what has just come may make a candidate fail a guardrail that it did not fail before."""
+        if not suspects:
+            return False
+        for name, slowest in suspects.items():
+            if name == self._spec.baseline or name in self._state.excluded:
+                continue
+            window = partial(self._evidence.window, name)
+            if any(may_fail(rail, slowest, window) for rail in self._spec.guardrails):
+                return True
+        return False
 
     def _assess(self) -> dict[str, list[Assessment]]:
         return {

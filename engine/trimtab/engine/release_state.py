@@ -10,7 +10,7 @@ from trimtab.engine.evidence import EvidenceSnapshot
 from trimtab.schemas.decision import Phase
 from trimtab.schemas.ids import NO_REVISION, Revision
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

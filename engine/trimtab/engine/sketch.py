@@ -8,6 +8,7 @@ and subtracting one takes it out again.
 Source: Masson, Rim, Lee: DDSketch (VLDB 2019), the mapping of section 2.2.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -68,6 +69,16 @@ def buckets_of(durations_us: npt.NDArray[np.uint32]) -> Ints:
     cell = (durations.view(np.int64) >> _CELL_BITS) - _FIRST_CELL
     buckets: Ints = _CELL_BUCKET[cell] + (durations > _CELL_EDGE_US[cell])
     return buckets
+
+
+SketchSnapshot = tuple[int, str, bytes]
+"""(first bucket, type of the counts, counts): as narrow as they allow"""
+
+
+@lru_cache(maxsize=1024)
+def bucket_of_limit(limit_ms: float) -> int:
+    """Gives the bucket that a limit lies in; durations in it are not above the limit."""
+    return int(np.searchsorted(EDGES_US, limit_ms * 1000))
 
 
 class Sketch:
@@ -137,18 +148,20 @@ class Sketch:
 
     def count_above(self, limit_ms: float) -> int:
         """Gives how many durations lie above `limit_ms`; those in the bucket of the limit itself do not count."""
-        bucket = int(np.searchsorted(EDGES_US, limit_ms * 1000))
-        return int(self._counts[max(0, bucket + 1 - self._first) :].sum())
+        return int(self._counts[max(0, bucket_of_limit(limit_ms) + 1 - self._first) :].sum())
 
-    def snapshot(self) -> tuple[int, bytes]:
-        """Gives the sketch as (first bucket, counts as little-endian 64-bit integers), without zeros at the ends."""
+    def snapshot(self) -> SketchSnapshot:
+        """Gives the sketch as plain data, without zeros at the ends."""
         used = np.nonzero(self._counts)[0]
         if len(used) == 0:
-            return 0, b""
+            return 0, "<u1", b""
         first, last = int(used[0]), int(used[-1]) + 1
-        return self._first + first, self._counts[first:last].astype("<i8").tobytes()
+        counts = self._counts[first:last]
+        dtype = np.min_scalar_type(int(counts.max())).str if counts.min() >= 0 else "<i8"
+        return self._first + first, dtype, counts.astype(dtype).tobytes()
 
     @classmethod
-    def restore(cls, snapshot: tuple[int, bytes]) -> "Sketch":
+    def restore(cls, snapshot: SketchSnapshot) -> "Sketch":
         """Gives the sketch of which `snapshot` was taken."""
-        return cls(snapshot[0], np.frombuffer(snapshot[1], dtype="<i8").astype(np.int64))
+        first, dtype, counts = snapshot
+        return cls(first, np.frombuffer(counts, dtype=dtype).astype(np.int64))

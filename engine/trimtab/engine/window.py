@@ -7,12 +7,14 @@ running total equals the sum of its seconds to the last bit, whatever came in wh
 """
 
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.engine.sketch import Sketch
+from trimtab.engine.sketch import Sketch, SketchSnapshot
 from trimtab.schemas.evidence import COUNTS
 
 Ints = npt.NDArray[np.int64]
@@ -22,6 +24,16 @@ HOP_MS: Final = {10_000: 1_000, 60_000: 10_000, 300_000: 30_000}
 
 _RESPONSES: Final = COUNTS.index("responses")
 _ERRORS: Final = COUNTS.index("errors")
+
+
+_BUCKET_BYTES: Final = 2
+_MANY: Final = 256
+"""Changes that are laid by at most."""
+
+WindowSnapshot = tuple[int, int, list[tuple[int, list[int], SketchSnapshot]]]
+"""(since, oldest tile, [(tile, counts, latency sketch)])"""
+Change = tuple[int, int, bytes, bytes, bytes]
+"""(second, +1 or -1, counts, latency buckets, how many in each), the last three packed as in a contribution"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +121,13 @@ class Window:
         for index in [index for index in self._tiles if index < oldest]:
             self.total.subtract(self._tiles.pop(index))
 
-    def snapshot(self) -> "WindowSnapshot":
+    def snapshot(self) -> WindowSnapshot:
         """Gives the window as plain data."""
         tiles = [(index, tile.counts.tolist(), tile.latency.snapshot()) for index, tile in sorted(self._tiles.items())]
         return (self._since_s, self._oldest, tiles)
 
     @classmethod
-    def restore(cls, length_ms: int, snapshot: "WindowSnapshot") -> "Window":
+    def restore(cls, length_ms: int, snapshot: WindowSnapshot) -> "Window":
         """Gives the window of which `snapshot` was taken."""
         since_s, oldest, tiles = snapshot
         window = cls(length_ms, since_s)
@@ -128,5 +140,70 @@ class Window:
         return window
 
 
-WindowSnapshot = tuple[int, int, list[tuple[int, list[int], tuple[int, bytes]]]]
-"""(since, oldest tile, [(tile, counts, latency sketch)])"""
+class Windows:
+    """All windows of one variant.
+
+    What comes is laid by and added up when somebody looks: of many small changes that is a fraction of the work.
+    """
+
+    __slots__ = ("_by_length", "_laid_by", "_now_s")
+
+    def __init__(self, since_s: int = 0) -> None:
+        """`since_s`: what happened in a second before it does not belong."""
+        self._by_length = {length: Window(length, since_s) for length in HOP_MS}
+        self._laid_by: list[Change] = []
+        self._now_s = 0
+
+    def update(self, change: Change, now_s: int) -> None:
+        """Takes a change of some pane."""
+        self._now_s = now_s
+        self._laid_by.append(change)
+        if len(self._laid_by) >= _MANY:
+            self._settle()
+
+    def at(self, length_ms: int, now_s: int) -> ArmWindow:
+        """Gives what the variant did in the last `length_ms`; `now_s` never falls."""
+        self._now_s = now_s
+        self._settle()
+        window = self._by_length[length_ms]
+        window.advance(now_s)
+        return window.total
+
+    def _settle(self) -> None:
+        if not self._laid_by:
+            return
+        laid_by, self._laid_by = self._laid_by, []
+        laid_by.sort(key=itemgetter(0))
+        for second, changes in groupby(laid_by, key=itemgetter(0)):
+            delta = _delta(second, list(changes))
+            for window in self._by_length.values():
+                window.update(delta, self._now_s)
+
+    def snapshot(self, now_s: int) -> dict[int, WindowSnapshot]:
+        """Gives the windows as plain data, by length."""
+        for length in self._by_length:
+            self.at(length, now_s)
+        return {length: window.snapshot() for length, window in self._by_length.items()}
+
+    @classmethod
+    def restore(cls, snapshot: dict[int, WindowSnapshot]) -> "Windows":
+        """Gives the windows of which `snapshot` was taken."""
+        windows = cls()
+        windows._by_length = {length: Window.restore(length, kept) for length, kept in snapshot.items()}
+        return windows
+
+
+def _delta(second: int, changes: list[Change]) -> Delta:
+    """Adds up changes of one second."""
+    sign = np.array([change[1] for change in changes], dtype=np.int64)
+    counts = np.frombuffer(b"".join([change[2] for change in changes]), dtype="<i8").reshape(-1, len(COUNTS))
+    sizes = np.array([len(change[3]) // _BUCKET_BYTES for change in changes], dtype=np.int64)
+    buckets = np.frombuffer(b"".join([change[3] for change in changes]), dtype="<u2").astype(np.int64)
+    if len(buckets) == 0:
+        return Delta(second, sign @ counts, buckets, buckets)
+    amounts = np.frombuffer(b"".join([change[4] for change in changes]), dtype="<u4") * np.repeat(sign, sizes)
+    first = int(buckets.min())
+    # Counts of one second are far below 2^53: their sums are exact in a float.
+    dense = np.bincount(buckets - first, weights=amounts)
+    used = np.nonzero(dense)[0]
+    return Delta(second, sign @ counts, used + first, dense[used].astype(np.int64))

@@ -23,6 +23,9 @@ from trimtab.streams.settings import DecideSettings
 from trimtab.streams.snapshots import Snapshots
 
 _TICK_S: Final = 1.0
+_SNAPSHOT_SHARE: Final = 0.02
+"""Of the time, at most, that is spent on one partition's snapshots."""
+_LONGEST_PAUSE_S: Final = 10.0
 _YIELD_EVERY: Final = 20
 """Records, after which whoever else has work gets a turn."""
 _TICK: Final = evidence.encode(evidence.Tick())
@@ -38,7 +41,7 @@ class _Shard:
     order: Order
     ledger: Ledger
     offers: dict[str, Offer]
-    snapshot_s: float = field(default_factory=time.monotonic)
+    snapshot_due_s: float = 0.0
     heard_s: float = field(default_factory=time.monotonic)
 
 
@@ -71,7 +74,7 @@ class Decide:
                 await self._take(shard, record.offset, record.timestamp, record.value or b"")
                 if number % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
-                if time.monotonic() - shard.snapshot_s >= self._settings.snapshot_ms / 1000:
+                if time.monotonic() >= shard.snapshot_due_s:
                     await self._snapshot(shard)
 
     async def _shard(self, partition: int, generation: int) -> _Shard:
@@ -144,9 +147,11 @@ class Decide:
 
         What was decided is made safe before: a snapshot that is there first would hide that it never arrived.
         """
-        shard.snapshot_s = time.monotonic()
         await self._outbox.settle()
-        await self._snapshots.write(shard.partition, shard.generation, shard.ledger, shard.offers)
+        spent_s = await self._snapshots.write(shard.partition, shard.generation, shard.ledger, shard.offers)
+        # What takes long because there is much of it is done less often: a restart then reads more evidence again.
+        pause_s = max(self._settings.snapshot_ms / 1000, min(spent_s / _SNAPSHOT_SHARE, _LONGEST_PAUSE_S))
+        shard.snapshot_due_s = time.monotonic() + pause_s
         await self._outbox.settle()
         if shard.generation == self._app.consumer_generation_id:
             await self._commits.commit(EVIDENCE, {shard.partition: shard.ledger.offset + 1})

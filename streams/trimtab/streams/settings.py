@@ -42,7 +42,7 @@ class FoldSettings(_Edge):
 
     flush_ms: _Milliseconds = 100
     """how often changed panes are emitted; a part of the reaction time"""
-    flush_panes: Annotated[int, Field(ge=1)] = 250
+    flush_panes: Annotated[int, Field(ge=1)] = 60
     """changed panes of a telemetry partition that one flush interval has room for: with more of them each is emitted
     less often, at most every fifth interval"""
     lateness_ms: Annotated[int, Field(ge=0)] = 2_000

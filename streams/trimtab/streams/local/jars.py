@@ -51,7 +51,7 @@ def _turn(path: Path) -> Iterator[None]:
 def _bring(jars: Path) -> None:
     maven = find_program("mvn", "maven")
     with tempfile.TemporaryDirectory(dir=jars.parent, prefix="kafka-") as folder:
-        command = [
+        command: list[str | Path] = [
             maven, "--quiet", "--batch-mode", "--file", _POM, _PLUGIN, "-DincludeScope=runtime",
             f"-DoutputDirectory={folder}/jars",
         ]  # fmt: skip

@@ -93,7 +93,7 @@ class Broker:
 
     def _java(self, program: str, *arguments: str) -> Child:
         java = find_program("java", "openjdk-17-jre-headless")
-        command = [
+        command: list[str | Path] = [
             java, f"-Xmx{self._heap_mb}m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError",
             "-cp", f"{kafka_jars()}/*", program, *arguments,
         ]  # fmt: skip

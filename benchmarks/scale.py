@@ -1,0 +1,81 @@
+"""What many releases cost, and what a second worker brings.
+
+100,000 events/s in all, spread over 1, 100 and 1,000 releases of three variants each: CPU seconds of the worker per
+million events in a steady state. Then a backlog, worked off by one worker and by two.
+"""
+
+import argparse
+import time
+from typing import Final
+
+from benchmarks.feed import VARIANTS, release_name
+from benchmarks.process import cpu_s
+from benchmarks.rig import READY_S, Rig
+from trimtab.control.apply import publish
+from trimtab.control.release_view import Releases
+from trimtab.schemas.release import Release
+from trimtab.streams.backend import Backend
+
+_RATE: Final = 100_000
+_RELEASES: Final = (1, 100, 1_000)
+_WARM_UP_S: Final = 10.0
+_PARTITIONS: Final = 4
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what may be chosen."""
+    parser.add_argument("--backend", type=Backend, choices=list(Backend), default=Backend.LOCAL)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of steady state for each number of releases")
+
+
+def measure(options: argparse.Namespace) -> dict[str, str | int | float]:
+    """Gives CPU seconds per million events by number of releases, and their ratios to a single one."""
+    figures: dict[str, str | int | float] = {"backend": options.backend, "rate": _RATE}
+    costs = {releases: _cost(options.backend, releases, options.seconds) for releases in _RELEASES}
+    for releases, (cost, behind_ms) in costs.items():
+        figures[f"cpu_s_per_million_{releases}"] = round(cost, 3)
+        figures[f"behind_ms_{releases}"] = behind_ms
+        if releases > 1:
+            figures[f"cpu_{releases}_vs_1_releases"] = round(cost / costs[1][0], 2)
+    return figures
+
+
+def _cost(backend: Backend, releases: int, seconds: float) -> tuple[float, int]:
+    """Gives the worker's CPU seconds per million events, and how old its newest decision was in the end."""
+    with Rig(backend) as rig:
+        worker = rig.start_worker()
+        publish([_release(number) for number in range(releases)], kafka=rig.kafka, wait_s=READY_S)
+        total_s = _WARM_UP_S + seconds + 1
+        feed = rig.spawn("feed", "-m", "benchmarks.feed", rig.kafka, *map(str, (_RATE, int(total_s), releases, _PARTITIONS)))
+        feed.await_line("feeding", READY_S)
+        time.sleep(_WARM_UP_S)
+        before, started_s = cpu_s(worker.pid), time.monotonic()
+        time.sleep(seconds)
+        spent, took_s = cpu_s(worker.pid) - before, time.monotonic() - started_s
+        behind_ms = int(time.time() * 1000) - _newest_ms(rig.redis, releases)
+        feed.await_line("sent", READY_S)
+        return spent / (took_s * _RATE) * 1e6, behind_ms
+
+
+def _newest_ms(redis: str, releases: int) -> int:
+    """Gives when the release that was decided on least recently was."""
+    view = Releases(redis)
+    found = [view.get(release_name(number)) for number in range(0, releases, max(1, releases // 10))]
+    return min(one.decision.time_ms if one else 0 for one in found)
+
+
+def _release(number: int) -> Release:
+    """A canary in a long hold, with guardrails on errors and latency."""
+    return Release.model_validate(
+        {
+            "apiVersion": "trimtab.dev/v1",
+            "kind": "Release",
+            "metadata": {"name": release_name(number)},
+            "spec": {
+                "baseline": VARIANTS[0],
+                "variants": [{"name": name} for name in VARIANTS],
+                "guardrails": [{"metric": "error_rate", "max": 0.5}, {"metric": "latency_p99_ms", "max": 5000}],
+                "strategy": {"type": "canary", "steps": [1000, 5000], "hold": "1h"},
+            },
+        }
+    )
