@@ -28,6 +28,7 @@ _REQUESTS, _RESPONSES, _ERRORS, _LATE = (COUNTS.index(name) for name in ("reques
 _NOTHING: Final = PaneContent(bytes(8 * len(COUNTS)), b"", b"", {})
 _MANY: Final = 256
 """Changes that are laid by at most."""
+_UNSUSPECTED: Final = (False, -1)
 _NO_SUMS: Final = (0, 0, 0)
 
 Rank = tuple[int, int]
@@ -105,8 +106,8 @@ class Evidence:
         self._laid_by: dict[str, list[tuple[int, bytes]]] = {}
         """variant -> sign and packed counts that are not in the totals yet"""
         self._now_s = 0
-        self.suspects: dict[str, int] = {}
-        """variants that a contribution brought new errors or slow responses of -> their slowest latency bucket; for
+        self.suspects: dict[str, tuple[bool, int]] = {}
+        """variants that contributions brought something of -> whether new errors, and the slowest latency bucket; for
         whoever assesses guardrails to clear"""
         self.offsets: dict[int, int] = {}
         """source -> newest telemetry offset that is counted"""
@@ -205,8 +206,8 @@ class Evidence:
             laid_by.clear()
         if new.values or old.values:
             self._add_values(variant, old, new)
-        if new.errors != old.errors or new.packed_buckets != old.packed_buckets:
-            self.suspects[variant] = max(new.slowest, self.suspects.get(variant, -1))
+        failed, slowest = self.suspects.get(variant, _UNSUSPECTED)
+        self.suspects[variant] = (failed or new.errors != old.errors, max(slowest, new.slowest))
 
     def _add_values(self, variant: str, old: PaneContent, new: PaneContent) -> None:
         arm = self._totals[variant]

@@ -45,8 +45,8 @@ def assess(guardrail: Guardrail, variant: str, window: ArmWindow) -> Assessment:
     )
 
 
-def may_fail(guardrail: Guardrail, slowest: int, window: Callable[[int], ArmWindow]) -> bool:
-    """Whether new responses, the slowest of them in latency bucket `slowest`, may make a guardrail fail.
+def may_fail(guardrail: Guardrail, window: Callable[[int], ArmWindow], *, failed: bool, slowest: int) -> bool:
+    """Whether new responses may make a guardrail fail; the slowest of them is in latency bucket `slowest`.
 
     A share that is not above the allowed one cannot: a posterior's mean is then at most the limit, and the chance to
     be above its mean is at most 1 - 1/e for a Beta with parameters of at least 1, whose density is log-concave.
@@ -54,7 +54,8 @@ def may_fail(guardrail: Guardrail, slowest: int, window: Callable[[int], ArmWind
     """
     if guardrail.confidence < _MORE_THAN_CHANCE:
         return True
-    if isinstance(guardrail, LatencyGuardrail) and slowest <= bucket_of_limit(guardrail.max):
+    is_breach = slowest > bucket_of_limit(guardrail.max) if isinstance(guardrail, LatencyGuardrail) else failed
+    if not is_breach:
         return False
     seen = window(guardrail.window)
     if seen.responses < guardrail.min_samples:

@@ -192,15 +192,15 @@ class ReleaseFold:
         strategy = self._spec.strategy
         return strategy.interval if isinstance(strategy, Bandit) else CANARY_INTERVAL_MS * pace
 
-    def _may_break(self, suspects: dict[str, int]) -> bool:
+    def _may_break(self, suspects: dict[str, tuple[bool, int]]) -> bool:
         """Whether what has just come may make a candidate fail a guardrail that it did not fail before."""
         if not suspects:
             return False
-        for name, slowest in suspects.items():
+        for name, (failed, slowest) in suspects.items():
             if name == self._spec.baseline or name in self._state.excluded:
                 continue
             window = partial(self._evidence.window, name)
-            if any(may_fail(rail, slowest, window) for rail in self._spec.guardrails):
+            if any(may_fail(rail, window, failed=failed, slowest=slowest) for rail in self._spec.guardrails):
                 return True
         return False
 
