@@ -18,7 +18,7 @@ from trimtab.streams.backend import Backend
 
 _RATE: Final = 100_000
 _RELEASES: Final = (1, 100, 1_000)
-_WARM_UP_S: Final = 10.0
+_WARM_UP_S: Final = 15.0
 _PARTITIONS: Final = 4
 
 
@@ -46,7 +46,9 @@ def _cost(backend: Backend, releases: int, seconds: float) -> tuple[float, int]:
         worker = rig.start_worker()
         publish([_release(number) for number in range(releases)], kafka=rig.kafka, wait_s=READY_S)
         total_s = _WARM_UP_S + seconds + 1
-        feed = rig.spawn("feed", "-m", "benchmarks.feed", rig.kafka, *map(str, (_RATE, int(total_s), releases, _PARTITIONS)))
+        feed = rig.spawn(
+            "feed", "-m", "benchmarks.feed", rig.kafka, *map(str, (_RATE, int(total_s), releases, _PARTITIONS))
+        )
         feed.await_line("feeding", READY_S)
         time.sleep(_WARM_UP_S)
         before, started_s = cpu_s(worker.pid), time.monotonic()

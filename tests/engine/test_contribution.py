@@ -93,7 +93,7 @@ def test_a_second_of_very_many_panes_goes_out_in_records_that_a_broker_takes() -
 
 def test_a_release_of_very_many_panes_is_in_several_records() -> None:
     folding = builder()
-    folding.update(0, NOW_MS, batch(*[request(f"v{key}") for key in range(9_000)]))
+    folding.update(0, NOW_MS + 1_000, batch(*[request(f"v{key}", NOW_MS) for key in range(9_000)]))
     records = folding.emit()[0][0]
     assert len(records) > 1
     assert len({row.key.variant for record in records for row in rows_of(record)}) == 9_000

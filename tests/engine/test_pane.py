@@ -24,7 +24,7 @@ from engine.logs import logs
 from engine.reference import Message, fold
 from trimtab.engine.batch import Message as Fed
 from trimtab.engine.contribution import MAX_BYTES, PaneContent
-from trimtab.engine.pane import FoldSpec, PaneBuilder
+from trimtab.engine.pane import MANY_PANES, FoldSpec, PaneBuilder
 from trimtab.engine.sketch import Sketch
 from trimtab.schemas.evidence import COUNTS, Panes
 from trimtab.schemas.telemetry import ColumnBatch, Failure
@@ -305,3 +305,31 @@ def test_metrics_beyond_what_a_pane_keeps_apart_are_counted_together() -> None:
 def test_the_clock_is_the_greatest_append_time() -> None:
     folding = fed([(NOW_MS, NO_EVENTS), (NOW_MS - 9, NO_EVENTS)])
     assert (folding.clock_ms, folding.source, folding.next_offset) == (NOW_MS, 0, 2)
+
+
+def test_panes_with_new_errors_are_emitted_ahead_of_the_others() -> None:
+    folding = fed([(NOW_MS, batch(response("stable"), response("canary"), response("canary", status=500)))])
+    (record,) = folding.emit_urgent()[0]
+    assert [(key[1], count(row.content, "errors")) for key, row in rows(record).items()] == [("canary", 1)]
+    assert folding.emit_urgent() == {}
+    assert [key[1] for key in rows(emitted(folding))] == ["stable"]
+    assert folding.emit()[0] == {}
+
+
+def test_what_was_emitted_ahead_is_emitted_again_when_it_is_final() -> None:
+    folding = fed([(NOW_MS, batch(response("canary", status=500)))])
+    (ahead,) = folding.emit_urgent()[0]
+    folding.update(1, NOW_MS + 3_000, NO_EVENTS)
+    assert folding.emit_urgent() == {}
+    final = emitted(folding)
+    assert (ahead.final_s, final.final_s, final.rows) == (0, NOW_S + 1, 1)
+
+
+def test_very_many_panes_wait_until_their_second_is_over() -> None:
+    events = [request(f"v{key}", NOW_MS) for key in range(MANY_PANES + 1)]
+    folding = fed([(NOW_MS, batch(*events, response("failing", status=500)))])
+    assert folding.emit()[0] == {}
+    (urgent,) = folding.emit_urgent()[0]
+    assert urgent.rows == 1
+    folding.update(1, NOW_MS + 1_000, NO_EVENTS)
+    assert sum(record.rows for record in folding.emit()[0][0]) == len(events)

@@ -33,7 +33,8 @@ class Block:
     """The panes of one second. Rows are added as (release, variant, segment) occur, and never go away."""
 
     __slots__ = ("_changed", "_codes", "_codes_count", "_first_offset", "_is_closed", "_metric_counts", "_pending",
-                 "_pending_count", "_row_of", "counts", "keys", "places", "rows", "second", "values")  # fmt: skip
+                 "_pending_count", "_row_of", "_urgent", "counts", "keys", "places", "rows", "second",
+                 "values")  # fmt: skip
 
     def __init__(self, second: int) -> None:
         self.second = second
@@ -48,6 +49,8 @@ class Block:
         """number of a pane key -> row, -1 where it has none"""
         self._first_offset: Ints = np.full(4, _NEVER, dtype=np.int64)
         self._changed: Bools = np.zeros(4, dtype=bool)
+        self._urgent: Bools = np.zeros(4, dtype=bool)
+        """rows that have new errors: a guardrail may wait for them"""
         self._metric_counts: list[int] = []
         self._codes: Ints = _NO_CODES
         self._codes_count: Ints = _NO_CODES
@@ -64,6 +67,7 @@ class Block:
         counts[:, _REQUESTS] += table[:, _REQUEST]
         counts[:, _RESPONSES] += table[:, _SUCCESS:_OUTCOME].sum(axis=1)
         counts[:, _ERRORS] += table[:, _ERROR]
+        self._urgent[:n] |= table[:, _ERROR] > 0
         counts[:, _CLIENT_ERRORS] += table[:, _CLIENT_ERROR]
         if events.is_skewed.any():
             counts[:, _SKEWED] += np.bincount(row[events.is_skewed], minlength=n)
@@ -107,6 +111,7 @@ class Block:
                 self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
                 self._first_offset = np.concatenate([self._first_offset, np.full(row, _NEVER, dtype=np.int64)])
                 self._changed = np.concatenate([self._changed, np.zeros(row, dtype=bool)])
+                self._urgent = np.concatenate([self._urgent, np.zeros(row, dtype=bool)])
         return row
 
     def forget_numbers(self) -> None:
@@ -184,7 +189,13 @@ class Block:
             self._is_closed = True
         else:
             rows = np.nonzero(self._changed)[0]
-        self._changed[:] = False
+        self._changed[:] = self._urgent[:] = False
+        return rows
+
+    def take_urgent(self) -> Ints:
+        """Gives the rows that had new errors since the last call of this or of `take_changed`."""
+        rows = np.nonzero(self._urgent)[0]
+        self._changed[rows] = self._urgent[rows] = False
         return rows
 
     @property

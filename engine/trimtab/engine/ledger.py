@@ -25,7 +25,7 @@ from trimtab.schemas.evidence import Command, Panes, Record, Spec, Tick
 from trimtab.schemas.release import parse_document
 
 _SNAPSHOT_VERSION: Final = 1
-_RELEASES_PER_PACE, _SLOWEST_PACE = 50, 5
+_RELEASES_PER_PACE, _SLOWEST_PACE = 10, 10
 
 
 @dataclass(frozen=True, slots=True)

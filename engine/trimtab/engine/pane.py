@@ -32,6 +32,11 @@ from trimtab.schemas.telemetry import ColumnBatch
 Ints = npt.NDArray[np.int64]
 
 
+MANY_PANES: Final = 1_000
+"""Panes of a second, beyond which they are emitted once the second is over and not before: what is left to tell of a
+pane then is little. Panes with errors are emitted at once in any case."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoldSpec:
     """How events are summed into panes; milliseconds throughout."""
@@ -75,8 +80,18 @@ class PaneBuilder:
     partition, and `acknowledge` tells it that they are safe, after which `commit_offset` may move.
     """
 
-    __slots__ = ("_blocks", "_clock_ms", "_commit_offset", "_held", "_keys", "_next_offset", "_place", "_source",
-                 "_spec")  # fmt: skip
+    __slots__ = (
+        "_blocks",
+        "_clock_ms",
+        "_commit_offset",
+        "_held",
+        "_keys",
+        "_next_offset",
+        "_place",
+        "_sent_final_s",
+        "_source",
+        "_spec",
+    )  # fmt: skip
 
     def __init__(self, source: int, spec: FoldSpec, place: Callable[[str], int]) -> None:
         """`source` is the telemetry partition, `place` gives the evidence partition of a release."""
@@ -89,6 +104,7 @@ class PaneBuilder:
         self._clock_ms = 0
         self._next_offset = 0
         self._commit_offset: int | None = None
+        self._sent_final_s = 0
 
     @property
     def source(self) -> int:
@@ -199,10 +215,12 @@ class PaneBuilder:
     def emit(self) -> tuple[dict[int, list[Panes]], Mark]:
         """Gives what changed since the last time, by evidence partition, and the mark to acknowledge it with."""
         final_s = self._emitted_final_s()
+        self._sent_final_s = final_s
+        now_s = self._clock_ms // 1000
         mark = Mark(self._next_offset - 1, final_s)
         by_place: dict[int, list[tuple[Block, Ints]]] = {}
         for second, block in sorted(self._blocks.items()):
-            if final_s <= second < self._final_s:
+            if final_s <= second < self._final_s or (second >= now_s and len(block.keys) > MANY_PANES):
                 continue  # its turn comes with a later emission
             rows = block.take_changed(is_final=second < final_s)
             for place, here in block.placed(rows).items():
@@ -211,6 +229,16 @@ class PaneBuilder:
             self._number_anew()
         records = {place: panes_of(self._source, mark.offset, final_s, here) for place, here in by_place.items()}
         return records, mark
+
+    def emit_urgent(self) -> dict[int, list[Panes]]:
+        """Gives the panes with errors that were not emitted yet, by evidence partition. It makes nothing final."""
+        by_place: dict[int, list[tuple[Block, Ints]]] = {}
+        for second, block in sorted(self._blocks.items()):
+            if second >= self._final_s:
+                for place, here in block.placed(block.take_urgent()).items():
+                    by_place.setdefault(place, []).append((block, here))
+        offset = self._next_offset - 1
+        return {place: panes_of(self._source, offset, self._sent_final_s, here) for place, here in by_place.items()}
 
     def _number_anew(self) -> None:
         """Forgets the numbers of pane keys, of which most are of the past by now."""

@@ -146,38 +146,30 @@ class Windows:
     What comes is laid by and added up when somebody looks: of many small changes that is a fraction of the work.
     """
 
-    __slots__ = ("_by_length", "_laid_by", "_now_s")
+    __slots__ = ("_by_length", "_laid_by")
 
     def __init__(self, since_s: int = 0) -> None:
         """`since_s`: what happened in a second before it does not belong."""
         self._by_length = {length: Window(length, since_s) for length in HOP_MS}
-        self._laid_by: list[Change] = []
-        self._now_s = 0
+        self._laid_by: dict[int, list[Change]] = {length: [] for length in HOP_MS}
 
     def update(self, change: Change, now_s: int) -> None:
         """Takes a change of some pane."""
-        self._now_s = now_s
-        self._laid_by.append(change)
-        if len(self._laid_by) >= _MANY:
-            self._settle()
+        for length, laid_by in self._laid_by.items():
+            laid_by.append(change)
+            if len(laid_by) >= _MANY:
+                self.at(length, now_s)
 
     def at(self, length_ms: int, now_s: int) -> ArmWindow:
         """Gives what the variant did in the last `length_ms`; `now_s` never falls."""
-        self._now_s = now_s
-        self._settle()
-        window = self._by_length[length_ms]
+        window, laid_by = self._by_length[length_ms], self._laid_by[length_ms]
+        if laid_by:
+            laid_by.sort(key=itemgetter(0))
+            for second, changes in groupby(laid_by, key=itemgetter(0)):
+                window.update(_delta(second, list(changes)), now_s)
+            laid_by.clear()
         window.advance(now_s)
         return window.total
-
-    def _settle(self) -> None:
-        if not self._laid_by:
-            return
-        laid_by, self._laid_by = self._laid_by, []
-        laid_by.sort(key=itemgetter(0))
-        for second, changes in groupby(laid_by, key=itemgetter(0)):
-            delta = _delta(second, list(changes))
-            for window in self._by_length.values():
-                window.update(delta, self._now_s)
 
     def snapshot(self, now_s: int) -> dict[int, WindowSnapshot]:
         """Gives the windows as plain data, by length."""

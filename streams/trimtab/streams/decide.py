@@ -23,7 +23,7 @@ from trimtab.streams.settings import DecideSettings
 from trimtab.streams.snapshots import Snapshots
 
 _TICK_S: Final = 1.0
-_SNAPSHOT_SHARE: Final = 0.02
+_SNAPSHOT_SHARE: Final = 0.005
 """Of the time, at most, that is spent on one partition's snapshots."""
 _LONGEST_PAUSE_S: Final = 10.0
 _YIELD_EVERY: Final = 20

@@ -27,7 +27,7 @@ _GROUP_BYTES: Final = 1 << 18
 """Telemetry that is folded without a pause: about 20,000 events as columns, some milliseconds."""
 _RECORD_BYTES: Final = 100
 """What a record costs by itself, in bytes of payload that cost the same."""
-_MOST_INTERVALS: Final = 5
+_MOST_INTERVALS: Final = 9
 _SLACK: Final = 0.5
 """Of an interval: the flush loop wakes a little early or late."""
 _TICK_S: Final = 1.0
@@ -51,7 +51,7 @@ class _Source:
         """Whether it is time to emit: less often where many panes changed.
 
         What an emission costs grows with the panes in it, and where there are very many of them a decision rests on
-        few events of each.
+        few events of each. Panes with new errors do not wait.
         """
         intervals = min(_MOST_INTERVALS, self.builder.changed // settings.flush_panes)
         return time.monotonic() - self.emitted_s >= (intervals - _SLACK) * settings.flush_ms / 1000
@@ -154,14 +154,15 @@ class Fold:
         marks: list[tuple[_Source, Mark]] = []
         for source in self._current():
             source.order.check()
-            if not source.is_due(self._settings):
-                continue
-            panes, mark = source.builder.emit()
-            source.emitted_s = time.monotonic()
+            if source.is_due(self._settings):
+                source.emitted_s = time.monotonic()
+                panes, mark = source.builder.emit()
+                marks.append((source, mark))
+            else:
+                panes = source.builder.emit_urgent()
             for partition, records in panes.items():
                 for record in records:
                     await self._outbox.send(EVIDENCE, evidence.encode(record), partition=partition)
-            marks.append((source, mark))
         is_complete = self._in_hand == 0
         await self._outbox.settle()
         # A letter in hand belongs to a message that a mark may cover: the next flush acknowledges both.

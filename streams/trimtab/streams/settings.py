@@ -44,7 +44,7 @@ class FoldSettings(_Edge):
     """how often changed panes are emitted; a part of the reaction time"""
     flush_panes: Annotated[int, Field(ge=1)] = 60
     """changed panes of a telemetry partition that one flush interval has room for: with more of them each is emitted
-    less often, at most every fifth interval"""
+    less often, at most every ninth interval; those with new errors never wait"""
     lateness_ms: Annotated[int, Field(ge=0)] = 2_000
     skew_ms: Annotated[int, Field(ge=0)] = 1_000
     future_ms: Annotated[int, Field(ge=0)] = 60_000
