@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from integration import worker_rig
 from trimtab.schemas.topics import TELEMETRY
-from trimtab.streams.backend import Backend
+from trimtab.streams.backend import Backend, WrongBackend, chosen
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
 
@@ -21,13 +21,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    worker_rig.choice = worker_rig.Choice(
-        Backend(config.getoption("backend")), config.getoption("kafka"), config.getoption("redis")
-    )
+    kafka, redis = config.getoption("kafka"), config.getoption("redis")
+    try:
+        backend = chosen(Backend(config.getoption("backend")), kafka=kafka, redis=redis)
+    except WrongBackend as error:
+        raise pytest.UsageError(str(error)) from error
+    if backend is Backend.EXTERNAL and config.getoption("numprocesses", None):
+        raise pytest.UsageError("backend external: its servers have room for one test at a time, expected -n 0")
+    worker_rig.choice = worker_rig.Choice(backend, kafka, redis)
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return f"backend of integration tests: {config.getoption('backend')}"
+def pytest_report_header() -> str:
+    return f"backend of integration tests: {worker_rig.choice.backend}"
 
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)

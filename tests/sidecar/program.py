@@ -26,6 +26,9 @@ class Program:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
+    def send_signal(self, by: signal.Signals) -> None:
+        self._process.send_signal(by)
+
     def end(self, by: signal.Signals = signal.SIGTERM, timeout_s: float = 10) -> int:
         """Sends the signal, and gives the exit code once the program has ended; kills it when it does not."""
         self._process.send_signal(by)

@@ -1,0 +1,118 @@
+"""An account of events that asks nobody: it reads the topics and counts for itself, without the engine's code."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from trimtab.schemas import dead_letter, telemetry
+from trimtab.schemas.dead_letter import DeadLetter
+from trimtab.schemas.decision import Decision, WeightsRecord, decode_decision, decode_weights
+from trimtab.schemas.errors import InvalidEvent, InvalidRecord
+from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, TELEMETRY, WEIGHTS
+
+_PATIENCE_S = 20.0
+
+
+@dataclass
+class Account:
+    """What the topics hold."""
+
+    sent: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(release, variant) -> events in the telemetry topic"""
+    undecodable: int = 0
+    """telemetry messages that are none: each counts as one event"""
+    letters: dict[str, DeadLetter] = field(default_factory=dict)
+    decisions: dict[tuple[str, int, int], Decision] = field(default_factory=dict)
+    """(release, era, revision) -> decision"""
+
+    @property
+    def events(self) -> int:
+        return self.sent.total() + self.undecodable
+
+    @property
+    def dead_lettered(self) -> int:
+        """Telemetry events that were refused."""
+        return sum(letter.events for letter in self.letters.values() if letter.source == TELEMETRY)
+
+    def newest(self, release: str) -> Decision | None:
+        of_release = [decision for key, decision in self.decisions.items() if key[0] == release]
+        return max(of_release, key=lambda decision: decision.id, default=None)
+
+    @property
+    def counted(self) -> int:
+        """Events that the newest decisions rest on, late ones included."""
+        newest = [self.newest(release) for release in {key[0] for key in self.decisions}]
+        return sum(decision.seen.counted + decision.seen.late for decision in newest if decision)
+
+
+def audit(kafka: str) -> Account:
+    """Reads all topics. Fails where two decisions of one revision differ, or weights are not whole."""
+    account = Account()
+    for payload in read(kafka, TELEMETRY):
+        _take_telemetry(account, payload)
+    for payload in read(kafka, DEAD_LETTERS):
+        try:
+            letter = dead_letter.decode(payload)
+        except InvalidRecord:  # a poison message of a test's
+            continue
+        account.letters[letter.id] = letter
+    for payload in read(kafka, DECISIONS):
+        _take_decision(account, payload)
+    for payload in read(kafka, WEIGHTS):
+        _check_weights(account, payload)
+    return account
+
+
+def _take_telemetry(account: Account, payload: bytes) -> None:
+    try:
+        batch = telemetry.decode(payload)
+    except InvalidEvent:
+        account.undecodable += 1
+        return
+    if batch.count:
+        counts = np.bincount(np.frombuffer(batch.key, dtype="<u2"), minlength=len(batch.keys))
+        for key, count in zip(batch.keys, counts.tolist(), strict=True):
+            account.sent[key.release, key.variant] += count
+
+
+def _take_decision(account: Account, payload: bytes) -> None:
+    try:
+        decision = decode_decision(payload)
+    except InvalidRecord:
+        return
+    assert sum(decision.weights.values()) == 10_000, decision
+    known = account.decisions.setdefault((decision.release, *decision.id), decision)
+    assert msgspec.json.encode(known) == msgspec.json.encode(decision), "two decisions of one revision differ"
+
+
+def _check_weights(account: Account, payload: bytes) -> None:
+    try:
+        record: WeightsRecord = decode_weights(payload)
+    except InvalidRecord:
+        return
+    assert account.decisions[record.release, record.era, record.revision].weights == record.weights
+
+
+def read(kafka: str, topic: str) -> list[bytes]:
+    """Gives what a topic holds now."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "auditor", "enable.auto.commit": False})
+    payloads: list[bytes] = []
+    try:
+        for partition in consumer.list_topics(topic, _PATIENCE_S).topics[topic].partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), _PATIENCE_S)
+            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+            position = low
+            while position < high:
+                for message in consumer.consume(1000, 0.2):
+                    assert message.error() is None, message.error()
+                    position = message.offset() + 1
+                    if message.value() is not None:
+                        payloads.append(message.value())
+                # A compacted log may end in records that are no more.
+                position = max(position, consumer.position([TopicPartition(topic, partition)])[0].offset)
+    finally:
+        consumer.close()
+    return payloads
