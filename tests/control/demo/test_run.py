@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.worker_rig import choice
+from integration import worker_rig
 from trimtab.control.demo import DemoOptions
 from trimtab.control.demo.run import WHEELS, run
 
@@ -21,6 +21,7 @@ class Demo:
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         program = ["/usr/bin/env", f"TMPDIR={folder}", sys.executable, "-m", "trimtab.control.cli", "demo"]
+        choice = worker_rig.choice
         program += ["--backend", choice.backend, "--kafka", choice.kafka, "--redis", choice.redis]
         self.process = subprocess.Popen(
             [*program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from trimtab.streams.backend import Backend, chosen
+
 MIN_DURATION_S: Final = 5.0
 MAX_DURATION_S: Final = 3600.0
 MIN_RPS: Final = 10
@@ -29,7 +31,7 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """One run of the demo. Raises `ValueError` for a number out of its range."""
+    """One run of the demo. Raises `ValueError` for a number out of its range, `WrongBackend` as `chosen` does."""
 
     scenario: Scenario = Scenario.FAULTY
     strategy: Strategy = Strategy.CANARY
@@ -41,6 +43,12 @@ class DemoOptions:
     """of the arrivals and of what the services answer"""
     plain: bool = False
     """lines in place of the live view; also where standard output is no terminal"""
+    backend: Backend = Backend.AUTO
+    """the servers; once made, never `AUTO` but what that came to"""
+    kafka: str = ""
+    """HOST:PORT, of the backend `external` alone"""
+    redis: str = ""
+    """URL, of the backend `external` alone"""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.duration_s) and MIN_DURATION_S <= self.duration_s <= MAX_DURATION_S):
@@ -49,3 +57,4 @@ class DemoOptions:
             )
         if not MIN_RPS <= self.rps <= MAX_RPS:
             raise ValueError(f"rps: expected {MIN_RPS} to {MAX_RPS} requests per second, got {self.rps}")
+        object.__setattr__(self, "backend", chosen(self.backend, kafka=self.kafka, redis=self.redis))

@@ -20,9 +20,11 @@ from trimtab.control.demo.release import RELEASE, release_text
 from trimtab.control.demo.scenario import VARIANTS
 from trimtab.schemas.errors import Unreachable
 from trimtab.sidecar.envoy.bootstrap import bootstrap, yaml_text
-from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
+from trimtab.streams.backend import Backend
 from trimtab.streams.embedded.process import Child
-from trimtab.streams.layout import embedded_topics
+from trimtab.streams.layout import ensure_topics
+from trimtab.streams.servers import servers
+from trimtab.streams.settings import KafkaSettings
 
 _READY_S: Final = 30.0
 """How long any one part may take to be ready, on a busy machine."""
@@ -57,11 +59,8 @@ class System:
 
     def start(self) -> None:
         """Brings everything up. Raises `Unreachable`, with a program's last words, for what does not come up."""
-        with self._stage("Kafka and Redis"):
-            kafka = self._stack.enter_context(EmbeddedKafka(embedded_topics()))
-            self._check()
-            redis = self._stack.enter_context(EmbeddedRedis())
-            self.kafka, self.redis = kafka.bootstrap, redis.url
+        with self._stage(f"Kafka and Redis ({self._options.backend})"):
+            self._start_servers()
         with self._stage(f"three versions of a service: {', '.join(VARIANTS)}"):
             ports = self._start_variants()
         with self._stage(f"release {RELEASE}: {self._options.strategy}"):
@@ -83,6 +82,13 @@ class System:
         self._restarts += 1
         self._start_worker()
         return f"the worker ended and was started anew ({self._restarts} of at most {_MAX_RESTARTS} times)"
+
+    def _start_servers(self) -> None:
+        options = self._options
+        found = self._stack.enter_context(servers(options.backend, kafka=options.kafka, redis=options.redis))
+        self.kafka, self.redis = found.kafka, found.redis
+        if found.backend is not Backend.EMBEDDED:  # which has them; elsewhere the release would wait for the worker
+            ensure_topics(KafkaSettings(bootstrap=self.kafka), _READY_S)
 
     def _start_variants(self) -> dict[str, str]:
         options = self._options
