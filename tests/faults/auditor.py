@@ -56,7 +56,7 @@ def audit(kafka: str) -> Account:
     for payload in read(kafka, DEAD_LETTERS):
         try:
             letter = dead_letter.decode(payload)
-        except InvalidRecord:  # a poison message of a test's
+        except (InvalidRecord, msgspec.DecodeError):  # a poison message of a test's
             continue
         account.letters[letter.id] = letter
     for payload in read(kafka, DECISIONS):

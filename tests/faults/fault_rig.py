@@ -90,6 +90,8 @@ class FaultRig:
         return self._redis_url or self.redis.url
 
     def _end_all(self) -> None:
+        for publisher in self._publishers:
+            publisher.abandon()
         for worker in self._workers:
             worker.end(by=signal.SIGKILL)
         self.witness.stop()
@@ -104,6 +106,10 @@ class FaultRig:
         self.await_moves(READY_S, moves=3)
         return started
 
+    def apply_file(self, file: Path) -> None:
+        """Applies a release file."""
+        apply_file(file, kafka=self.kafka.bootstrap, wait_s=READY_S)
+
     def start_worker(self, *options: str) -> Supervised:
         """Starts a supervised worker with the settings that users have."""
         worker = Supervised(lambda: self._program(options))
@@ -113,7 +119,8 @@ class FaultRig:
     def _program(self, options: Sequence[str]) -> Program:
         self._logs += 1
         return Program(
-            self.folder / f"worker-{self._logs}.log", "/usr/bin/env", *options, sys.executable, "-m",
+            self.folder / f"worker-{self._logs}.log", "/usr/bin/env", f"TRIMTAB_KAFKA__REPLICATION={self.kafka.size}",
+            *options, sys.executable, "-m",
             "trimtab.control.cli", "worker", "--kafka", self.kafka.bootstrap, "--redis", self.redis_url,
         )  # fmt: skip
 
@@ -138,11 +145,13 @@ class FaultRig:
         logs = sorted(self.folder.glob("worker-*.log"), key=lambda log: log.stat().st_mtime)[-2:]
         return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in logs)
 
-    def settle(self) -> Account:
-        """Ends the load, waits until everything that was sent is accounted for, and checks the laws."""
-        for publisher in self._publishers:
-            publisher.stop()
-        self._publishers.clear()
+    def settle(self, *, may_drop: bool = False) -> Account:
+        """Ends the load, waits until everything that was sent is accounted for, and checks the laws.
+
+        `may_drop`: whether publishers may have given up events, as they do after half a minute without a broker.
+        """
+        while self._publishers:
+            self._publishers.pop().stop(may_drop=may_drop)
         end_s = time.monotonic() + SETTLE_S
         account = audit(self.kafka.bootstrap)
         while account.counted + account.dead_lettered < account.events:

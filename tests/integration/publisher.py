@@ -40,9 +40,18 @@ class Publisher:
                 self._telemetry.outcome(key, "bought", 1.0, time_ms=now_ms)
         self.sent[kind] += 1
 
-    def stop(self) -> None:
+    def stop(self, *, may_drop: bool = False) -> None:
+        """Sends what is left. Fails where not all was published or, after a long outage, counted as dropped."""
         self._stop.set()
         self._thread.join()
         assert self._telemetry.flush(20)
-        assert self._telemetry.stats.published == self.sent.total()
+        stats = self._telemetry.stats
         self._telemetry.close()
+        assert (stats.published + stats.dropped, stats.invalid) == (self.sent.total(), 0)
+        assert may_drop or stats.dropped == 0, stats
+
+    def abandon(self) -> None:
+        """Stops without sending what is left."""
+        self._stop.set()
+        self._thread.join()
+        self._telemetry.close(0)

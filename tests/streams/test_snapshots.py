@@ -106,3 +106,12 @@ def test_partitions_do_not_see_each_other(table: Table) -> None:
 def test_the_ledger_is_written_after_the_releases_that_it_vouches_for(table: Table) -> None:
     table.write(3, 1, ledger("cart", "checkout"))
     assert table.changelog.sent == [(b"3/cart/1", 3, True), (b"3/checkout/1", 3, True), (b"3//1", 3, True)]
+
+
+def test_what_is_no_snapshot_is_passed_over(table: Table) -> None:
+    made = ledger("checkout", ticks=3)
+    table.write(0, 1, made)
+    junk = [b"", b"\x00\xff", b"\x92\xc4\x03abc\xc0"]
+    table.store.update({f"0/checkout/{9 + number}".encode(): value for number, value in enumerate(junk)})
+    restored, offers = table.snapshots.restore(0)
+    assert (restored.snapshot(), offers) == (made.snapshot(), [])

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, MutableMapping
 
 import msgspec
+import structlog
 
 from trimtab.engine.ledger import Ledger
 from trimtab.streams.edge import Outbox
@@ -20,10 +21,11 @@ from trimtab.streams.publication import Offer
 
 class _Stored(msgspec.Struct, array_like=True):
     fold: bytes
-    """compressed"""
+    """compressed, as it is stored"""
     offer: Offer | None
 
 
+_log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Stored).decode
 
@@ -44,10 +46,12 @@ class Snapshots:
     def restore(self, partition: int) -> tuple[Ledger, list[Offer]]:
         """Gives the ledger of a partition as it was last written, with the newest offer of each of its releases."""
         by_release: dict[str, list[_Stored]] = {}
-        for _, release, stored in self._entries(partition):
-            by_release.setdefault(release, []).append(stored)
-        ledgers = [zlib.decompress(stored.fold) for stored in by_release.pop("", [])]
-        folds = [[zlib.decompress(stored.fold) for stored in known] for known in by_release.values()]
+        for key, release, value in self._entries(partition):
+            stored = _read(key, value)
+            if stored is not None:
+                by_release.setdefault(release, []).append(stored)
+        ledgers = [stored.fold for stored in by_release.pop("", [])]
+        folds = [[stored.fold for stored in known] for known in by_release.values()]
         offers = [
             max((stored.offer for stored in known if stored.offer), key=lambda offer: offer.id)
             for known in by_release.values()
@@ -83,11 +87,21 @@ class Snapshots:
         self._store[key] = value
         await self._outbox.send(self._changelog, value, key=key, partition=partition)
 
-    def _entries(self, partition: int) -> Iterator[tuple[bytes, str, _Stored]]:
+    def _entries(self, partition: int) -> Iterator[tuple[bytes, str, bytes]]:
         prefix = f"{partition}/".encode()
         for key, value in list(self._store.items()):
             if key.startswith(prefix):
-                yield key, key.split(b"/")[1].decode(), _decode(value)
+                yield key, key.split(b"/")[1].decode(errors="replace"), value
+
+
+def _read(key: bytes, value: bytes) -> _Stored | None:
+    """Gives an entry with its fold as it was before it was compressed; None, with a word, for what is no entry."""
+    try:
+        stored = _decode(value)
+        return _Stored(zlib.decompress(stored.fold), stored.offer)
+    except (msgspec.DecodeError, zlib.error) as error:
+        _log.warning("snapshot_unreadable", key=repr(key), error=str(error))
+        return None
 
 
 def _key(partition: int, release: str, generation: int) -> bytes:

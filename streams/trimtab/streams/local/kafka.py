@@ -141,6 +141,11 @@ class LocalKafka:
         return ",".join(f"127.0.0.1:{self._advertised.get(number, ports.client)}" for number, ports in numbered)
 
     @property
+    def size(self) -> int:
+        """How many brokers there are."""
+        return self._count
+
+    @property
     def pid(self) -> int:
         """The process id of the first broker."""
         return self.brokers[0].pid
