@@ -4,7 +4,7 @@ import ctypes
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -15,7 +15,7 @@ from trimtab.client.rows import Row, pack_rows
 from trimtab.schemas.telemetry import encode
 from trimtab.schemas.topics import TELEMETRY
 
-Config = Mapping[str, str | int | float | bool]
+Config = Mapping[str, Any]
 
 SETTINGS: Final[Config] = {
     "acks": "all",

@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from redis import ConnectionError as RedisConnectionError
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.client import PubSub
-from redis.retry import Retry
 
+from trimtab.schemas.redis_client import open_redis
+from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import weights_channel, weights_key
 
 _SOCKET_S: Final = 2.0
@@ -28,15 +27,10 @@ _DEAD_AFTER_S: Final = 3.0
 class Subscription:
     """A connection pair (one that is subscribed, one that reads) to the weights of `releases`."""
 
-    def __init__(self, url: str, releases: Sequence[str]) -> None:
+    def __init__(self, redis: RedisConnection, releases: Sequence[str]) -> None:
         self._releases = releases
         self._channels = {weights_channel(release).encode(): release for release in releases}
-        self._redis = Redis.from_url(
-            url,
-            socket_timeout=_SOCKET_S,
-            socket_connect_timeout=_SOCKET_S,
-            retry=Retry(NoBackoff(), 0),  # the keys must be read anew after each reconnect
-        )
+        self._redis = open_redis(redis, _SOCKET_S)  # without retries: the keys must be read anew after each reconnect
         self._pubsub: PubSub = self._redis.pubsub()  # type: ignore[no-untyped-call]  # redis-py has no types for it
 
     def open(self) -> list[tuple[str, bytes | None]]:

@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from trimtab.client.buffer import Buffer
 from trimtab.client.outlet import SETTINGS, Config, Outlet
+from trimtab.schemas.kafka_connection import KafkaConnection, librdkafka_config
 from trimtab.schemas.telemetry import MAX_EVENTS, RoutingKey
 
 _LOG: Final = logging.getLogger("trimtab.client")
@@ -42,13 +43,14 @@ class Telemetry:
     """Publishes events: a batch at each `max_events` events or `linger_ms`, an empty one after `heartbeat_s` without.
 
     `request`, `response` and `outcome` are safe for threads, never wait for IO and never raise. Where `max_buffered`
-    events are pending, further ones are dropped and counted. `config` overrides librdkafka's settings. In the child of
+    events are pending, further ones are dropped and counted. `kafka` is HOST:PORT,… or a `KafkaConnection` for TLS and
+    SASL; `config` overrides librdkafka's settings. In the child of
     a fork it is closed: make a new one there.
     """
 
     def __init__(  # noqa: PLR0913 - settings, all but the first by name
         self,
-        kafka: str,
+        kafka: str | KafkaConnection,
         *,
         publisher: str,
         linger_ms: float = 50,
@@ -64,7 +66,9 @@ class Telemetry:
         self._max_events, self._max_buffered = max_events, max_buffered
         self._is_stopping = False
         self._open_buffer()
-        self._outlet = Outlet({"bootstrap.servers": kafka, **SETTINGS, **room, **config}, publisher, self._buffer)
+        self._outlet = Outlet(
+            {**librdkafka_config(KafkaConnection.of(kafka)), **SETTINGS, **room, **config}, publisher, self._buffer
+        )
         self._thread = threading.Thread(target=self._run, name="trimtab telemetry", daemon=True)
         self._thread.start()
         _open.add(self)

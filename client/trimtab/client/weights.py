@@ -8,9 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
-
-from redis import RedisError
 
 from trimtab.client.board import Board
 from trimtab.client.cache import Cache
@@ -18,6 +15,8 @@ from trimtab.client.subscription import Subscription
 from trimtab.schemas.decision import WeightsRecord, decode_weights
 from trimtab.schemas.errors import InvalidRecord, Unreachable
 from trimtab.schemas.ids import is_name
+from trimtab.schemas.redis_client import REDIS_FAILURES
+from trimtab.schemas.redis_connection import RedisConnection
 
 _LOG: Final = logging.getLogger("trimtab.client")
 
@@ -43,20 +42,21 @@ class WeightsStats:
 class Weights:
     """Follows the weights of `releases` in Redis, in a thread of its own, and reconnects for as long as it is open.
 
-    With `cache`, a folder, each record is kept in a file; those are there at once at the next start. `on_change` is
-    called from the thread with each newer record, cached ones included. In the child of a fork nothing follows.
+    `redis` is a URL, or a `RedisConnection` for what a URL cannot say. With `cache`, a folder, each record is kept in a
+    file; those are there at once at the next start. `on_change` is called from the thread with each newer record,
+    cached ones included. In the child of a fork nothing follows.
     """
 
     def __init__(
         self,
-        redis_url: str,
+        redis: str | RedisConnection,
         releases: Sequence[str],
         *,
         cache: Path | None = None,
         on_change: Callable[[WeightsRecord], None] | None = None,
     ) -> None:
         _check_names(releases)
-        self._url, self._releases = redis_url, tuple(dict.fromkeys(releases))
+        self._redis, self._releases = RedisConnection.of(redis), tuple(dict.fromkeys(releases))
         self._cache = Cache(cache) if cache is not None else None
         self._on_change = on_change
         self._board = Board(self._releases)
@@ -91,7 +91,7 @@ class Weights:
         record = self._board.get(release)
         if record is None:
             state = "connected, but none published" if self._is_connected else "not connected"
-            raise Unreachable(f"release {release}: no weights from {_address(self._url)} in {timeout_s} s ({state})")
+            raise Unreachable(f"release {release}: no weights from {self._redis.address} in {timeout_s} s ({state})")
         return record
 
     def close(self) -> None:
@@ -116,20 +116,22 @@ class Weights:
             self._stopping.wait(_backoff_s(failures))
 
     def _follow_once(self) -> None:
-        subscription = Subscription(self._url, self._releases)
+        subscription = None
         try:
+            subscription = Subscription(self._redis, self._releases)
             for release, payload in subscription.open():
                 if payload is not None:
                     self._take(release, payload)
             self._is_connected = True
             self._count(connects=1)
             subscription.follow(self._take, self._stopping.is_set)
-        except (RedisError, OSError) as error:
+        except REDIS_FAILURES as error:
             if self._is_connected:
-                _LOG.warning("weights_disconnected address=%s error=%r", _address(self._url), str(error))
+                _LOG.warning("weights_disconnected address=%s error=%r", self._redis.address, str(error))
         finally:
             self._is_connected = False
-            subscription.close()
+            if subscription is not None:
+                subscription.close()
 
     def _take(self, release: str, payload: bytes) -> None:
         try:
@@ -195,9 +197,3 @@ def _check_names(releases: Sequence[str]) -> None:
 def _backoff_s(failures: int) -> float:
     longest_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * (1 << min(failures, 10)))
     return longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnects, no secret
-
-
-def _address(url: str) -> str:
-    """Gives the host and port of a URL, without the password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import AdminClient
 
 from trimtab.schemas import evidence, release_file
 from trimtab.schemas.errors import InvalidRelease, Problem, Unreachable
+from trimtab.schemas.kafka_connection import KafkaConnection, librdkafka_config
 from trimtab.schemas.release import Release
 from trimtab.schemas.topics import EVIDENCE, evidence_partition
+from trimtab.streams.kafka_reach import Admin
 from trimtab.streams.reach import wait_for
 
 _DELIVERY_S: Final = 10.0
@@ -40,21 +41,22 @@ def _text(path: Path) -> str:
         raise InvalidRelease([Problem(str(path), 1, "(file)", f"not UTF-8: {error.reason}")]) from error
 
 
-def apply_file(path: Path, *, kafka: str, wait_s: float) -> list[str]:
+def apply_file(path: Path, *, kafka: str | KafkaConnection, wait_s: float) -> list[str]:
     """Applies the releases of one file, and gives their names. Raises `InvalidRelease` and `Unreachable`."""
     releases = read([path])
     publish(releases, kafka=kafka, wait_s=wait_s)
     return [release.name for release in releases]
 
 
-def publish(releases: Sequence[Release], *, kafka: str, wait_s: float) -> None:
+def publish(releases: Sequence[Release], *, kafka: str | KafkaConnection, wait_s: float) -> None:
     """Writes specs into the evidence log, where a worker takes them up. Raises `Unreachable` after `wait_s`."""
-    wait_for("kafka", lambda timeout_s: _publish(releases, kafka, timeout_s), wait_s)
+    connection = KafkaConnection.of(kafka)
+    wait_for("kafka", lambda timeout_s: _publish(releases, connection, timeout_s), wait_s)
 
 
-def _publish(releases: Sequence[Release], kafka: str, timeout_s: float) -> None:
+def _publish(releases: Sequence[Release], kafka: KafkaConnection, timeout_s: float) -> None:
     partitions = _evidence_partitions(kafka, timeout_s)
-    producer = Producer({"bootstrap.servers": kafka, "acks": "all", "log_level": 0})
+    producer = Producer({**librdkafka_config(kafka), "enable.idempotence": True, "log_level": 0})
     refused: list[str] = []
     for release in releases:
         record = evidence.Spec(release=release.name, document=release.document(), actor=getpass.getuser())
@@ -66,14 +68,15 @@ def _publish(releases: Sequence[Release], kafka: str, timeout_s: float) -> None:
             on_delivery=lambda error, _message: refused.append(str(error)) if error else None,
         )
     if producer.flush(_DELIVERY_S) or refused:
-        raise Unreachable(f"kafka at {kafka}: {refused[0] if refused else 'no answer to what was sent'}")
+        raise Unreachable(f"kafka at {kafka.bootstrap}: {refused[0] if refused else 'no answer to what was sent'}")
 
 
-def _evidence_partitions(kafka: str, timeout_s: float) -> int:
+def _evidence_partitions(kafka: KafkaConnection, timeout_s: float) -> int:
+    admin = Admin(kafka)
     try:
-        found = AdminClient({"bootstrap.servers": kafka, "log_level": 0}).list_topics(timeout=timeout_s).topics
+        found = admin.client.list_topics(timeout=timeout_s).topics
     except KafkaException as error:
-        raise Unreachable(f"kafka at {kafka}: {error.args[0].str()}") from error
+        raise admin.failure(error) from error
     if EVIDENCE not in found:
-        raise Unreachable(f"kafka at {kafka}: no topic {EVIDENCE}; a worker creates it when it starts")
+        raise Unreachable(f"kafka at {kafka.bootstrap}: no topic {EVIDENCE}; a worker creates it when it starts")
     return len(found[EVIDENCE].partitions)

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from pydantic import ValidationError
 
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
-from trimtab.schemas.errors import InvalidRelease, Unreachable
-from trimtab.schemas.redis_keys import checked_url
+from trimtab.schemas.errors import InvalidRelease, Refused, Unreachable
+from trimtab.schemas.redis_connection import RedisConnection, checked_redis_url
 from trimtab.streams.backend import Backend, WrongBackend
 
 if TYPE_CHECKING:
     from trimtab.control.release_view import Releases, ReleaseView
+    from trimtab.streams.settings import Settings
 
 USAGE = 2
 UNREACHABLE = 3
@@ -35,30 +35,31 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 get_app = typer.Typer(no_args_is_help=True, help="Show releases.")
+config_app = typer.Typer(no_args_is_help=True, help="Settings.")
 sidecar_app = typer.Typer(no_args_is_help=True, help="Run beside a proxy: weights in, telemetry out.")
 app.add_typer(get_app, name="get")
 app.add_typer(sidecar_app, name="sidecar")
+app.add_typer(config_app, name="config")
 
-Kafka = Annotated[
-    str, typer.Option("--kafka", envvar="TRIMTAB_KAFKA__BOOTSTRAP", metavar="HOST:PORT", help="Kafka's address.")
-]
+Kafka = Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Kafka's address; else as settings say.")]
 
 
 def _redis_url(url: str) -> str:
     try:
-        return checked_url(url) if url else url
+        return checked_redis_url(url) if url else url
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
 
 RedisUrl = Annotated[
     str,
-    typer.Option("--redis", envvar="TRIMTAB_REDIS__URL", metavar="URL", help="Redis' address.", callback=_redis_url),
+    typer.Option("--redis", metavar="URL", help="Redis' address; else as settings say.", callback=_redis_url),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings; else the file that TRIMTAB_CONFIG names, if any."),
 ]
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for servers.")]
-
-_KAFKA = "127.0.0.1:9092"
-_REDIS = "redis://127.0.0.1:6379/0"
 
 
 class ListFormat(StrEnum):
@@ -103,8 +104,9 @@ def demo(  # noqa: PLR0913 - one argument an option
 def apply(
     *,
     files: Annotated[list[Path], typer.Option("--file", "-f", metavar="FILE", help="Release file; may be repeated.")],
-    kafka: Kafka = _KAFKA,
-    redis: RedisUrl = _REDIS,
+    kafka: Kafka = "",
+    redis: RedisUrl = "",
+    config: Config = None,
     wait: Wait = 10.0,
 ) -> None:
     """Apply release files. With a mistake in any of them nothing is applied.
@@ -116,18 +118,19 @@ def apply(
     from trimtab.streams.reach import ping_redis, wait_for
 
     _log_to_stderr()
+    settings = _settings(config, kafka, redis)
     try:
         releases = read(files)
-        wait_for("redis", lambda timeout_s: ping_redis(redis, timeout_s), wait)
-        known = Releases(redis)
+        wait_for("redis", lambda timeout_s: ping_redis(settings.redis, timeout_s), wait)
+        known = Releases(settings.redis)
         documents = {release.name: known.document(release.name) for release in releases}
         changed = [release for release in releases if documents[release.name] != release.document()]
         if changed:
-            publish(changed, kafka=kafka, wait_s=wait)
+            publish(changed, kafka=settings.kafka, wait_s=wait)
     except InvalidRelease as error:
         _fail(str(error), USAGE)
     except Unreachable as error:
-        _fail(str(error), UNREACHABLE)
+        _fail_to_reach(error)
     for release in releases:
         is_new = documents[release.name] is None
         typer.echo(f"{release.name} {'created' if is_new else 'configured' if release in changed else 'unchanged'}")
@@ -136,15 +139,17 @@ def apply(
 @get_app.command("releases")
 def get_releases(
     *,
-    redis: RedisUrl = _REDIS,
+    redis: RedisUrl = "",
+    config: Config = None,
     output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
 ) -> None:
     """List all releases."""
-    releases = _releases(redis)
+    connection = _settings(config, redis=redis).redis
     try:
+        releases = _releases(connection)
         views = [(name, view) for name in releases.names() if (view := releases.get(name)) is not None]
     except Unreachable as error:
-        _fail(str(error), UNREACHABLE)
+        _fail_to_reach(error)
     if output is ListFormat.TABLE:
         from rich.console import Console
 
@@ -160,21 +165,23 @@ def get_release(
     name: str,
     *,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing it as it changes.")] = False,
-    redis: RedisUrl = _REDIS,
+    redis: RedisUrl = "",
+    config: Config = None,
     output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
 ) -> None:
     """Show one release: arms, guardrails, reasons, sidecars.
 
     Example: trimtab get release checkout -w
     """
-    releases = _releases(redis)
+    connection = _settings(config, redis=redis).redis
     try:
+        releases = _releases(connection)
         if watch:
             _watch(releases, name, output)
             return
         view = releases.get(name)
     except Unreachable as error:
-        _fail(str(error), UNREACHABLE)
+        _fail_to_reach(error)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if view is None:
@@ -183,21 +190,14 @@ def get_release(
 
 
 @app.command()
-def worker(*, kafka: Kafka = "", redis: RedisUrl = "", wait: Wait = 30.0) -> None:
+def worker(*, kafka: Kafka = "", redis: RedisUrl = "", config: Config = None, wait: Wait = 30.0) -> None:
     """Run a worker: telemetry in, decisions out. More machines means more of them, with the same command."""
     try:
-        from trimtab.streams.settings import Settings
         from trimtab.streams.worker import run
     except ModuleNotFoundError as error:
         _fail(f"{error.name} is not installed; run: pip install 'trimtab[server]'", USAGE)
     _log_to_stderr()
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        _fail("\n".join(f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in error.errors()), USAGE)
-    kafka_settings = settings.kafka.model_copy(update={"bootstrap": kafka} if kafka else {})
-    redis_settings = settings.redis.model_copy(update={"url": redis} if redis else {})
-    raise typer.Exit(run(settings.model_copy(update={"kafka": kafka_settings, "redis": redis_settings}), wait))
+    raise typer.Exit(run(_settings(config, kafka, redis), wait))
 
 
 @sidecar_app.command("envoy")
@@ -205,8 +205,9 @@ def sidecar_envoy(  # noqa: PLR0913 - one argument an option
     *,
     release: Annotated[list[str], typer.Option("--release", metavar="NAME", help="May be repeated.")],
     socket: Annotated[Path, typer.Option(metavar="PATH", help="Unix socket on which Envoy finds the sidecar.")],
-    kafka: Kafka = _KAFKA,
-    redis: RedisUrl = _REDIS,
+    kafka: Kafka = "",
+    redis: RedisUrl = "",
+    config: Config = None,
     id_: Annotated[str, typer.Option("--id", help="Names it in reports and as a publisher.")] = "",
     cache: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keeps the last weights over restarts.")] = None,
 ) -> None:
@@ -214,12 +215,36 @@ def sidecar_envoy(  # noqa: PLR0913 - one argument an option
     from trimtab.sidecar.envoy import EnvoySidecarOptions, run
 
     _log_to_stderr()
+    settings = _settings(config, kafka, redis)
     try:
-        options = EnvoySidecarOptions(releases=tuple(release), socket=socket, kafka=kafka, redis=redis, cache=cache)
+        options = EnvoySidecarOptions(
+            releases=tuple(release), socket=socket, kafka=settings.kafka, redis=settings.redis, cache=cache
+        )
         options = replace(options, id=id_) if id_ else options
     except ValueError as error:
         _fail(str(error), USAGE)
     raise typer.Exit(run(options))
+
+
+class TreeFormat(StrEnum):
+    """How a tree is written."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+@config_app.command("show")
+def config_show(
+    *,
+    kafka: Kafka = "",
+    redis: RedisUrl = "",
+    config: Config = None,
+    output: Annotated[TreeFormat, typer.Option("--output", "-o", help="How to write it.")] = TreeFormat.YAML,
+) -> None:
+    """Show the settings in force, secrets masked. docs/settings.md tells what each means."""
+    from trimtab.streams.setting_table import shown
+
+    _write(shown(_settings(config, kafka, redis)), ListFormat(output))
 
 
 @app.command()
@@ -239,7 +264,17 @@ def version() -> None:
     typer.echo(installed_version("trimtab"))
 
 
-def _releases(redis: str) -> "Releases":
+def _settings(config: Path | None, kafka: str = "", redis: str = "") -> "Settings":
+    """Gives the settings in force; ends the command where some cannot be followed."""
+    from trimtab.streams.settings_source import WrongSettings, read_settings
+
+    try:
+        return read_settings(config, {("kafka", "bootstrap"): kafka, ("redis", "url"): redis})
+    except WrongSettings as error:
+        _fail(str(error), USAGE)
+
+
+def _releases(redis: RedisConnection) -> "Releases":
     from trimtab.control.release_view import Releases
 
     return Releases(redis)
@@ -291,6 +326,10 @@ def _log_to_stderr() -> None:
     from trimtab.control.logs import configure
 
     configure()
+
+
+def _fail_to_reach(error: Unreachable) -> NoReturn:
+    _fail(str(error), USAGE if isinstance(error, Refused) else UNREACHABLE)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from redis import Redis
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from trimtab.schemas import sidecar
 from trimtab.schemas.decision import Decision, decode_decision
 from trimtab.schemas.errors import Unreachable
+from trimtab.schemas.redis_client import REDIS_FAILURES, open_redis
+from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import RELEASES, sidecar_pattern, weights_channel, weights_key
 from trimtab.schemas.sidecar import SidecarReport
-from trimtab.streams.reach import address
+from trimtab.streams.reach import redis_failure
 
 _TIMEOUT_S: Final = 2.0
 
@@ -36,26 +36,27 @@ class ReleaseView:
 
 
 class Releases:
-    """Reads releases from Redis. Everything raises `Unreachable`, with the address, when Redis does not answer."""
+    """Reads releases from Redis. Everything, also making one, raises `Unreachable` when Redis does not answer."""
 
-    def __init__(self, url: str) -> None:
-        self._address = address(url)
-        self._redis: Redis = Redis.from_url(
-            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, decode_responses=True
-        )
+    def __init__(self, redis: str | RedisConnection) -> None:
+        self._connection = RedisConnection.of(redis)
+        try:
+            self._redis = open_redis(self._connection, _TIMEOUT_S, decode_responses=True)
+        except REDIS_FAILURES as error:
+            raise self._unreachable(error) from error
 
     def names(self) -> list[str]:
         """Gives the names of all releases, in order."""
         try:
             return sorted(map(str, self._redis.smembers(RELEASES)))
-        except RedisError as error:
+        except REDIS_FAILURES as error:
             raise self._unreachable(error) from error
 
     def document(self, name: str) -> bytes | None:
         """Gives the spec that the newest decision was made under; None where there is none."""
         try:
             document = self._redis.hget(weights_key(name), "spec")
-        except RedisError as error:
+        except REDIS_FAILURES as error:
             raise self._unreachable(error) from error
         return None if document is None else str(document).encode()
 
@@ -64,7 +65,7 @@ class Releases:
         try:
             decision, document = self._redis.hmget(weights_key(name), ["decision", "spec"])
             reports = [self._redis.get(key) for key in sorted(self._redis.scan_iter(sidecar_pattern(name), count=1000))]
-        except RedisError as error:
+        except REDIS_FAILURES as error:
             raise self._unreachable(error) from error
         if decision is None or document is None:
             return None
@@ -82,8 +83,8 @@ class Releases:
                     channel.get_message(timeout=pause_s)
             except RedisTimeout:
                 pass
-            except RedisError as error:
+            except REDIS_FAILURES as error:
                 raise self._unreachable(error) from error
 
-    def _unreachable(self, error: RedisError) -> Unreachable:
-        return Unreachable(f"redis at {self._address}: {error}")
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return redis_failure(self._connection, error)

@@ -5,6 +5,7 @@ TrimtabError
 ├── InvalidRelease   an operator wrote a release file that cannot be applied
 ├── InvalidRecord    a record of ours (evidence, decision) that cannot be read
 └── Unreachable      a server that was needed did not answer in time
+    └── Refused      it answered, and does not let us in: a matter of settings
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ class InvalidRecord(TrimtabError):
 
 class Unreachable(TrimtabError):
     """A server did not answer within the time allowed; the message names its address."""
+
+
+class Refused(Unreachable):
+    """A server answered and refused us; the message names the settings to look at.
+
+    One that is just starting may do so for a moment, so it is worth another try.
+    """
 
 
 @dataclass(frozen=True, slots=True)

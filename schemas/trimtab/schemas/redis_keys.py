@@ -10,9 +10,6 @@ The braces are literal: they are the hash tag that keeps all keys of one release
 """
 
 from typing import Final
-from urllib.parse import urlsplit
-
-_SCHEMES: Final = ("redis", "rediss", "unix")
 
 RELEASES: Final = "trimtab:releases"
 
@@ -40,16 +37,3 @@ def sidecar_pattern(release: str) -> str:
 def worker_key(worker: str) -> str:
     """Gives the key under which `worker` reports its counters."""
     return f"trimtab:worker:{worker}"
-
-
-def checked_url(url: str) -> str:
-    """Gives `url` back if it can be the address of a Redis. Raises `ValueError`, without its password, if not."""
-    try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in _SCHEMES and bool(parts.hostname or parts.path)
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"expected a URL with {', '.join(_SCHEMES)}: {error}") from error
-    if not is_one:
-        raise ValueError(f"expected a URL such as redis://HOST:PORT/0, with one of {', '.join(_SCHEMES)}")
-    return url

@@ -5,6 +5,7 @@ from typing import Final
 import faust
 import yarl
 
+from trimtab.streams.credentials import faust_credentials
 from trimtab.streams.settings import KafkaSettings
 from trimtab.streams.transport import transport_of
 
@@ -16,10 +17,12 @@ _CHUNKS_WAITING: Final = 8
 
 def create_app(settings: KafkaSettings) -> faust.App:
     """Gives a Faust app without agents. Topics have to exist: it declares none."""
-    url = yarl.URL(f"kafka://{settings.bootstrap}")
+    urls = [yarl.URL(f"kafka://{address.strip()}") for address in settings.bootstrap.split(",")]
     app = _App(
         settings.group,
-        broker=str(url),
+        broker=urls,
+        broker_credentials=faust_credentials(settings),
+        broker_client_id=settings.client_id,
         store="memory://",
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -33,8 +36,11 @@ def create_app(settings: KafkaSettings) -> faust.App:
         broker_heartbeat_interval=settings.heartbeat_s,
         consumer_auto_offset_reset="earliest",
         producer_linger=0,
+        # All replicas in sync. A repetition by the producer does no harm, for merging is idempotent (law 1), while
+        # aiokafka's idempotence would end the worker wherever a broker has forgotten the producer.
+        producer_acks=-1,
     )
-    app.transport = transport_of(settings.fetch_wait_ms)([url], app)
+    app.transport = transport_of(settings.fetch_wait_ms, settings.rack)(urls, app)
     return app
 
 

@@ -5,21 +5,28 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import NewTopic
 
-from trimtab.schemas.errors import TrimtabError, Unreachable
+from trimtab.schemas.errors import TrimtabError
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
+from trimtab.streams.kafka_reach import Admin
+from trimtab.streams.setting_table import both_spellings
 from trimtab.streams.settings import KafkaSettings
+from trimtab.streams.topic_config import CLEANUP, RETENTION, TIMESTAMP, found_config
 
 SNAPSHOTS_TABLE: Final = "snapshots"
 
-_LOG_TIME: Final = {"message.timestamp.type": "LogAppendTime"}
+_LOG_TIME: Final = {TIMESTAMP: "LogAppendTime"}
 """The engine's clock is the broker's: one publisher with a wrong clock harms nobody else."""
-_COMPACTED: Final = {"cleanup.policy": "compact"}
+_COMPACTED: Final = {CLEANUP: "compact"}
+_DELETED: Final = {CLEANUP: "delete"}
+"""Compaction would drop all but the newest message of each publisher or release."""
+_BROKERS_DEFAULT: Final = -1
+_MILLISECONDS: Final = 3_600_000
 
 
 class WrongLayout(TrimtabError):
-    """A topic exists with another number of partitions than the settings say."""
+    """Topics exist that are not as they have to be; the message has a line for each, with what would mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +35,32 @@ class Topic:
 
     name: str
     partitions: int
-    config: dict[str, str] = field(default_factory=dict)
+    setting: str
+    """that says how many partitions; none where there is only one way"""
+    needs: dict[str, str] = field(default_factory=dict)
+    """configuration without which nothing works right, also where somebody else created the topic"""
+    retention_h: float | None = None
+    """hours; None where the newest of each key is kept"""
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The configuration to create it with."""
+        kept = {} if self.retention_h is None else {RETENTION: str(round(self.retention_h * _MILLISECONDS))}
+        return kept | self.needs
 
 
 def topics(settings: KafkaSettings) -> list[Topic]:
     """Gives every topic that a worker reads or writes. The changelog has to match the evidence log's partitions."""
+    folds = (settings.telemetry_partitions, "telemetry_partitions")
+    decides = (settings.evidence_partitions, "evidence_partitions")
+    kept = settings.retention
     return [
-        Topic(TELEMETRY, settings.telemetry_partitions, _LOG_TIME),
-        Topic(EVIDENCE, settings.evidence_partitions, _LOG_TIME),
-        Topic(DECISIONS, settings.evidence_partitions),
-        Topic(WEIGHTS, settings.evidence_partitions, _COMPACTED),
-        Topic(DEAD_LETTERS, 1),
-        Topic(f"{settings.group}-{SNAPSHOTS_TABLE}-changelog", settings.evidence_partitions, _COMPACTED),
+        Topic(TELEMETRY, *folds, _LOG_TIME | _DELETED, kept.telemetry_h),
+        Topic(EVIDENCE, *decides, _LOG_TIME | _DELETED, kept.evidence_h),
+        Topic(DECISIONS, *decides, _DELETED, kept.decisions_h),
+        Topic(WEIGHTS, *decides, _COMPACTED),
+        Topic(DEAD_LETTERS, 1, "", _DELETED, kept.dead_letters_h),
+        Topic(f"{settings.group}-{SNAPSHOTS_TABLE}-changelog", *decides, _COMPACTED),
     ]
 
 
@@ -51,35 +72,84 @@ def embedded_topics(settings: KafkaSettings | None = None) -> dict[str, int]:
 def ensure_topics(settings: KafkaSettings, timeout_s: float = 10.0) -> list[str]:
     """Creates the topics that are missing, and gives their names.
 
-    Raises `WrongLayout` when one exists with another number of partitions, `Unreachable` when Kafka does not answer.
+    Raises `WrongLayout` when some exist that are not as they have to be, `Refused` when Kafka does not let us in or
+    create them, `Unreachable` when it does not answer.
     """
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap, "log_level": 0})
+    admin, wanted = Admin(settings), topics(settings)
     try:
-        known = {name: len(found.partitions) for name, found in admin.list_topics(timeout=timeout_s).topics.items()}
-        wanted = topics(settings)
-        _check(wanted, known)
+        known = {
+            name: len(found.partitions) for name, found in admin.client.list_topics(timeout=timeout_s).topics.items()
+        }
+        configs = found_config(admin.client, [topic.name for topic in wanted if topic.name in known], timeout_s)
+        _check(settings, wanted, known, configs)
         missing = [topic for topic in wanted if topic.name not in known]
-        _create(admin, missing, settings.replication, timeout_s)
+        _create(admin, missing, settings, timeout_s)
     except KafkaException as error:
-        raise Unreachable(f"kafka at {settings.bootstrap}: {error.args[0].str()}") from error
+        raise admin.failure(error) from error
     return [topic.name for topic in missing]
 
 
-def _check(wanted: Iterable[Topic], known: dict[str, int]) -> None:
+def _check(
+    settings: KafkaSettings, wanted: Iterable[Topic], known: dict[str, int], configs: dict[str, dict[str, str]]
+) -> None:
+    problems: list[str] = []
     for topic in wanted:
         found = known.get(topic.name, topic.partitions)
         if found != topic.partitions:
-            raise WrongLayout(f"topic {topic.name}: {found} partitions, expected {topic.partitions} by the settings")
+            problems.append(_wrong_partitions(settings, topic, found))
+        problems += [
+            _wrong_config(settings, topic, name, value)
+            for name, value in configs.get(topic.name, {}).items()
+            if topic.needs.get(name, value) != value
+        ]
+    if problems:
+        raise WrongLayout("\n".join(problems))
 
 
-def _create(admin: AdminClient, missing: list[Topic], replication: int, timeout_s: float) -> None:
+def _wrong_partitions(settings: KafkaSettings, topic: Topic, found: int) -> str:
+    told = f"topic {topic.name}: {found} partitions, expected {topic.partitions} by the settings"
+    ways: list[str] = []
+    if topic.setting:
+        path = ("kafka", topic.setting)
+        ways.append(f"set {both_spellings(path)} to {found}")
+    if found > topic.partitions:
+        return f"{told}; Kafka cannot shrink a topic: {' or '.join(ways) or 'delete it'}"
+    unless = (
+        " (only where no release was ever applied: each lives in one of them)" if "evidence" in topic.setting else ""
+    )
+    command = (
+        f"kafka-topics.sh --bootstrap-server {settings.bootstrap} --alter --topic {topic.name}"
+        f" --partitions {topic.partitions}"
+    )
+    return f"{told}; {' or '.join([*ways, f'run: {command}'])}{unless}"
+
+
+def _wrong_config(settings: KafkaSettings, topic: Topic, name: str, value: str) -> str:
+    needed = topic.needs[name]
+    command = (
+        f"kafka-configs.sh --bootstrap-server {settings.bootstrap} --alter --entity-type topics"
+        f" --entity-name {topic.name} --add-config {name}={needed}"
+    )
+    return f"topic {topic.name}: {name} is {value}, expected {needed}; run: {command}"
+
+
+def _create(admin: Admin, missing: list[Topic], settings: KafkaSettings, timeout_s: float) -> None:
     if not missing:
         return
-    new = [NewTopic(topic.name, topic.partitions, replication, config=topic.config) for topic in missing]
-    for future in admin.create_topics(new, operation_timeout=timeout_s, request_timeout=timeout_s).values():
+    copies = settings.replication or _BROKERS_DEFAULT
+    new = [NewTopic(topic.name, topic.partitions, copies, config=topic.config | _insync(settings)) for topic in missing]
+    for future in admin.client.create_topics(new, operation_timeout=timeout_s, request_timeout=timeout_s).values():
         try:
             future.result()
         except KafkaException as error:
             # Another worker that starts at the same moment may have been first.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+
+
+def _insync(settings: KafkaSettings) -> dict[str, str]:
+    """Gives the copies that must have a record: as set, else all but one, else as the broker has it."""
+    least = settings.min_insync_replicas
+    if least is None and settings.replication is not None:
+        least = max(1, settings.replication - 1)
+    return {} if least is None else {"min.insync.replicas": str(least)}

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from trimtab.schemas.ids import Revision
+from trimtab.schemas.redis_client import REDIS_FAILURES, open_async_redis
+from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import RELEASES, weights_channel, weights_key
-from trimtab.streams.reach import address
-from trimtab.streams.settings import RedisSettings
 
 _SCRIPT: Final = """
 local era = tonumber(redis.call('HGET', KEYS[1], 'era') or '-1')
@@ -52,17 +48,11 @@ class Offer:
 class Publication:
     """Offers the newest decision of each release to Redis until it is there."""
 
-    def __init__(self, settings: RedisSettings, repeat_s: float = REPEAT_S) -> None:
+    def __init__(self, settings: RedisConnection, repeat_s: float = REPEAT_S) -> None:
         """`repeat_s`: how often everything is offered again, so that a Redis that was restarted empty gets it back."""
         self._settings = settings
         self._repeat_s = repeat_s
-        self._redis: Redis = Redis.from_url(
-            settings.url,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        self._redis = open_async_redis(settings, _TIMEOUT_S)
         self._script = self._redis.register_script(_SCRIPT)
         self._newest: dict[str, Offer] = {}
         self._waiting: dict[str, Offer] = {}
@@ -96,14 +86,14 @@ class Publication:
             try:
                 while self._waiting:
                     await self._write(next(iter(self._waiting.values())))
-            except RedisError as error:
+            except REDIS_FAILURES as error:
                 if failures == 0:
-                    _log.warning("redis_unreachable", address=address(self._settings.url), error=str(error))
+                    _log.warning("redis_unreachable", address=str(self._settings.address), error=str(error))
                 await asyncio.sleep(min(_FIRST_PAUSE_S * 2**failures, _LONGEST_PAUSE_S))
                 failures = min(failures + 1, _MOST_DOUBLINGS)
             else:
                 if failures:
-                    _log.info("redis_reached", address=address(self._settings.url))
+                    _log.info("redis_reached", address=str(self._settings.address))
                 failures = 0
 
     async def _wait(self) -> None:
@@ -129,7 +119,7 @@ class Publication:
             del self._waiting[offer.release]
 
     async def remember(self, key: str, value: bytes, expiry_s: int) -> None:
-        """Sets a key that expires. Raises `RedisError` when Redis is away."""
+        """Sets a key that expires. Raises one of `REDIS_FAILURES` when Redis is away."""
         await self._redis.set(key, value, ex=expiry_s)
 
     async def close(self) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from redis import Redis
-from redis.exceptions import RedisError
 
-from trimtab.schemas.errors import Unreachable
+from trimtab.schemas.errors import Refused, Unreachable
+from trimtab.schemas.redis_client import REDIS_FAILURES, is_refusal, open_redis
+from trimtab.schemas.redis_connection import RedisConnection
+from trimtab.streams.setting_table import both_spellings
 
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 3.0
@@ -35,15 +36,20 @@ def wait_for(what: str, attempt: Callable[[float], object], wait_s: float) -> No
             return
 
 
-def ping_redis(url: str, timeout_s: float) -> None:
-    """Raises `Unreachable` when Redis does not answer."""
+def ping_redis(redis: str | RedisConnection, timeout_s: float) -> None:
+    """Raises `Unreachable` when Redis does not answer, `Refused` when it does not let us in."""
+    connection = RedisConnection.of(redis)
     try:
-        with Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s) as redis:
-            redis.ping()
-    except (RedisError, OSError) as error:
-        raise Unreachable(f"redis at {address(url)}: {error}") from error
+        with open_redis(connection, timeout_s) as client:
+            client.ping()
+    except REDIS_FAILURES as error:
+        raise redis_failure(connection, error) from error
 
 
-def address(url: str) -> str:
-    """Gives the host and port of a Redis URL, without its credentials."""
-    return url.rsplit("@", 1)[-1].removeprefix("redis://").removeprefix("rediss://")
+def redis_failure(redis: RedisConnection, error: Exception) -> Unreachable:
+    """Gives the error to raise where Redis does not do what is asked of it."""
+    told = f"redis at {redis.address}: {error}"
+    if is_refusal(error):
+        username, password = both_spellings(("redis", "username")), both_spellings(("redis", "password"))
+        return Refused(f"{told}; expected a user with enough rights and its password, look at {username}, {password}")
+    return Unreachable(told)

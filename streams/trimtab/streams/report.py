@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
-from redis.exceptions import RedisError
 
 from trimtab.schemas import worker
+from trimtab.schemas.redis_client import REDIS_FAILURES
 from trimtab.schemas.redis_keys import worker_key
 from trimtab.schemas.worker import WorkerReport
 from trimtab.streams.decide import Decide
@@ -46,7 +46,7 @@ class Report:
             await asyncio.sleep(_INTERVAL_S)
             counters = self.counters()
             self._log_refused(Counter(counters.refused))
-            with suppress(RedisError):
+            with suppress(*REDIS_FAILURES):
                 await self._publication.remember(worker_key(self._worker), worker.encode(counters), _EXPIRY_S)
 
     def _log_refused(self, refused: Counter[str]) -> None:

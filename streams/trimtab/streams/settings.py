@@ -1,40 +1,86 @@
-"""What two deployments of a worker differ in. Read once, by whoever starts it; `TRIMTAB_KAFKA__BOOTSTRAP` and so on."""
+"""What two deployments of Trimtab differ in: every setting of worker, sidecar and command line.
 
-from typing import Annotated
+Read once, by whoever starts (`trimtab.streams.settings_source`), from the environment and from a file.
+docs/settings.md lists them all.
+"""
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Self
 
-from trimtab.engine.pane import FoldSpec
-from trimtab.schemas.redis_keys import checked_url
+from pydantic import BaseModel, Field, model_validator
+
+from trimtab.schemas.kafka_connection import KafkaConnection
+from trimtab.schemas.redis_connection import RedisConnection
+from trimtab.schemas.setting import SETTING, broken
+
+if TYPE_CHECKING:
+    from trimtab.engine.pane import FoldSpec
 
 _Partitions = Annotated[int, Field(ge=1, le=10_000)]
+_Copies = Annotated[int, Field(ge=1, le=32_767)]
+_Hours = Annotated[float, Field(gt=0)]
 _Milliseconds = Annotated[int, Field(ge=1)]
 
 
 class _Edge(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = SETTING
 
 
-class KafkaSettings(_Edge):
+class RetentionSettings(_Edge):
+    """How long the topics keep what they have, where the worker has to create them."""
+
+    telemetry_h: _Hours = 24.0
+    """hours of telemetry; after an outage of all workers that is longer, events are lost"""
+    evidence_h: _Hours = 168.0
+    """hours of evidence, at least as many as of telemetry: a release that is behind reads what it missed"""
+    decisions_h: _Hours = 720.0
+    """hours of decision history"""
+    dead_letters_h: _Hours = 168.0
+    """hours of dead letters"""
+
+    @model_validator(mode="after")
+    def _evidence_outlives_telemetry(self) -> Self:
+        if self.evidence_h < self.telemetry_h:
+            raise broken("evidence_h", f"expected at least telemetry_h, {self.telemetry_h:g}; got {self.evidence_h:g}")
+        return self
+
+
+class KafkaSettings(KafkaConnection):
     """How Kafka is reached, and what the topics look like where the worker has to create them."""
 
-    bootstrap: str = "127.0.0.1:9092"
     group: str = "trimtab"
     """consumer group; also the prefix of the snapshots' changelog topic"""
     telemetry_partitions: _Partitions = 4
+    """of `trimtab.telemetry`: at most so many workers share the fold"""
     evidence_partitions: _Partitions = 4
-    replication: Annotated[int, Field(ge=1)] = 1
+    """of `trimtab.evidence` and what follows it: at most so many workers share the decisions. Never to be changed for
+    topics in use, for a release lives in one of them by its name"""
+    replication: _Copies | None = None
+    """copies of each partition; without it the broker's default"""
+    min_insync_replicas: _Copies | None = None
+    """copies that must have a record before it is acknowledged; without it one less than `replication`, at least one,
+    and without that the broker's default"""
+    retention: RetentionSettings = RetentionSettings()
     session_timeout_s: Annotated[float, Field(gt=0)] = 6.0
+    """how long the group waits for a worker that is silent, before others take its part"""
     heartbeat_s: Annotated[float, Field(gt=0)] = 1.0
+    """how often a worker says that it is there"""
     fetch_wait_ms: _Milliseconds = 20
     """how long the broker may hold back an empty answer; a part of the reaction time"""
 
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        copies = self.replication or self.min_insync_replicas
+        if self.min_insync_replicas is not None and copies is not None and self.min_insync_replicas > copies:
+            raise broken("min_insync_replicas", f"expected at most replication, {copies}")
+        if self.heartbeat_s >= self.session_timeout_s:
+            raise broken("heartbeat_s", f"expected less than session_timeout_s, {self.session_timeout_s:g}")
+        return self
 
-class RedisSettings(_Edge):
+
+class RedisSettings(RedisConnection):
     """How Redis is reached."""
-
-    url: Annotated[str, AfterValidator(checked_url)] = "redis://127.0.0.1:6379/0"
 
 
 class FoldSettings(_Edge):
@@ -46,12 +92,18 @@ class FoldSettings(_Edge):
     """changed panes of a telemetry partition that one flush interval has room for: with more of them each is emitted
     less often, at most every ninth interval; those with new errors never wait"""
     lateness_ms: Annotated[int, Field(ge=0)] = 2_000
+    """how long after its end a second still takes events; later ones are counted as late"""
     skew_ms: Annotated[int, Field(ge=0)] = 1_000
+    """how far a publisher's clock may be off before its events are corrected by it"""
     future_ms: Annotated[int, Field(ge=0)] = 60_000
+    """how far ahead an event may be before it is refused"""
 
     @property
-    def spec(self) -> FoldSpec:
+    def spec(self) -> "FoldSpec":
         """The part of it that the engine keeps to."""
+        # Imported late: a sidecar's host reads these settings too, and has no NumPy.
+        from trimtab.engine.pane import FoldSpec  # noqa: PLC0415
+
         return FoldSpec(lateness_ms=self.lateness_ms, skew_ms=self.skew_ms, future_ms=self.future_ms)
 
 
@@ -62,10 +114,8 @@ class DecideSettings(_Edge):
     """how often releases that changed are snapshotted, at most"""
 
 
-class Settings(BaseSettings):
-    """All settings of a worker."""
-
-    model_config = SettingsConfigDict(env_prefix="TRIMTAB_", env_nested_delimiter="__", frozen=True, extra="ignore")
+class Settings(_Edge):
+    """All settings."""
 
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
@@ -73,3 +123,8 @@ class Settings(BaseSettings):
     decide: DecideSettings = DecideSettings()
     watchdog_s: Annotated[float, Field(gt=0)] = 60.0
     """how long a worker may be without an assignment before it ends itself"""
+
+
+def environment() -> Mapping[str, str]:
+    """Gives the variables that this process was started with. The one place that looks at them."""
+    return os.environ  # noqa: TID251 - see above

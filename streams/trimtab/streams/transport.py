@@ -1,8 +1,9 @@
-"""Faust's transport with three things that it has no setting for.
+"""Faust's transport with four things that it has no setting for.
 
 * Empty fetches wait for a few milliseconds instead of 1,500.
 * Telemetry and evidence come as chunks (`trimtab.streams.chunk`), evidence first and telemetry fairly: a partition
   with a long backlog takes no more at a time than the others.
+* Replicas in the same rack are read from.
 * What was read is not remembered (see `_Forgetful`).
 """
 
@@ -25,13 +26,14 @@ _CHUNKED: Final = (EVIDENCE, TELEMETRY)
 _Records = dict[TP, list[Any]]
 
 
-def transport_of(fetch_wait_ms: int) -> type[driver.Transport]:
-    """Gives the class of a transport whose empty fetches wait for `fetch_wait_ms`."""
+def transport_of(fetch_wait_ms: int, rack: str = "") -> type[driver.Transport]:
+    """Gives the class of a transport whose empty fetches wait for `fetch_wait_ms`; it reads in `rack` if it can."""
 
     class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped
         def _create_worker_consumer(self, transport: driver.Transport) -> object:
             consumer = super()._create_worker_consumer(transport)
             consumer._fetch_max_wait_ms = fetch_wait_ms
+            consumer._client_rack = rack or None
             return consumer
 
         async def _fetch_records(

@@ -10,7 +10,7 @@ from typing import Final
 import faust
 import structlog
 
-from trimtab.schemas.errors import TrimtabError, Unreachable
+from trimtab.schemas.errors import Refused, TrimtabError, Unreachable
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY
 from trimtab.streams.app import create_app
 from trimtab.streams.chunk import ChunkSchema
@@ -25,7 +25,7 @@ from trimtab.streams.watchdog import Watchdog
 
 EXIT_STOPPED: Final = 0
 EXIT_FAILED: Final = 1
-EXIT_LAYOUT: Final = 2
+EXIT_SETTINGS: Final = 2
 EXIT_UNREACHABLE: Final = 3
 
 _STOP_S: Final = 5.0
@@ -35,18 +35,19 @@ _log = structlog.get_logger()
 def run(settings: Settings, wait_s: float) -> int:
     """Runs a worker until it is told to stop (SIGTERM, SIGINT); gives the exit code.
 
-    0 stopped, 1 failed and in need of a restart, 2 the topics are not as the settings say, 3 Kafka or Redis did not
-    answer within `wait_s`.
+    0 stopped, 1 failed and in need of a restart, 2 the topics are not as the settings say, or Kafka or Redis does not
+    let us in, 3 one of them did not answer within `wait_s`.
     """
     try:
         wait_for("kafka", lambda timeout_s: ensure_topics(settings.kafka, timeout_s), wait_s)
-        wait_for("redis", lambda timeout_s: ping_redis(settings.redis.url, timeout_s), wait_s)
+        wait_for("redis", lambda timeout_s: ping_redis(settings.redis, timeout_s), wait_s)
     except Unreachable as error:
-        _log.error("server_unreachable", error=str(error), waited_s=wait_s)
-        return EXIT_UNREACHABLE
+        is_refusal = isinstance(error, Refused)
+        _log.error("server_refused" if is_refusal else "server_unreachable", error=str(error), waited_s=wait_s)
+        return EXIT_SETTINGS if is_refusal else EXIT_UNREACHABLE
     except WrongLayout as error:
         _log.error("wrong_layout", error=str(error))
-        return EXIT_LAYOUT
+        return EXIT_SETTINGS
     return asyncio.run(_Worker(settings).run())
 
 

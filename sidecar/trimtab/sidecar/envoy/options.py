@@ -3,12 +3,10 @@
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
 
 from trimtab.schemas.ids import is_name
-
-_SCHEMES: Final = ("redis", "rediss", "unix")
+from trimtab.schemas.kafka_connection import KafkaConnection
+from trimtab.schemas.redis_connection import RedisConnection, checked_redis_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +16,10 @@ class EnvoySidecarOptions:
     releases: tuple[str, ...]
     socket: Path
     """where Envoy finds the sidecar"""
-    kafka: str
-    """HOST:PORT, or several with commas"""
-    redis: str
-    """URL"""
+    kafka: str | KafkaConnection
+    """HOST:PORT, several with commas, or more than that"""
+    redis: str | RedisConnection
+    """URL, or more than that"""
     id: str = field(default_factory=lambda: f"envoy-{socket.gethostname()}")
     """names it in its reports and as a publisher of telemetry; of its own for each sidecar of a release"""
     cache: Path | None = None
@@ -43,5 +41,8 @@ class EnvoySidecarOptions:
                 raise ValueError(f"releases: {release!r} stands twice")
         if not self.kafka:
             raise ValueError("kafka: expected HOST:PORT, got nothing")
-        if urlsplit(self.redis).scheme not in _SCHEMES:
-            raise ValueError(f"redis: expected a URL with one of {', '.join(_SCHEMES)}, got {self.redis!r}")
+        if isinstance(self.redis, str):
+            try:
+                checked_redis_url(self.redis)
+            except ValueError as error:
+                raise ValueError(f"redis: {error}") from None

@@ -3,11 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
+from trimtab.schemas.redis_client import REDIS_FAILURES, open_async_redis
+from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import sidecar_key
 from trimtab.schemas.sidecar import SidecarReport, encode
 
@@ -21,13 +18,9 @@ _SOCKET_S: Final = 1.0
 class ReportDesk:
     """Writes reports to Redis. For one event loop."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._redis = Redis.from_url(
-            redis_url,
-            socket_timeout=_SOCKET_S,
-            socket_connect_timeout=_SOCKET_S,
-            retry=Retry(NoBackoff(), 0),  # the next report is due before a retry would be
-        )
+    def __init__(self, redis: str | RedisConnection) -> None:
+        # Without retries: the next report is due before.
+        self._redis = open_async_redis(RedisConnection.of(redis), _SOCKET_S)
 
     async def write(self, reports: Iterable[SidecarReport]) -> bool:
         """Writes `reports`, each under its key for ten seconds, and gives whether Redis took them."""
@@ -36,7 +29,7 @@ class ReportDesk:
             pipeline.set(sidecar_key(report.release, report.sidecar), encode(report), ex=EXPIRY_S)
         try:
             await pipeline.execute()
-        except (RedisError, OSError):
+        except REDIS_FAILURES:
             return False
         return True
 

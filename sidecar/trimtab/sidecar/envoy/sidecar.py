@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 
 from trimtab.client import Telemetry, Weights
 from trimtab.schemas.decision import WeightsRecord
+from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.sidecar.envoy.access_log import AccessLog
 from trimtab.sidecar.envoy.discovery import Discovery
@@ -136,7 +136,9 @@ class Sidecar:
     def _note_redis(self, *, answers: bool) -> None:
         if answers != self._redis_answers:
             tell = _log.info if answers else _log.warning
-            tell("redis_back" if answers else "redis_away", address=_address(self._options.redis))
+            tell(
+                "redis_back" if answers else "redis_away", address=str(RedisConnection.of(self._options.redis).address)
+            )
         self._redis_answers = answers
 
 
@@ -145,9 +147,3 @@ async def _within(timeout_s: float, close: Callable[[], None]) -> None:
     thread = threading.Thread(target=close, daemon=True)
     thread.start()
     await asyncio.to_thread(thread.join, timeout_s)
-
-
-def _address(url: str) -> str:
-    """Gives the host and port of a URL, without the password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
