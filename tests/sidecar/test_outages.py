@@ -83,7 +83,7 @@ def test_without_redis_the_last_weights_stay(redis: EmbeddedRedis, eventually: E
             eventually(lambda: visit.answers[-1].service == "v2", what="the weights after the outage")
             eventually(lambda: rig.report().in_force == (ERA, 2), what="a report after the outage")
         assert [answer for answer in visit.answers if not answer.is_good] == []
-        assert "redis_back" in sidecar.output
+        eventually(lambda: "redis_back" in sidecar.output, what="a line in the log")  # the report is visible before
 
 
 def test_a_start_without_redis_takes_the_weights_from_the_cache(
