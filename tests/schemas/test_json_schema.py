@@ -27,6 +27,7 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "null": lambda value: value is None,
+    "boolean": lambda value: isinstance(value, bool),
 }
 UNCHECKED = {"$schema", "$defs", "title", "description", "default", "discriminator", "contentEncoding"}
 
