@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import latency, throughput
+from benchmarks import latency, scale, soak, throughput
 
-Figures = Mapping[str, str | int | float]
+Figures = Mapping[str, object]
 
 _BENCHMARKS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]]
 ] = {
     "latency": (latency.add_options, latency.measure),
+    "scale": (scale.add_options, scale.measure),
+    "soak": (soak.add_options, soak.measure),
     "throughput": (throughput.add_options, throughput.measure),
 }
 

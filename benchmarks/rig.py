@@ -57,9 +57,11 @@ class Rig:
         self._stack.callback(child.stop)
         return child
 
-    def start_worker(self) -> Child:
-        """Starts a worker, and returns when it has its partitions."""
-        worker = self.trimtab("worker", "worker", "--kafka", self.kafka, "--redis", self.redis)
+    def start_worker(self, *settings: str) -> Child:
+        """Starts a worker, and returns when it has its partitions. `settings` are of the form `NAME=VALUE`."""
+        program = [sys.executable, "-m", "trimtab.control.cli", "worker"]
+        servers_of = ["--kafka", self.kafka, "--redis", self.redis]
+        worker = self.keep("worker", ["/usr/bin/env", *settings, *program, *servers_of])
         worker.await_line("worker_started", READY_S)
         return worker
 

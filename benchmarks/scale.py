@@ -5,6 +5,8 @@ million events in a steady state. Then a backlog, worked off by one worker and b
 """
 
 import argparse
+import os
+import signal
 import time
 from typing import Final
 
@@ -20,6 +22,8 @@ _RATE: Final = 100_000
 _RELEASES: Final = (1, 100, 1_000)
 _WARM_UP_S: Final = 15.0
 _PARTITIONS: Final = 4
+_BACKLOG: Final = 8_000_000
+_LOOK_S: Final = 0.05
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,14 +41,49 @@ def measure(options: argparse.Namespace) -> dict[str, str | int | float]:
         figures[f"behind_ms_{releases}"] = behind_ms
         if releases > 1:
             figures[f"cpu_{releases}_vs_1_releases"] = round(cost / costs[1][0], 2)
+    one, one_cost = _catch_up(options.backend, 1)
+    two, two_cost = _catch_up(options.backend, 2)
+    figures["two_workers_vs_one"] = round(two / one, 2)
+    figures["cpu_two_workers_vs_one"] = round(two_cost / one_cost, 2)
+    figures["cores"] = os.cpu_count() or 0
     return figures
+
+
+def _catch_up(backend: Backend, workers: int) -> tuple[float, float]:
+    """Gives the events per second at which workers work a backlog off, and their CPU seconds per million events.
+
+    They wait, frozen, until each of them has its partitions and the backlog is there.
+    """
+    with Rig(backend) as rig:
+        started = [rig.start_worker() for _ in range(workers)]
+        publish([release_of(0)], kafka=rig.kafka, wait_s=READY_S)
+        time.sleep(_WARM_UP_S)
+        for worker in started:
+            worker.send_signal(signal.SIGSTOP)
+        feed = rig.spawn("feed", "-m", "benchmarks.feed", rig.kafka, *map(str, (_BACKLOG, 1, 1, _PARTITIONS)))
+        feed.await_line("sent", READY_S)
+        before = sum(cpu_s(worker.pid) for worker in started)
+        for worker in started:
+            worker.send_signal(signal.SIGCONT)
+        began_s = time.monotonic()
+        _await_counted(rig.redis, _BACKLOG)
+        took_s = time.monotonic() - began_s
+        return _BACKLOG / took_s, (sum(cpu_s(worker.pid) for worker in started) - before) / _BACKLOG * 1e6
+
+
+def _await_counted(redis: str, events: int) -> None:
+    releases, end_s = Releases(redis), time.monotonic() + READY_S
+    while (view := releases.get(release_name(0))) is None or view.decision.seen.counted < events:
+        if time.monotonic() > end_s:
+            raise TimeoutError(f"{events} events expected, seen: {view and view.decision.seen}")
+        time.sleep(_LOOK_S)
 
 
 def _cost(backend: Backend, releases: int, seconds: float) -> tuple[float, int]:
     """Gives the worker's CPU seconds per million events, and how old its newest decision was in the end."""
     with Rig(backend) as rig:
         worker = rig.start_worker()
-        publish([_release(number) for number in range(releases)], kafka=rig.kafka, wait_s=READY_S)
+        publish([release_of(number) for number in range(releases)], kafka=rig.kafka, wait_s=READY_S)
         total_s = _WARM_UP_S + seconds + 1
         feed = rig.spawn(
             "feed", "-m", "benchmarks.feed", rig.kafka, *map(str, (_RATE, int(total_s), releases, _PARTITIONS))
@@ -66,8 +105,8 @@ def _newest_ms(redis: str, releases: int) -> int:
     return min(one.decision.time_ms if one else 0 for one in found)
 
 
-def _release(number: int) -> Release:
-    """A canary in a long hold, with guardrails on errors and latency."""
+def release_of(number: int) -> Release:
+    """Gives a canary in a long hold, with guardrails on errors and latency."""
     return Release.model_validate(
         {
             "apiVersion": "trimtab.dev/v1",

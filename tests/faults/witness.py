@@ -33,7 +33,7 @@ class Witness:
             self._stop.wait(0.05)
 
     def _listen(self, redis: Redis) -> None:
-        with redis.pubsub(ignore_subscribe_messages=True) as channel:
+        with redis.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
             channel.subscribe(weights_channel(self._release))
             while not self._stop.is_set():
                 message = channel.get_message(timeout=_LISTEN_S)

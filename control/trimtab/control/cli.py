@@ -210,6 +210,7 @@ def sidecar_envoy(  # noqa: PLR0913 - one argument an option
     config: Config = None,
     id_: Annotated[str, typer.Option("--id", help="Names it in reports and as a publisher.")] = "",
     cache: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keeps the last weights over restarts.")] = None,
+    linger: Annotated[float, typer.Option(metavar="MS", min=1, help="How long events wait to go out together.")] = 50.0,
 ) -> None:
     """Serve routes to an Envoy, and publish what its access log tells."""
     from trimtab.sidecar.envoy import EnvoySidecarOptions, run
@@ -218,7 +219,12 @@ def sidecar_envoy(  # noqa: PLR0913 - one argument an option
     settings = _settings(config, kafka, redis)
     try:
         options = EnvoySidecarOptions(
-            releases=tuple(release), socket=socket, kafka=settings.kafka, redis=settings.redis, cache=cache
+            releases=tuple(release),
+            socket=socket,
+            kafka=settings.kafka,
+            redis=settings.redis,
+            cache=cache,
+            linger_ms=linger,
         )
         options = replace(options, id=id_) if id_ else options
     except ValueError as error:
