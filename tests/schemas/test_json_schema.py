@@ -10,8 +10,8 @@ import msgspec
 import pytest
 import yaml
 
+from schemas.records import DECISION, LETTER, PANES, WEIGHTS, WORKER_REPORT
 from schemas.release_text import CANARY, FULL
-from schemas.test_records import DECISION, LETTER, PANES, WEIGHTS
 from trimtab.schemas import evidence
 from trimtab.schemas.json_schema import DIALECT, documents
 from trimtab.schemas.sidecar import SidecarReport
@@ -119,6 +119,7 @@ SAMPLES: list[tuple[str, Any]] = [
     ("weights", plain(WEIGHTS)),
     ("dead-letter", plain(LETTER)),
     ("sidecar-report", plain(SidecarReport(sidecar="s", proxy="envoy", release="a"))),
+    ("worker-report", plain(WORKER_REPORT)),
 ]
 
 
@@ -197,6 +198,7 @@ def test_the_documents_have_these_names_and_say_what_they_are() -> None:
     assert set(found) == {
         "release", "telemetry-events", "telemetry-columns", "evidence", "decision", "weights", "dead-letter",
         "sidecar-report",
+        "worker-report",
     }  # fmt: skip
     for name, document in found.items():
         assert (document["$schema"], document["title"]) == (DIALECT, name)

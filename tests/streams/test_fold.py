@@ -64,6 +64,15 @@ def test_an_event_a_minute_ahead_is_a_letter_and_its_neighbours_count(fold: Fold
     assert contribution.rows == 1
 
 
+def test_a_message_of_a_newer_version_is_parked_whole_under_its_own_code(fold: Fold) -> None:
+    panes = builder()
+    newer = b'{"kind": "teleport", "release": "checkout", "variant": "v1", "time_ms": 1700000000000, "v": 2}'
+    (letter,) = fold.take(panes, [Sent(7, NOW_MS, newer)])
+    assert (letter.code, letter.events, letter.payload) == ("newer-version", 1, newer)
+    assert letter.reason == "a telemetry message of version 2: expected at most 1"
+    assert panes.emit()[0] == {}
+
+
 def test_every_event_taken_is_counted_once(fold: Fold) -> None:
     panes = builder()
     for offset in range(3):

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from trimtab.schemas.version import Reader, Version, peek_json
+
 VERSION: Final = 1
 MAX_PAYLOAD: Final = 256 * 1024
 """Longer payloads are cut here; the source offset still leads to the whole."""
@@ -23,8 +25,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """equal to `offset` for one message; for a pane, the newest message that fed it"""
     reason: str
     code: str
-    """the reason as one of a closed set: undecodable, unknown-kind, unknown-key, unknown-release, unknown-variant,
-    future, bad-value"""
+    """the reason as one of a closed set: undecodable, newer-version, unknown-kind, unknown-key, unknown-release,
+    unknown-variant, future, bad-value"""
     events: int
     """how many events were refused; 1 for a message that could not be read at all"""
     release: str = ""
@@ -32,7 +34,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """append time of the message"""
     payload: bytes = b""
     """the message as it came, at most MAX_PAYLOAD bytes (base64 in JSON); empty for panes"""
-    v: int = VERSION
+    v: Version = VERSION
 
     @property
     def id(self) -> str:
@@ -41,7 +43,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(DeadLetter).decode
+_read = Reader("a dead letter", VERSION, msgspec.json.Decoder(DeadLetter).decode, peek_json)
 
 
 def encode(letter: DeadLetter) -> bytes:
@@ -50,5 +52,5 @@ def encode(letter: DeadLetter) -> bytes:
 
 
 def decode(payload: bytes) -> DeadLetter:
-    """Gives the letter that `payload` holds. Raises `msgspec.DecodeError` for anything else."""
-    return _decode(payload)
+    """Gives the letter that `payload` holds. Raises `NewerVersion`, or `InvalidRecord` for anything else."""
+    return _read(payload)

@@ -10,6 +10,7 @@ import msgspec
 
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.ids import BASIS_POINTS, Revision
+from trimtab.schemas.version import Reader, Version, peek_json
 
 VERSION: Final = 1
 
@@ -119,7 +120,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     arms: list[Arm]
     assessments: list[Assessment]
     seen: Seen
-    v: int = VERSION
+    v: Version = VERSION
 
     @property
     def id(self) -> Revision:
@@ -141,7 +142,7 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     """variant -> the proxy's name for it (Envoy: a cluster)"""
     prefix: str = "/"
     """the paths that are routed by these weights"""
-    v: int = VERSION
+    v: Version = VERSION
 
     @property
     def id(self) -> Revision:
@@ -150,8 +151,8 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode_decision = msgspec.json.Decoder(Decision).decode
-_decode_weights = msgspec.json.Decoder(WeightsRecord).decode
+_read_decision = Reader("a decision", VERSION, msgspec.json.Decoder(Decision).decode, peek_json)
+_read_weights = Reader("a weights record", VERSION, msgspec.json.Decoder(WeightsRecord).decode, peek_json)
 
 
 def encode(record: Decision | WeightsRecord) -> bytes:
@@ -160,24 +161,16 @@ def encode(record: Decision | WeightsRecord) -> bytes:
 
 
 def decode_decision(payload: bytes | str) -> Decision:
-    """Gives the decision that `payload` holds. Raises `InvalidRecord` for anything else."""
-    try:
-        decision = _decode_decision(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise InvalidRecord(f"not a decision: {error}") from error
-    if decision.v > VERSION:
-        raise InvalidRecord(f"decision of version {decision.v}: expected at most {VERSION}")
-    return decision
+    """Gives the decision that `payload` holds. Raises `NewerVersion`, or `InvalidRecord` for anything else."""
+    return _read_decision(payload)
 
 
 def decode_weights(payload: bytes | str) -> WeightsRecord:
-    """Gives the weights that `payload` holds. Raises `InvalidRecord` for anything else, wrong sums included."""
-    try:
-        weights = _decode_weights(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise InvalidRecord(f"not a weights record: {error}") from error
-    if weights.v > VERSION:
-        raise InvalidRecord(f"weights of version {weights.v}: expected at most {VERSION}")
+    """Gives the weights that `payload` holds.
+
+    Raises `NewerVersion`, or `InvalidRecord` for anything else, wrong sums included.
+    """
+    weights = _read_weights(payload)
     total = sum(weights.weights.values())
     if total != BASIS_POINTS or min(weights.weights.values()) < 0 or weights.weights.keys() != weights.targets.keys():
         raise InvalidRecord(f"release {weights.release}: weights {weights.weights!r} sum to {total} bp, expected 10000")

@@ -4,11 +4,13 @@ TrimtabError
 ├── InvalidEvent     a sender published telemetry that cannot be read
 ├── InvalidRelease   an operator wrote a release file that cannot be applied
 ├── InvalidRecord    a record of ours (evidence, decision) that cannot be read
+│   └── NewerVersion is of a newer version than this code (an InvalidEvent, too): nobody's fault, upgrade
 └── Unreachable      a server that was needed did not answer in time
     └── Refused      it answered, and does not let us in: a matter of settings
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class TrimtabError(Exception):
@@ -18,9 +20,29 @@ class TrimtabError(Exception):
 class InvalidEvent(TrimtabError):
     """Telemetry that does not follow the contract; the message says what was expected and what came."""
 
+    code: ClassVar[str] = "undecodable"
+    """of the dead letter that it becomes"""
+
 
 class InvalidRecord(TrimtabError):
     """A record on one of our own topics or keys that does not follow the contract."""
+
+    code: ClassVar[str] = "undecodable"
+    """of the dead letter that it becomes"""
+
+
+class NewerVersion(InvalidEvent, InvalidRecord):
+    """A record of a newer version than this code knows; nothing of it was used. An upgrade makes it readable."""
+
+    code: ClassVar[str] = "newer-version"
+
+    def __init__(self, what: str, version: int, known: int) -> None:
+        self.what = what
+        """the kind of record, with its article"""
+        self.version = version
+        self.known = known
+        """the newest version that this code reads"""
+        super().__init__(f"{what} of version {version}: expected at most {known}")
 
 
 class Unreachable(TrimtabError):

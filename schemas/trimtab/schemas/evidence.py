@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.version import Reader, Version, peek_message_pack
 
 VERSION: Final = 1
 
@@ -73,13 +73,13 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
     """signed 64 bit, three a row: count, sum of values, sum of squares (the sums in 1/VALUE_SCALE)"""
     more: bool = False
     """whether another record follows that belongs to the same emission: only the last one makes seconds final"""
-    v: int = VERSION
+    v: Version = VERSION
 
 
 class Tick(msgspec.Struct, frozen=True, tag_field="t", tag="tick"):
     """Time passes. Written into a partition that nobody else writes to; its append time is what it says."""
 
-    v: int = VERSION
+    v: Version = VERSION
 
 
 class Spec(msgspec.Struct, frozen=True, tag_field="t", tag="spec"):
@@ -88,7 +88,7 @@ class Spec(msgspec.Struct, frozen=True, tag_field="t", tag="spec"):
     release: str
     document: bytes
     actor: str = ""
-    v: int = VERSION
+    v: Version = VERSION
 
 
 class Command(msgspec.Struct, frozen=True, tag_field="t", tag="command"):
@@ -100,13 +100,13 @@ class Command(msgspec.Struct, frozen=True, tag_field="t", tag="command"):
     actor: str = ""
     variant: str = ""
     """which variant to promote; empty: the one that does best"""
-    v: int = VERSION
+    v: Version = VERSION
 
 
 Record = Panes | Tick | Spec | Command
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Record).decode
+_read: Reader[Record] = Reader("an evidence record", VERSION, msgspec.msgpack.Decoder(Record).decode, peek_message_pack)
 
 
 def encode(record: Record) -> bytes:
@@ -117,12 +117,6 @@ def encode(record: Record) -> bytes:
 def decode(payload: bytes) -> Record:
     """Gives the record that `payload` holds.
 
-    Raises `InvalidRecord` for anything else, a record of a newer version included: it is never half-read.
+    Raises `InvalidRecord` for anything else, and `NewerVersion` for a record of a newer version: it is never half-read.
     """
-    try:
-        record: Record = _decode(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise InvalidRecord(f"not an evidence record: {error}") from error
-    if record.v > VERSION:
-        raise InvalidRecord(f"evidence record of version {record.v}: expected at most {VERSION}")
-    return record
+    return _read(payload)

@@ -15,6 +15,7 @@ from trimtab.schemas.decision import Decision, WeightsRecord
 from trimtab.schemas.release import Release
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.schemas.telemetry import ColumnBatch, Event, RowBatch
+from trimtab.schemas.worker import WorkerReport
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -29,6 +30,7 @@ _MESSAGES: Final[Mapping[str, tuple[object, str]]] = {
     "weights": (WeightsRecord, "what a sidecar needs of a decision (JSON)"),
     "dead-letter": (DeadLetter, "what could not be counted, and why (JSON)"),
     "sidecar-report": (SidecarReport, "what a sidecar reports of itself (JSON)"),
+    "worker-report": (WorkerReport, "what a worker reports of itself (JSON)"),
 }
 
 

@@ -1,8 +1,13 @@
 """What a sidecar reports of itself: JSON under its key in Redis, with an expiry."""
 
+from typing import Final
+
 import msgspec
 
 from trimtab.schemas.ids import NO_REVISION, Revision
+from trimtab.schemas.version import Reader, Version, peek_json
+
+VERSION: Final = 1
 
 
 class SidecarReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +30,18 @@ class SidecarReport(msgspec.Struct, frozen=True, kw_only=True):
     unattributed: int = 0
     """log entries that name no variant of ours"""
     time_ms: int = 0
-    v: int = 1
+    v: Version = VERSION
 
 
-encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(SidecarReport).decode
+_encode = msgspec.json.Encoder().encode
+_read = Reader("a sidecar's report", VERSION, msgspec.json.Decoder(SidecarReport).decode, peek_json)
+
+
+def encode(report: SidecarReport) -> bytes:
+    """Gives the JSON form of a report."""
+    return _encode(report)
+
+
+def decode(payload: bytes | str) -> SidecarReport:
+    """Gives the report that `payload` holds. Raises `NewerVersion`, or `InvalidRecord` for anything else."""
+    return _read(payload)

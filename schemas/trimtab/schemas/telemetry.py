@@ -4,11 +4,13 @@ A message on the telemetry topic is one of
   * MessagePack columns (`ColumnBatch`): what our own publishers send;
   * MessagePack or JSON rows: `{"publisher": …, "sent_ms": …, "events": [EVENT, …]}` or a bare array `[EVENT, …]`;
   * one EVENT as a JSON object.
+Columns, batches of rows and events may name their version in `v`; without it they are of the first.
 
 Instants are integer milliseconds since the epoch. The instant of a request is when it was routed, of a response when
 it ended, of an outcome when it became known. An event names the revision of the weights that routed it.
 """
 
+import contextlib
 import sys
 from array import array
 from collections.abc import Sequence
@@ -17,7 +19,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from trimtab.schemas.errors import InvalidEvent
+from trimtab.schemas.errors import InvalidEvent, NewerVersion
+from trimtab.schemas.version import REFUSALS, Version, Versioned, peek_json, peek_message_pack
 
 VERSION: Final = 1
 MAX_EVENTS: Final = 500
@@ -59,6 +62,7 @@ class _Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
     segment: str = ""
     era: Whole = 0
     revision: Whole = 0
+    v: Version = VERSION
 
 
 class Request(_Event, frozen=True, tag="request"):
@@ -126,7 +130,7 @@ class ColumnBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="format",
     """unsigned 8 bit, index into `metrics`"""
     value: bytes = b""
     """64-bit float"""
-    v: int = VERSION
+    v: Version = VERSION
 
 
 class RowBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +141,7 @@ class RowBatch(msgspec.Struct, frozen=True, kw_only=True):
     seq: Whole = 0
     sent_ms: Whole = 0
     """The publisher's clock when it sent; 0 where it does not say, and its skew is then taken as none."""
-    v: int = VERSION
+    v: Version = VERSION
 
 
 _COLUMNS: Final = (
@@ -145,6 +149,8 @@ _COLUMNS: Final = (
     ("size", "I"), ("failure", "B"), ("metric", "B"), ("value", "d"),
 )  # fmt: skip
 _REQUIRED: Final = ("kind", "key", "time")
+_WHITE_SPACE: Final = b" \t\r\n"
+"""What JSON may start with, as MessagePack does not."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_columns = msgspec.msgpack.Decoder(ColumnBatch).decode
@@ -158,6 +164,16 @@ class _Shape(msgspec.Struct):
     """Just enough of a JSON object to tell a batch from a single event."""
 
     events: msgspec.Raw = msgspec.Raw()
+
+
+class _VersionedRows(Versioned):
+    """As much of a batch of rows as tells its version, and its events' versions."""
+
+    events: Sequence[Versioned] = ()
+
+
+_peek_json_rows = msgspec.json.Decoder(_VersionedRows | list[Versioned]).decode
+_peek_rows = msgspec.msgpack.Decoder(_VersionedRows | list[Versioned]).decode
 
 
 class Packer:
@@ -259,25 +275,47 @@ def pack(events: Sequence[Event], *, publisher: str, seq: int, sent_ms: int) -> 
 def decode(payload: bytes) -> ColumnBatch:
     """Gives the columns of a telemetry message in any accepted form.
 
-    Raises `InvalidEvent` when the message is not telemetry, is of a newer version than this code, or has columns of
-    different lengths. That each cell makes sense is for the fold to check, event by event.
+    Raises `NewerVersion` when the message, or an event in it, is of a newer version than this code, and `InvalidEvent`
+    when it is not telemetry, or has columns of different lengths. That each cell makes sense is for the fold to check,
+    event by event.
     """
     try:
         batch = _decode_any(payload)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except REFUSALS as error:
+        _refuse_newer(_peek(payload))
         raise InvalidEvent(f"not a telemetry message: {error}") from error
     if isinstance(batch, list):
         batch = RowBatch(events=batch)
-    if batch.v > VERSION:
-        raise InvalidEvent(f"version {batch.v}: expected at most {VERSION}")
     if isinstance(batch, RowBatch):
+        _refuse_newer(_newest(batch))
         return pack(batch.events, publisher=batch.publisher, seq=batch.seq, sent_ms=batch.sent_ms)
+    _refuse_newer(batch.v)
     _check_lengths(batch)
     return batch
 
 
+def _refuse_newer(version: int) -> None:
+    if version > VERSION:
+        raise NewerVersion("a telemetry message", version, VERSION)
+
+
+def _newest(rows: RowBatch | _VersionedRows) -> int:
+    return max([rows.v, *(event.v for event in rows.events)])
+
+
+def _peek(payload: bytes) -> int:
+    """Gives the version of a message that this code cannot decode; 0 where it tells none."""
+    is_json = payload.lstrip(_WHITE_SPACE)[:1] in (b"[", b"{")
+    for peek in (_peek_json_rows, peek_json) if is_json else (_peek_rows, peek_message_pack):
+        with contextlib.suppress(*REFUSALS):
+            found = peek(payload)
+            rows = _VersionedRows(events=found) if isinstance(found, list) else found
+            return _newest(rows) if isinstance(rows, _VersionedRows) else rows.v
+    return 0
+
+
 def _decode_any(payload: bytes) -> ColumnBatch | RowBatch | list[Event]:
-    first = payload.lstrip(b" \t\r\n")[:1]  # MessagePack starts with none of these
+    first = payload.lstrip(_WHITE_SPACE)[:1]
     if first == b"[":
         return _decode_json_events(payload)
     if first == b"{":

@@ -1,6 +1,12 @@
 """What a worker reports of itself: JSON under its key in Redis, with an expiry."""
 
+from typing import Final
+
 import msgspec
+
+from trimtab.schemas.version import Reader, Version, peek_json
+
+VERSION: Final = 1
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,8 +21,18 @@ class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
     written: int
     """revisions that Redis took from it"""
     time_ms: int
-    v: int = 1
+    v: Version = VERSION
 
 
-encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(WorkerReport).decode
+_encode = msgspec.json.Encoder().encode
+_read = Reader("a worker's report", VERSION, msgspec.json.Decoder(WorkerReport).decode, peek_json)
+
+
+def encode(report: WorkerReport) -> bytes:
+    """Gives the JSON form of a report."""
+    return _encode(report)
+
+
+def decode(payload: bytes | str) -> WorkerReport:
+    """Gives the report that `payload` holds. Raises `NewerVersion`, or `InvalidRecord` for anything else."""
+    return _read(payload)

@@ -98,11 +98,11 @@ class Decide:
         try:
             record = evidence.decode(payload)
         except InvalidRecord as error:
-            await self._reject(shard.partition, offset, append_ms, payload, str(error))
+            await self._reject(shard.partition, offset, append_ms, payload, error)
             return
         effects = shard.ledger.advance(offset, append_ms, record)
         if effects.rejected:
-            await self._reject(shard.partition, offset, append_ms, payload, effects.rejected)
+            await self._reject(shard.partition, offset, append_ms, payload, InvalidRecord(effects.rejected))
         for published in effects.published:
             await self._publish(shard, published)
         await self._refuse(effects, append_ms)
@@ -133,12 +133,12 @@ class Decide:
                 )
             )  # fmt: skip
 
-    async def _reject(self, partition: int, offset: int, append_ms: int, payload: bytes, reason: str) -> None:
-        _log.warning("evidence_rejected", partition=partition, offset=offset, reason=reason)
+    async def _reject(self, partition: int, offset: int, append_ms: int, payload: bytes, error: InvalidRecord) -> None:
+        _log.warning("evidence_rejected", partition=partition, offset=offset, code=error.code, reason=str(error))
         await self._dead_letters.write(
             DeadLetter(
-                source=EVIDENCE, partition=partition, offset=offset, last_offset=offset, reason=reason,
-                code="undecodable", events=0, time_ms=append_ms, payload=payload[:MAX_PAYLOAD],
+                source=EVIDENCE, partition=partition, offset=offset, last_offset=offset, reason=str(error),
+                code=error.code, events=0, time_ms=append_ms, payload=payload[:MAX_PAYLOAD],
             )
         )  # fmt: skip
 

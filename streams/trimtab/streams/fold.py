@@ -114,7 +114,7 @@ class Fold:
             try:
                 batch = telemetry.decode(record.value or b"")
             except InvalidEvent as error:
-                letters[record.offset] = _letter(builder.source, record, Refusal("undecodable", str(error), 1))
+                letters[record.offset] = _letter(builder.source, record, Refusal(error.code, str(error), 1))
                 batch = _NO_EVENTS
             self.events += batch.count or record.offset in letters
             messages.append(Message(record.offset, record.timestamp, batch))

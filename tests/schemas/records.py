@@ -1,0 +1,121 @@
+"""One record of every kind that travels or is stored, and every form that it takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from trimtab.schemas import dead_letter, decision, evidence, sidecar, telemetry, worker
+from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
+from trimtab.schemas.evidence import Command, PaneKey, Panes, Spec, Tick
+from trimtab.schemas.telemetry import Outcome, Request, Response, RowBatch
+
+NOW_MS: Final = 1_800_000_000_000
+
+EVENTS: Final[list[telemetry.Event]] = [
+    Request(release="checkout", variant="v1", time_ms=NOW_MS, era=1_799_999_000, revision=7),
+    Response(
+        release="checkout", variant="v1", time_ms=NOW_MS + 25, segment="eu", era=1_799_999_000, revision=7,
+        duration_ms=25.125, status=503, bytes=1_234, failure=telemetry.Failure.TIMEOUT,
+    ),
+    Outcome(release="checkout", variant="v2", time_ms=NOW_MS - 5, metric="converted", value=0.5),
+]  # fmt: skip
+COLUMNS: Final = telemetry.pack(EVENTS, publisher="shop-1", seq=9, sent_ms=NOW_MS + 50)
+ARM: Final = Arm(
+    variant="v1", weight=9_000, trials=10, reward_sum=9.5, alpha=10.5, beta=1.5, mean=0.875, probability_best=0.75,
+    requests=11, responses=10, errors=1, in_flight=1, error_ratio=0.1, p50_ms=5.5, p99_ms=None,
+)  # fmt: skip
+ASSESSMENT: Final = Assessment(
+    guardrail="error_rate", variant="v2", verdict=Verdict.INCONCLUSIVE, value=None, limit=0.02, n=0, breaches=0,
+    allowed_ratio=0.02, probability=0.5, confidence=0.999, window_s=10,
+)  # fmt: skip
+DECISION: Final = Decision(
+    release="checkout", era=1, revision=8, replaces=(1, 7), time_ms=5, phase=Phase.PROGRESSING, strategy="canary",
+    step=2, weights={"v1": 9_000, "v2": 1_000}, rule="canary step", reasons=["because"], arms=[ARM],
+    assessments=[ASSESSMENT], seen=Seen(offset=7, sources={"0": 9}, counted=10, late=1, dead_lettered=0),
+)  # fmt: skip
+WEIGHTS: Final = WeightsRecord(
+    release="checkout", era=1, revision=8, time_ms=5, phase=Phase.ROLLED_BACK,
+    weights={"v1": 10_000, "v2": 0}, targets={"v1": "checkout-v1", "v2": "checkout-v2"}, prefix="/checkout",
+)  # fmt: skip
+PANES: Final = Panes(
+    source=3, offset=9, final_s=100, keys=[PaneKey("checkout", "v1", "eu")], metrics=["converted"], rows=1,
+    key=b"\0\0", second=b"\1" * 8, counts=b"\2" * 64, first_offset=b"\3" * 8, sketch_row=b"\0\0",
+    sketch_bucket=b"\5\0", sketch_count=b"\6\0\0\0", value_row=b"\0\0", value_metric=b"\0\0",
+    value_sums=b"\7" * 24, more=True,
+)  # fmt: skip
+SPEC: Final = Spec(release="checkout", document=b'{"kind": "Release"}', actor="operator")
+COMMAND: Final = Command(release="checkout", action="promote", reason="looks good", actor="operator", variant="v2")
+LETTER: Final = dead_letter.DeadLetter(
+    source="trimtab.telemetry", partition=1, offset=2, last_offset=2, reason="not telemetry", code="undecodable",
+    events=1, release="checkout", time_ms=5, payload=b"\xff\x00",
+)  # fmt: skip
+SIDECAR_REPORT: Final = sidecar.SidecarReport(
+    sidecar="edge-1", proxy="envoy", release="checkout", in_force=(1, 7), offered=(1, 8), refused="no such cluster",
+    refusals=3, events=1_000, dropped=2, unattributed=4, time_ms=5,
+)  # fmt: skip
+WORKER_REPORT: Final = worker.WorkerReport(
+    worker="host-1", events=1_000, refused={"future": 2}, decisions=5, written=4, time_ms=5
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A record in one of the forms that it takes, and what its decoder has to give."""
+
+    name: str
+    form: str
+    """json or msgpack"""
+    record: Any
+    decode: Callable[[bytes], Any]
+    expected: Any
+
+    @property
+    def payload(self) -> bytes:
+        """The record as this code writes it."""
+        return msgspec.json.encode(self.record) if self.form == "json" else msgspec.msgpack.encode(self.record)
+
+    @property
+    def plain(self) -> Any:
+        """The record as maps and arrays."""
+        return msgspec.json.decode(self.payload) if self.form == "json" else msgspec.msgpack.decode(self.payload)
+
+    def encode(self, plain: Any) -> bytes:
+        """Gives maps and arrays in the form of this sample."""
+        return msgspec.json.encode(plain) if self.form == "json" else msgspec.msgpack.encode(plain)
+
+
+def _own(name: str, form: str, record: Any, decode: Callable[[bytes], Any]) -> Sample:
+    return Sample(name, form, record, decode, record)
+
+
+_ROWS: Final = RowBatch(events=EVENTS, publisher="shop-1", seq=9, sent_ms=NOW_MS + 50)
+_UNSIGNED: Final = telemetry.pack(EVENTS, publisher="", seq=0, sent_ms=0)
+
+SAMPLES: Final = [
+    _own("telemetry-columns", "msgpack", COLUMNS, telemetry.decode),
+    *(Sample("telemetry-rows", form, _ROWS, telemetry.decode, COLUMNS) for form in ("json", "msgpack")),
+    *(Sample("telemetry-events", form, EVENTS, telemetry.decode, _UNSIGNED) for form in ("json", "msgpack")),
+    *(
+        Sample(f"telemetry-{type(event).__name__.lower()}", "json", event, telemetry.decode,
+               telemetry.pack([event], publisher="", seq=0, sent_ms=0))
+        for event in EVENTS
+    ),
+    _own("evidence-panes", "msgpack", PANES, evidence.decode),
+    _own("evidence-tick", "msgpack", Tick(), evidence.decode),
+    _own("evidence-spec", "msgpack", SPEC, evidence.decode),
+    _own("evidence-command", "msgpack", COMMAND, evidence.decode),
+    _own("decision", "json", DECISION, decision.decode_decision),
+    _own("weights", "json", WEIGHTS, decision.decode_weights),
+    _own("dead-letter", "json", LETTER, dead_letter.decode),
+    _own("sidecar-report", "json", SIDECAR_REPORT, sidecar.decode),
+    _own("worker-report", "json", WORKER_REPORT, worker.decode),
+]  # fmt: skip
+MAPS: Final = [sample for sample in SAMPLES if sample.name != "telemetry-events"]
+"""Those whose outermost value has fields."""
+
+
+def title(sample: Sample) -> str:
+    """Gives what tells a sample apart."""
+    return f"{sample.name}.{sample.form}"

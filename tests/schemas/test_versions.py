@@ -1,0 +1,102 @@
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas.records import EVENTS, MAPS, SAMPLES, WEIGHTS, Sample, title
+from trimtab.schemas import decision, telemetry
+from trimtab.schemas.errors import InvalidEvent, InvalidRecord, NewerVersion, TrimtabError
+
+KNOWN = 1
+each_map = pytest.mark.parametrize("sample", MAPS, ids=title)
+
+
+def refusal(sample: Sample, plain: Any) -> TrimtabError:
+    with pytest.raises(TrimtabError) as raised:
+        sample.decode(sample.encode(plain))
+    return raised.value
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=title)
+def test_every_record_tells_its_version(sample: Sample) -> None:
+    plain = sample.plain
+    assert [row["v"] for row in (plain if isinstance(plain, list) else [plain])] == [KNOWN] * (
+        len(plain) if isinstance(plain, list) else 1
+    )
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=title)
+def test_every_record_is_read_back_as_it_was(sample: Sample) -> None:
+    assert sample.decode(sample.payload) == sample.expected
+
+
+@each_map
+def test_a_record_that_tells_no_version_is_of_the_first(sample: Sample) -> None:
+    assert sample.decode(sample.encode({name: value for name, value in sample.plain.items() if name != "v"})) == (
+        sample.expected
+    )
+
+
+@each_map
+def test_fields_that_a_later_release_adds_are_passed_over(sample: Sample) -> None:
+    assert sample.decode(sample.encode(sample.plain | {"added": {"deep": [1, "two", None]}})) == sample.expected
+
+
+@each_map
+def test_a_newer_record_is_refused_as_newer_with_both_versions(sample: Sample) -> None:
+    error = refusal(sample, sample.plain | {"v": KNOWN + 1})
+    assert isinstance(error, NewerVersion)
+    assert (error.version, error.known, error.code) == (KNOWN + 1, KNOWN, "newer-version")
+    assert re.fullmatch(r"an? [a-z' ]+ of version 2: expected at most 1", str(error))
+
+
+@each_map
+def test_a_newer_record_is_refused_as_newer_even_if_it_cannot_be_decoded(sample: Sample) -> None:
+    strange = {name: {"changed": True} for name in sample.plain} | {"v": KNOWN + 8}
+    error = refusal(sample, strange)
+    assert isinstance(error, NewerVersion)
+    assert error.version == KNOWN + 8
+
+
+@each_map
+@pytest.mark.parametrize("tag", ["t", "kind", "format"])
+def test_a_newer_record_of_an_unknown_kind_is_refused_as_newer(sample: Sample, tag: str) -> None:
+    error = refusal(sample, sample.plain | {tag: "teleport", "v": KNOWN + 1})
+    assert isinstance(error, NewerVersion)
+
+
+@each_map
+@pytest.mark.parametrize("version", ["2", 2.5, None, [], 0, -1, {"v": 2}], ids=repr)
+def test_a_version_that_is_none_is_no_newer_version(sample: Sample, version: object) -> None:
+    error = refusal(sample, sample.plain | {"v": version})
+    assert isinstance(error, InvalidEvent | InvalidRecord)
+    assert not isinstance(error, NewerVersion)
+    assert error.code == "undecodable"
+
+
+@pytest.mark.parametrize("form", [msgspec.json.encode, msgspec.msgpack.encode], ids=["JSON", "MessagePack"])
+@pytest.mark.parametrize("wrap", [list, lambda events: {"events": events}], ids=["array", "batch"])
+@pytest.mark.parametrize("changes", [{}, {"kind": "teleport"}, {"time_ms": "noon"}], ids=repr)
+def test_one_newer_event_makes_its_whole_message_newer(form: Any, wrap: Any, changes: dict[str, object]) -> None:
+    known, newer = (msgspec.to_builtins(event) for event in EVENTS[:2])
+    with pytest.raises(NewerVersion):
+        telemetry.decode(form(wrap([known, newer | {"v": KNOWN + 1} | changes])))
+
+
+def test_an_undecodable_event_beside_events_of_this_version_is_not_newer() -> None:
+    known, broken = (msgspec.to_builtins(event) for event in EVENTS[:2])
+    with pytest.raises(InvalidEvent, match="not a telemetry message") as raised:
+        telemetry.decode(msgspec.json.encode([known, broken | {"kind": "teleport"}]))
+    assert not isinstance(raised.value, NewerVersion)
+
+
+def test_newer_weights_are_refused_before_their_sum_is_looked_at() -> None:
+    wrong = msgspec.to_builtins(WEIGHTS) | {"weights": {"v1": 1}, "v": KNOWN + 1}
+    with pytest.raises(NewerVersion, match="a weights record of version 2"):
+        decision.decode_weights(msgspec.json.encode(wrong))
+
+
+def test_whoever_refuses_what_cannot_be_read_refuses_what_is_newer() -> None:
+    assert issubclass(NewerVersion, InvalidEvent)
+    assert issubclass(NewerVersion, InvalidRecord)
