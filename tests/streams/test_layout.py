@@ -28,7 +28,10 @@ def test_topics_that_are_there_are_left_as_they_are() -> None:
 def test_another_number_of_partitions_is_refused_with_both_numbers() -> None:
     with EmbeddedKafka(embedded_topics()) as kafka:
         settings = KafkaSettings(bootstrap=kafka.bootstrap, telemetry_partitions=9)
-        with pytest.raises(WrongLayout, match=r"trimtab.telemetry: 4 partitions, expected 9"):
+        with pytest.raises(
+            WrongLayout,
+            match=r"trimtab.telemetry: 4 partitions, expected 9 .*--alter --topic trimtab.telemetry --partitions 9",
+        ):
             ensure_topics(settings)
 
 

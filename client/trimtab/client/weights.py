@@ -13,9 +13,9 @@ from trimtab.client.board import Board
 from trimtab.client.cache import Cache
 from trimtab.client.subscription import Subscription
 from trimtab.schemas.decision import WeightsRecord, decode_weights
-from trimtab.schemas.errors import InvalidRecord, Unreachable
+from trimtab.schemas.errors import InvalidRecord, NewerVersion, Unreachable
 from trimtab.schemas.ids import is_name
-from trimtab.schemas.redis_client import REDIS_FAILURES
+from trimtab.schemas.redis_client import REDIS_FAILURES, words_for
 from trimtab.schemas.redis_connection import RedisConnection
 
 _LOG: Final = logging.getLogger("trimtab.client")
@@ -33,6 +33,8 @@ class WeightsStats:
     """not newer than what was held; every reconnect brings some"""
     invalid: int = 0
     """records and cache files that could not be read, or belong to another release"""
+    newer: int = 0
+    """records of a newer version than this client reads: it stays with the last weights until it is upgraded"""
     connects: int = 0
     cache_failures: int = 0
     """records that could not be written to the cache"""
@@ -64,6 +66,7 @@ class Weights:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._is_connected = False
+        self._told_newer: set[tuple[str, int]] = set()
         self._cached = self._load()
         self._thread = threading.Thread(target=self._run, name="trimtab weights", daemon=True)
         self._thread.start()
@@ -90,7 +93,7 @@ class Weights:
             self._changed.wait_for(lambda: self._board.get(release), timeout_s)
         record = self._board.get(release)
         if record is None:
-            state = "connected, but none published" if self._is_connected else "not connected"
+            state = self._state(release)
             raise Unreachable(f"release {release}: no weights from {self._redis.address} in {timeout_s} s ({state})")
         return record
 
@@ -99,6 +102,11 @@ class Weights:
         self._stopping.set()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def _state(self, release: str) -> str:
+        if any(name == release for name, _ in self._told_newer):
+            return "those published are of a newer version: upgrade"
+        return "connected, but none published" if self._is_connected else "not connected"
 
     def _load(self) -> list[WeightsRecord]:
         records, invalid = self._cache.load(self._releases) if self._cache else ([], 0)
@@ -127,7 +135,7 @@ class Weights:
             subscription.follow(self._take, self._stopping.is_set)
         except REDIS_FAILURES as error:
             if self._is_connected:
-                _LOG.warning("weights_disconnected address=%s error=%r", self._redis.address, str(error))
+                _LOG.warning("weights_disconnected address=%s error=%r", self._redis.address, words_for(error))
         finally:
             self._is_connected = False
             if subscription is not None:
@@ -136,6 +144,9 @@ class Weights:
     def _take(self, release: str, payload: bytes) -> None:
         try:
             record = decode_weights(payload)
+        except NewerVersion as error:
+            self._keep_last(release, error)
+            return
         except InvalidRecord:
             self._count(invalid=1)
             return
@@ -146,6 +157,12 @@ class Weights:
             self._store(record)
         else:
             self._count(stale=1)
+
+    def _keep_last(self, release: str, error: NewerVersion) -> None:
+        if (release, error.version) not in self._told_newer:
+            self._told_newer.add((release, error.version))
+            _LOG.warning("weights_newer_version release=%s version=%d known=%d", release, error.version, error.known)
+        self._count(newer=1)
 
     def _post(self, record: WeightsRecord) -> bool:
         with self._changed:

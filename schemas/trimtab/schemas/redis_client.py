@@ -3,6 +3,7 @@
 Apart from what describes it, so that whoever only reads settings needs no redis-py.
 """
 
+import ssl
 from typing import Any, Final
 
 from redis import Redis, RedisCluster, Sentinel
@@ -20,12 +21,15 @@ from redis.exceptions import (
     ResponseError,
 )
 from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError
 
 from trimtab.schemas.redis_connection import RedisConnection, RedisKind
 from trimtab.schemas.tls import TlsSettings
 
 REDIS_FAILURES: Final = (RedisError, RedisClusterException, OSError)
 """What says that Redis cannot be had now. `RedisClusterException` is, oddly, no `RedisError`."""
+
+_LOGIN: Final = ("NOAUTH", "WRONGPASS", "NOPERM", "AuthenticationError")
 
 SyncRedis = Redis | RedisCluster
 AsyncRedis = aredis.Redis | aredis.RedisCluster
@@ -80,11 +84,28 @@ class _AsyncFollowed(aredis.Redis):
             await sentinel.aclose()
 
 
-def is_refusal(error: Exception) -> bool:
-    """Whether Redis answered and does not let us in: wrong user or password, or too few rights."""
+def settings_behind(error: BaseException) -> tuple[str, ...]:
+    """Gives the settings to look at where Redis is there and does not let us in, or we do not trust it; else none."""
+    if isinstance(error, MasterNotFoundError):
+        is_login = any(word in str(error) for word in _LOGIN)  # it holds the errors of all sentinels as text
+        return ("sentinel_username", "sentinel_password") if is_login else ()
+    if _is_login(error):
+        return ("username", "password")
+    cause = error.__cause__ or error.__context__
+    if isinstance(error, ssl.SSLError):
+        return ("tls.ca_file", "tls.cert_file", "tls.check_hostname")
+    return settings_behind(cause) if cause is not None else ()
+
+
+def words_for(error: BaseException) -> str:
+    """Gives what an error says, for people: one of Sentinel would describe every connection in full."""
+    return "the sentinels name no master" if isinstance(error, MasterNotFoundError) else str(error)
+
+
+def _is_login(error: BaseException) -> bool:
     if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
         return True
-    return isinstance(error, ResponseError) and str(error).startswith(("NOAUTH", "WRONGPASS", "NOPERM"))
+    return isinstance(error, ResponseError) and str(error).startswith(_LOGIN)
 
 
 def _place(redis: RedisConnection) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from trimtab.schemas.ids import Revision
-from trimtab.schemas.redis_client import REDIS_FAILURES, open_async_redis
+from trimtab.schemas.redis_client import REDIS_FAILURES, open_async_redis, words_for
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import RELEASES, weights_channel, weights_key
 
@@ -88,7 +88,7 @@ class Publication:
                     await self._write(next(iter(self._waiting.values())))
             except REDIS_FAILURES as error:
                 if failures == 0:
-                    _log.warning("redis_unreachable", address=str(self._settings.address), error=str(error))
+                    _log.warning("redis_unreachable", address=str(self._settings.address), error=words_for(error))
                 await asyncio.sleep(min(_FIRST_PAUSE_S * 2**failures, _LONGEST_PAUSE_S))
                 failures = min(failures + 1, _MOST_DOUBLINGS)
             else:

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from trimtab.schemas.errors import Refused, Unreachable
-from trimtab.schemas.redis_client import REDIS_FAILURES, is_refusal, open_redis
+from trimtab.schemas.redis_client import REDIS_FAILURES, open_redis, settings_behind, words_for
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.streams.setting_table import both_spellings
 
@@ -48,8 +48,7 @@ def ping_redis(redis: str | RedisConnection, timeout_s: float) -> None:
 
 def redis_failure(redis: RedisConnection, error: Exception) -> Unreachable:
     """Gives the error to raise where Redis does not do what is asked of it."""
-    told = f"redis at {redis.address}: {error}"
-    if is_refusal(error):
-        username, password = both_spellings(("redis", "username")), both_spellings(("redis", "password"))
-        return Refused(f"{told}; expected a user with enough rights and its password, look at {username}, {password}")
+    told = f"redis at {redis.address}: {words_for(error)}"
+    if names := settings_behind(error):
+        return Refused(f"{told}; look at {', '.join(both_spellings(('redis', *name.split('.'))) for name in names)}")
     return Unreachable(told)
