@@ -127,7 +127,6 @@ BAD_PAYLOADS = [
     encode(msgspec.structs.replace(weights_record(100), weights={"v1": 10_001, "v2": -1})),
     encode(msgspec.structs.replace(weights_record(100), weights={})),
     encode(msgspec.structs.replace(weights_record(100), targets={"v1": "v1"})),
-    encode(msgspec.structs.replace(weights_record(100), v=99)),
     encode(weights_record(100)).replace(b"progressing", b"dancing"),
     encode(weights_record(100, release="search")),
 ]
@@ -152,6 +151,36 @@ def test_a_bad_key_is_counted_and_ignored(redis: EmbeddedRedis, eventually: Even
         assert weights.stats.invalid == 1
         publish(redis, weights_record(2))
         assert seen.until(2) == [(1, 2)]
+
+
+def newer(revision: int) -> bytes:
+    """Weights as some later release of Trimtab may write them."""
+    return msgspec.json.encode(msgspec.to_builtins(weights_record(revision)) | {"v": 2, "weights": [["v1", 1.0]]})
+
+
+def test_the_last_weights_stay_where_newer_ones_are_of_a_newer_version(
+    redis: EmbeddedRedis, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(redis, weights_record(5))
+    with connected(redis, eventually) as weights:
+        announce(redis, newer(6), newer(7))
+        eventually(lambda: weights.stats.newer == 2, what="both seen")
+        assert weights.get("checkout") == weights_record(5)
+        assert weights.stats.invalid == 0
+        publish(redis, weights_record(8))
+        eventually(lambda: weights.get("checkout") == weights_record(8), what="weights that can be read again")
+    assert [record.getMessage() for record in caplog.records if "newer" in record.getMessage()] == [
+        "weights_newer_version release=checkout version=2 known=1"
+    ]
+
+
+def test_waiting_for_weights_of_a_newer_version_says_what_would_help(redis: EmbeddedRedis) -> None:
+    write(redis, newer(5))
+    with (
+        Weights(redis.url, ["checkout"]) as weights,
+        pytest.raises(Unreachable, match="of a newer version: upgrade"),
+    ):
+        weights.wait("checkout", 0.5)
 
 
 def test_a_key_of_another_type_is_counted_and_ignored(redis: EmbeddedRedis, eventually: Eventually) -> None:
@@ -370,7 +399,7 @@ def test_the_cache_holds_one_whole_file_per_release(
     assert (tmp_path / "checkout.json").read_bytes() == encode(weights_record(19))
 
 
-@pytest.mark.parametrize("payload", BAD_PAYLOADS)
+@pytest.mark.parametrize("payload", [*BAD_PAYLOADS, newer(100)])
 def test_a_bad_cache_file_is_counted_and_ignored(tmp_path: Path, payload: bytes) -> None:
     (tmp_path / "checkout.json").write_bytes(payload)
     with Weights(absent_address(), ["checkout"], cache=tmp_path) as weights:

@@ -6,14 +6,17 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from redis import Redis
 
 from trimtab.schemas import decision as decisions
+from trimtab.schemas import sidecar as sidecars
 from trimtab.schemas.decision import Arm, Decision, Phase, Seen
-from trimtab.schemas.redis_keys import RELEASES, weights_key
+from trimtab.schemas.redis_keys import RELEASES, sidecar_key, weights_key
 from trimtab.schemas.release import Release
+from trimtab.schemas.sidecar import SidecarReport
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 from trimtab.streams.layout import embedded_topics
 
@@ -146,6 +149,61 @@ def test_get_releases_lists_each_with_phase_and_weights(redis: EmbeddedRedis) ->
     assert "checkout" in listed
     assert "progressing" in listed
     assert {"v1=7500", "v2=2500"} <= set(listed.split())
+
+
+def overwrite(redis: EmbeddedRedis, decision: bytes, name: str = "checkout") -> None:
+    with Redis.from_url(redis.url) as client:
+        client.hset(weights_key(name), "decision", decision)
+
+
+def newer(record: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(msgspec.to_builtins(record) | {"v": 2, "phase": "levitating"})
+
+
+def test_a_release_of_a_newer_version_is_not_shown_but_told_with_what_helps(redis: EmbeddedRedis) -> None:
+    overwrite(redis, newer(publish(redis)))
+    for watching in ((), ("-w",)):
+        refused = trimtab("get", "release", "checkout", *watching, "--redis", redis.url)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == (
+            "trimtab: release checkout: a decision of version 2: expected at most 1; upgrade trimtab here\n"
+        )
+
+
+@pytest.mark.parametrize("decision", [b"", b"garbage", b"{}"])
+def test_a_decision_that_cannot_be_read_is_told_in_one_line(redis: EmbeddedRedis, decision: bytes) -> None:
+    publish(redis)
+    overwrite(redis, decision)
+    refused = trimtab("get", "release", "checkout", "--redis", redis.url)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("trimtab: release checkout: not a decision: ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_release_that_cannot_be_read_does_not_hide_the_others(redis: EmbeddedRedis) -> None:
+    publish(redis, "cart")
+    overwrite(redis, newer(publish(redis)))
+    listed = trimtab("get", "releases", "--redis", redis.url)
+    assert listed.returncode == 1
+    assert "cart" in listed.stdout
+    assert "checkout" not in listed.stdout
+    assert "trimtab: release checkout: a decision of version 2" in listed.stderr
+
+
+def test_a_sidecar_of_a_newer_version_is_named_beside_those_that_can_be_read(redis: EmbeddedRedis) -> None:
+    publish(redis)
+    reports = [SidecarReport(sidecar=name, proxy="envoy", release="checkout", in_force=(7, 42)) for name in ("a", "b")]
+    with Redis.from_url(redis.url) as client:
+        client.set(sidecar_key("checkout", "a"), sidecars.encode(reports[0]))
+        client.set(sidecar_key("checkout", "b"), newer(reports[1]))
+    told = "b: a sidecar's report of version 2: expected at most 1; upgrade trimtab here"
+    shown = trimtab("get", "release", "checkout", "--redis", redis.url)
+    assert shown.returncode == 0
+    assert "sidecar a: revision 42 in force" in shown.stdout
+    assert f"sidecar {told}" in " ".join(shown.stdout.split())
+    status = json.loads(trimtab("get", "release", "checkout", "-o", "json", "--redis", redis.url).stdout)["status"]
+    assert [report["sidecar"] for report in status["sidecars"]] == ["a"]
+    assert status["unread"] == [told]
 
 
 def test_a_wrong_setting_of_a_worker_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

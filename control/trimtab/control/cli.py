@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
-from trimtab.schemas.errors import InvalidRelease, Refused, Unreachable
+from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Refused, Unreachable
 from trimtab.schemas.redis_connection import RedisConnection, checked_redis_url
 from trimtab.streams.backend import Backend, WrongBackend
 
@@ -146,8 +146,7 @@ def get_releases(
     """List all releases."""
     connection = _settings(config, redis=redis).redis
     try:
-        releases = _releases(connection)
-        views = [(name, view) for name in releases.names() if (view := releases.get(name)) is not None]
+        views, problems = _all_releases(_releases(connection))
     except Unreachable as error:
         _fail_to_reach(error)
     if output is ListFormat.TABLE:
@@ -155,9 +154,12 @@ def get_releases(
 
         from trimtab.control.show import releases_table
 
-        Console().print(releases_table(views) if views else "no releases")
-        return
-    _write([view.plain() for _, view in views], output)
+        nothing = "no releases that can be shown" if problems else "no releases"
+        Console().print(releases_table(views) if views else nothing)
+    else:
+        _write([view.plain() for _, view in views], output)
+    if problems:
+        _fail("\n".join(problems), 1)
 
 
 @get_app.command("release")
@@ -180,6 +182,8 @@ def get_release(
             _watch(releases, name, output)
             return
         view = releases.get(name)
+    except InvalidRecord as error:
+        _fail(_unread(name, error), 1)
     except Unreachable as error:
         _fail_to_reach(error)
     except KeyboardInterrupt:
@@ -284,6 +288,26 @@ def _releases(redis: RedisConnection) -> "Releases":
     from trimtab.control.release_view import Releases
 
     return Releases(redis)
+
+
+def _all_releases(releases: "Releases") -> tuple[list[tuple[str, "ReleaseView"]], list[str]]:
+    """Gives the releases that can be shown, by name, and a line for each that cannot."""
+    views: list[tuple[str, ReleaseView]] = []
+    problems: list[str] = []
+    for name in releases.names():
+        try:
+            view = releases.get(name)
+        except InvalidRecord as error:
+            problems.append(_unread(name, error))
+        else:
+            views += [(name, view)] if view else []
+    return views, problems
+
+
+def _unread(name: str, error: InvalidRecord) -> str:
+    from trimtab.control.release_view import told
+
+    return f"release {name}: {told(error)}"
 
 
 def _watch(releases: "Releases", name: str, output: ListFormat) -> None:

@@ -1,6 +1,6 @@
 """What Redis knows of releases: newest decision, spec, and the sidecars that follow it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,10 +9,10 @@ from redis.exceptions import TimeoutError as RedisTimeout
 
 from trimtab.schemas import sidecar
 from trimtab.schemas.decision import Decision, decode_decision
-from trimtab.schemas.errors import Unreachable
+from trimtab.schemas.errors import InvalidRecord, NewerVersion, Unreachable
 from trimtab.schemas.redis_client import REDIS_FAILURES, open_redis
 from trimtab.schemas.redis_connection import RedisConnection
-from trimtab.schemas.redis_keys import RELEASES, sidecar_pattern, weights_channel, weights_key
+from trimtab.schemas.redis_keys import RELEASES, sidecar_key, sidecar_pattern, weights_channel, weights_key
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.streams.reach import redis_failure
 
@@ -27,12 +27,14 @@ class ReleaseView:
     document: bytes
     """the release file as JSON"""
     sidecars: list[SidecarReport]
+    unread: list[str]
+    """sidecars whose reports cannot be read, and why"""
 
     def plain(self) -> dict[str, Any]:
         """Gives it as plain data, for JSON and YAML."""
         release = msgspec.json.decode(self.document)
-        status = {"decision": msgspec.to_builtins(self.decision), "sidecars": msgspec.to_builtins(self.sidecars)}
-        return {**release, "status": status}
+        known = {"decision": self.decision, "sidecars": self.sidecars, "unread": self.unread}
+        return {**release, "status": msgspec.to_builtins(known)}
 
 
 class Releases:
@@ -61,17 +63,16 @@ class Releases:
         return None if document is None else str(document).encode()
 
     def get(self, name: str) -> ReleaseView | None:
-        """Gives a release; None where there is none."""
+        """Gives a release; None where there is none. Raises `InvalidRecord` for a decision that cannot be read."""
         try:
             decision, document = self._redis.hmget(weights_key(name), ["decision", "spec"])
-            reports = [self._redis.get(key) for key in sorted(self._redis.scan_iter(sidecar_pattern(name), count=1000))]
+            keys = sorted(self._redis.scan_iter(sidecar_pattern(name), count=1000))
+            reports = {str(key): self._redis.get(key) for key in keys}
         except REDIS_FAILURES as error:
             raise self._unreachable(error) from error
         if decision is None or document is None:
             return None
-        return ReleaseView(
-            decode_decision(decision), str(document).encode(), [sidecar.decode(report) for report in reports if report]
-        )
+        return ReleaseView(decode_decision(decision), str(document).encode(), *_read_reports(name, reports))
 
     def watch(self, name: str, pause_s: float) -> Iterator[ReleaseView | None]:
         """Gives a release now, and again whenever it may have changed, at least every `pause_s`."""
@@ -88,3 +89,20 @@ class Releases:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         return redis_failure(self._connection, error)
+
+
+def _read_reports(release: str, reports: Mapping[str, str | bytes | None]) -> tuple[list[SidecarReport], list[str]]:
+    """Gives the reports that can be read, and a line for each other one."""
+    read: list[SidecarReport] = []
+    unread: list[str] = []
+    for key, report in reports.items():
+        try:
+            read += [sidecar.decode(report)] if report else []
+        except InvalidRecord as error:
+            unread.append(f"{key.removeprefix(sidecar_key(release, ''))}: {told(error)}")
+    return read, unread
+
+
+def told(error: InvalidRecord) -> str:
+    """Gives why a record cannot be read, and what would help."""
+    return f"{error}; upgrade trimtab here" if isinstance(error, NewerVersion) else str(error)

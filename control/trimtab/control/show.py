@@ -51,6 +51,7 @@ def release_panel(view: ReleaseView) -> RenderableType:
         )
         for report in view.sidecars
     ]
+    parts += [Text(f"sidecar {line}", style="yellow") for line in view.unread]
     return Group(*parts)
 
 
