@@ -112,6 +112,15 @@ class Window:
         tile.add(delta)
         self.total.add(delta)
 
+    def update_all(self, changes: list[Change], now_s: int) -> None:
+        """Adds changes as `update` does, those of one tile together."""
+        hop_s, since_s = self._hop_s, self._since_s
+        changes.sort(key=itemgetter(0))
+        for _, of_tile in groupby(changes, key=lambda change: change[0] // hop_s):
+            together = [change for change in of_tile if change[0] >= since_s]
+            if together:
+                self.update(_delta(together[-1][0], together), now_s)
+
     def advance(self, now_s: int) -> None:
         """Lets go of what is older than the window at `now_s`. Time never goes back."""
         oldest = now_s // self._hop_s - self._span + 1
@@ -164,9 +173,7 @@ class Windows:
         """Gives what the variant did in the last `length_ms`; `now_s` never falls."""
         window, laid_by = self._by_length[length_ms], self._laid_by[length_ms]
         if laid_by:
-            laid_by.sort(key=itemgetter(0))
-            for second, changes in groupby(laid_by, key=itemgetter(0)):
-                window.update(_delta(second, list(changes)), now_s)
+            window.update_all(laid_by, now_s)
             laid_by.clear()
         window.advance(now_s)
         return window.total
@@ -186,7 +193,7 @@ class Windows:
 
 
 def _delta(second: int, changes: list[Change]) -> Delta:
-    """Adds up changes of one second."""
+    """Adds up changes of one tile; `second` is one of its seconds."""
     sign = np.array([change[1] for change in changes], dtype=np.int64)
     counts = np.frombuffer(b"".join([change[2] for change in changes]), dtype="<i8").reshape(-1, len(COUNTS))
     sizes = np.array([len(change[3]) // _BUCKET_BYTES for change in changes], dtype=np.int64)
@@ -195,7 +202,7 @@ def _delta(second: int, changes: list[Change]) -> Delta:
         return Delta(second, sign @ counts, buckets, buckets)
     amounts = np.frombuffer(b"".join([change[4] for change in changes]), dtype="<u4") * np.repeat(sign, sizes)
     first = int(buckets.min())
-    # Counts of one second are far below 2^53: their sums are exact in a float.
+    # Counts of one tile are far below 2^53: their sums are exact in a float.
     dense = np.bincount(buckets - first, weights=amounts)
     used = np.nonzero(dense)[0]
     return Delta(second, sign @ counts, used + first, dense[used].astype(np.int64))
