@@ -25,7 +25,7 @@ from trimtab.streams.snapshots import Snapshots
 _TICK_S: Final = 1.0
 _SNAPSHOT_SHARE: Final = 0.005
 """Of the time, at most, that is spent on one partition's snapshots."""
-_LONGEST_PAUSE_S: Final = 10.0
+_LONGEST_PAUSE_S: Final = 20.0
 _YIELD_EVERY: Final = 20
 """Records, after which whoever else has work gets a turn."""
 _TICK: Final = evidence.encode(evidence.Tick())
@@ -64,6 +64,13 @@ class Decide:
     def refused(self) -> Counter[str]:
         """Events refused since the worker started, by code."""
         return self._dead_letters.events
+
+    def positions(self) -> dict[int, int]:
+        """Gives partition -> next offset to take, of those that brought a record since they were assigned."""
+        generation = self._app.consumer_generation_id
+        current = [shard for shard in self._shards.values() if shard.generation == generation]
+        # Record by record: a chunk of evidence may take seconds.
+        return {shard.partition: shard.ledger.offset + 1 for shard in current}
 
     async def consume(self, stream: faust.Stream) -> None:
         """Takes every record of the evidence log; never ends by itself."""
