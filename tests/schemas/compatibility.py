@@ -1,0 +1,47 @@
+"""Which changes of a shape break whoever has the old one: all but fields that were added with a default."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from schemas.shapes import REQUIRED, Shape
+
+
+def breaks(old: dict[str, Shape], new: dict[str, Shape]) -> list[str]:
+    """Gives a line for each change from `old` to `new` that needs a new version of its kind of record."""
+    return [line for kind, shape in old.items() for line in _breaks(kind, shape, new.get(kind))]
+
+
+def _breaks(kind: str, old: Shape, new: Shape | None) -> Iterator[str]:
+    if new is None:
+        yield f"{kind}: is gone"
+    elif new["version"] < old["version"]:
+        yield f"{kind}: version {new['version']} came after {old['version']}"
+    elif new["version"] == old["version"]:
+        yield from _differences(f"{kind}: its type", old["root"], new["root"])
+        for name in old["constants"] | new["constants"]:
+            yield from _differences(f"{kind}: {name}", old["constants"].get(name), new["constants"].get(name))
+        for name, struct in old["structs"].items():
+            yield from _of_struct(f"{kind}: {name}", struct, new["structs"].get(name))
+
+
+def _of_struct(where: str, old: Shape, new: Shape | None) -> Iterator[str]:
+    if new is None:
+        yield f"{where}: is gone"
+        return
+    yield from _differences(f"{where}: its tag", old["tag"], new["tag"])
+    yield from _differences(f"{where}: is an array", old["is_array"], new["is_array"])
+    before, after = old["fields"], new["fields"]
+    for name, field in before.items():
+        yield from _differences(f"{where}.{name}", field, after.get(name))
+    for name in after.keys() - before.keys():
+        if after[name].endswith(REQUIRED):
+            yield f"{where}.{name}: was added without a default"
+    if old["is_array"] and list(after)[: len(before)] != list(before):
+        yield f"{where}: the order of its fields was {', '.join(before)}, now it is {', '.join(after)}"
+
+
+def _differences(where: str, old: Any, new: Any) -> Iterator[str]:
+    if new is None and old is not None:
+        yield f"{where}: is gone"
+    elif old != new:
+        yield f"{where}: was {old!r}, now it is {new!r}"
