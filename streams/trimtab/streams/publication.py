@@ -1,8 +1,9 @@
 """Weights to Redis: newest revision only, key and notification together, whatever Redis goes through."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -30,6 +31,8 @@ _TIMEOUT_S: Final = 2.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 _MOST_DOUBLINGS: Final = 8
+_BATCH: Final = 200
+"""Releases that are written with one round trip; a slow Redis still takes hundreds a second."""
 REPEAT_S: Final = 5.0
 _log = structlog.get_logger()
 
@@ -53,12 +56,13 @@ class Publication:
         self._settings = settings
         self._repeat_s = repeat_s
         self._redis = open_async_redis(settings, _TIMEOUT_S)
-        self._script = self._redis.register_script(_SCRIPT)
         self._newest: dict[str, Offer] = {}
         self._waiting: dict[str, Offer] = {}
         self._is_waiting = asyncio.Event()
         self.written = 0
         """revisions that Redis took from this worker"""
+        self.trouble = "no answer yet"
+        """why Redis could not be written to the last time; empty when it could"""
 
     @property
     def waiting(self) -> int:
@@ -85,16 +89,21 @@ class Publication:
             await self._wait()
             try:
                 while self._waiting:
-                    await self._write(next(iter(self._waiting.values())))
+                    await self._write(list(islice(self._waiting.values(), _BATCH)))
             except REDIS_FAILURES as error:
-                if failures == 0:
-                    _log.warning("redis_unreachable", address=str(self._settings.address), error=words_for(error))
+                self._note(words_for(error) or type(error).__name__)
                 await asyncio.sleep(min(_FIRST_PAUSE_S * 2**failures, _LONGEST_PAUSE_S))
                 failures = min(failures + 1, _MOST_DOUBLINGS)
             else:
-                if failures:
-                    _log.info("redis_reached", address=str(self._settings.address))
                 failures = 0
+
+    def _note(self, trouble: str) -> None:
+        """Remembers what Redis said, and logs it where it is news."""
+        if trouble and trouble != self.trouble:
+            _log.warning("redis_unreachable", address=str(self._settings.address), error=trouble, waiting=self.waiting)
+        elif self.trouble and not trouble:
+            _log.info("redis_reached", address=str(self._settings.address))
+        self.trouble = trouble
 
     async def _wait(self) -> None:
         if self._waiting:
@@ -105,22 +114,48 @@ class Publication:
         except TimeoutError:
             self._waiting.update(self._newest)
 
-    async def _write(self, offer: Offer) -> None:
-        values: list[int | bytes | str] = [
-            *offer.id,
-            offer.weights,
-            offer.decision,
-            offer.document,
-            weights_channel(offer.release),
-        ]
-        self.written += await self._script(keys=[weights_key(offer.release)], args=values)
-        await self._redis.sadd(RELEASES, offer.release)
+    async def _write(self, offers: Sequence[Offer]) -> None:
+        """Writes offers with one round trip; what Redis refuses goes on waiting, and its error is raised.
+
+        The script travels with each of them, so that a Redis that was restarted or failed over knows it.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for offer in offers:
+            pipeline.eval(
+                _SCRIPT, 1, weights_key(offer.release), *map(str, offer.id), offer.weights, offer.decision,
+                offer.document, weights_channel(offer.release),
+            )  # fmt: skip
+        pipeline.sadd(RELEASES, *[offer.release for offer in offers])
+        *taken, listed = await pipeline.execute(raise_on_error=False)
+        for offer, answer in zip(offers, taken, strict=True):
+            if isinstance(answer, Exception):
+                self._put_last(offer.release)
+            else:
+                self.written += answer
+                self._settle(offer)
+        for answer in (*taken, listed):
+            if isinstance(answer, Exception):
+                raise answer
+        self._note("")
+
+    def _settle(self, offer: Offer) -> None:
         if self._waiting.get(offer.release) is offer:
             del self._waiting[offer.release]
 
+    def _put_last(self, release: str) -> None:
+        """What is refused does not hold up the others."""
+        if release in self._waiting:
+            self._waiting[release] = self._waiting.pop(release)
+
     async def remember(self, key: str, value: bytes, expiry_s: int) -> None:
         """Sets a key that expires. Raises one of `REDIS_FAILURES` when Redis is away."""
-        await self._redis.set(key, value, ex=expiry_s)
+        try:
+            await self._redis.set(key, value, ex=expiry_s)
+        except REDIS_FAILURES as error:
+            self._note(words_for(error) or type(error).__name__)
+            raise
+        if not self._waiting:
+            self._note("")
 
     async def close(self) -> None:
         """Closes the connections."""
