@@ -194,14 +194,29 @@ def get_release(
 
 
 @app.command()
-def worker(*, kafka: Kafka = "", redis: RedisUrl = "", config: Config = None, wait: Wait = 30.0) -> None:
+def worker(
+    *,
+    kafka: Kafka = "",
+    redis: RedisUrl = "",
+    config: Config = None,
+    wait: Wait = 30.0,
+    health: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Serve /livez and /readyz there; port 0 is any that is free.")
+    ] = "",
+) -> None:
     """Run a worker: telemetry in, decisions out. More machines means more of them, with the same command."""
     try:
+        from trimtab.streams.health import Address
         from trimtab.streams.worker import run
     except ModuleNotFoundError as error:
         _fail(f"{error.name} is not installed; run: pip install 'trimtab[server]'", USAGE)
     _log_to_stderr()
-    raise typer.Exit(run(_settings(config, kafka, redis), wait))
+    settings = _settings(config, kafka, redis)
+    try:
+        address = Address.parse(health) if health else None
+    except ValueError as error:
+        _fail(f"--health: {error}", USAGE)
+    raise typer.Exit(run(settings, wait, address))
 
 
 @sidecar_app.command("envoy")

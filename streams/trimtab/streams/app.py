@@ -34,6 +34,7 @@ def create_app(settings: KafkaSettings) -> faust.App:
         stream_buffer_maxsize=_CHUNKS_WAITING,
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.heartbeat_s,
+        consumer_group_instance_id=settings.instance or None,
         consumer_auto_offset_reset="earliest",
         producer_linger=0,
         # All replicas in sync. A repetition by the producer does no harm, for merging is idempotent (law 1), while
@@ -46,6 +47,12 @@ def create_app(settings: KafkaSettings) -> faust.App:
 
 class _App(faust.App):  # type: ignore[misc]  # Faust is untyped
     """A Faust app that leaves no folder behind: tables live in memory."""
+
+    @property
+    def consumer_was_superseded(self) -> bool:
+        """Whether the group has forgotten this worker's name (`kafka.instance`), or gave it to another one."""
+        thread = getattr(self._consumer, "_thread", None)
+        return thread is not None and thread.is_superseded
 
     def _create_directories(self) -> None:
         pass

@@ -143,8 +143,16 @@ class Fold:
             await self._flush()
             if time.monotonic() - committed_s >= _COMMIT_S:
                 committed_s = time.monotonic()
-                await self._commits.commit(TELEMETRY, self._commit_offsets())
+                await self.commit()
                 await self._tick_idle()
+
+    def positions(self) -> dict[int, int]:
+        """Gives partition -> next offset to take, of those that brought a message since they were assigned."""
+        return {source.builder.source: source.order.due for source in self._current()}
+
+    async def commit(self) -> None:
+        """Commits what is acknowledged."""
+        await self._commits.commit(TELEMETRY, self._commit_offsets())
 
     def _current(self) -> list[_Source]:
         generation = self._app.consumer_generation_id

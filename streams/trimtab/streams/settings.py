@@ -62,6 +62,10 @@ class KafkaSettings(KafkaConnection):
     """copies that must have a record before it is acknowledged; without it one less than `replication`, at least one,
     and without that the broker's default"""
     retention: RetentionSettings = RetentionSettings()
+    instance: str = ""
+    """name of this worker in its group, unlike any other's (static membership, KIP-345), such as a StatefulSet's pod
+    name: a restarted worker gets its part back without a wait, while the part of one that was stopped for good rests
+    until session_timeout_s is over"""
     session_timeout_s: Annotated[float, Field(gt=0)] = 6.0
     """how long the group waits for a worker that is silent, before others take its part"""
     heartbeat_s: Annotated[float, Field(gt=0)] = 1.0
@@ -122,7 +126,10 @@ class Settings(_Edge):
     fold: FoldSettings = FoldSettings()
     decide: DecideSettings = DecideSettings()
     watchdog_s: Annotated[float, Field(gt=0)] = 60.0
-    """how long a worker may be without an assignment before it ends itself"""
+    """how long a worker may be without an assignment, while Kafka answers, before it ends itself"""
+    stall_s: Annotated[float, Field(gt=0)] = 30.0
+    """how long a partition may stand still while its log grows, or the event loop be blocked, before the worker ends
+    itself"""
 
 
 def environment() -> Mapping[str, str]:

@@ -1,9 +1,10 @@
-"""Faust's transport with four things that it has no setting for.
+"""Faust's transport with five things that it has no setting for.
 
 * Empty fetches wait for a few milliseconds instead of 1,500.
 * Telemetry and evidence come as chunks (`trimtab.streams.chunk`), evidence first and telemetry fairly: a partition
   with a long backlog takes no more at a time than the others.
 * Replicas in the same rack are read from.
+* A static member that the group has forgotten says so.
 * What was read is not remembered (see `_Forgetful`).
 """
 
@@ -36,6 +37,13 @@ def transport_of(fetch_wait_ms: int, rack: str = "") -> type[driver.Transport]:
             consumer._client_rack = rack or None
             return consumer
 
+        is_superseded = False
+        """whether the group has forgotten this worker, which had a name of its own (a static member)"""
+
+        async def on_start(self) -> None:
+            await super().on_start()
+            _watch_membership(self)
+
         async def _fetch_records(
             self,
             consumer: Any,
@@ -63,6 +71,22 @@ def transport_of(fetch_wait_ms: int, rack: str = "") -> type[driver.Transport]:
 
     Transport.Consumer = Consumer
     return Transport
+
+
+def _watch_membership(thread: Any) -> None:
+    """Has `thread.is_superseded` tell when the group has forgotten a static member.
+
+    aiokafka would join anew under the same name and throw out whoever has it now, who would do likewise.
+    """
+    coordinator = thread._consumer._coordinator
+    forget = coordinator.reset_generation
+
+    def forgotten() -> None:
+        is_static = coordinator._group_instance_id is not None
+        thread.is_superseded = thread.is_superseded or (is_static and coordinator.generation > 0)
+        forget()
+
+    coordinator.reset_generation = forgotten
 
 
 async def _fetched(fetcher: Any, active: Collection[TP], timeout_s: float, most: int) -> _Records:

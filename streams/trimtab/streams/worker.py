@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Final
 
 import faust
@@ -16,28 +17,37 @@ from trimtab.streams.app import create_app
 from trimtab.streams.chunk import ChunkSchema
 from trimtab.streams.decide import Decide
 from trimtab.streams.fold import Fold
+from trimtab.streams.health import Address, Health, Trouble, Unserved
 from trimtab.streams.layout import SNAPSHOTS_TABLE, WrongLayout, ensure_topics
+from trimtab.streams.progress import Progress
 from trimtab.streams.publication import Publication
+from trimtab.streams.pulse import Pulse
 from trimtab.streams.reach import ping_redis, wait_for
 from trimtab.streams.report import Report
 from trimtab.streams.settings import Settings
-from trimtab.streams.watchdog import Watchdog
+from trimtab.streams.watchdog import Abandoned, Watchdog
 
 EXIT_STOPPED: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_SETTINGS: Final = 2
 EXIT_UNREACHABLE: Final = 3
 
-_STOP_S: Final = 5.0
+_COMMIT_S: Final = 1.0
+_STOP_S: Final = 3.0
 _log = structlog.get_logger()
 
+_Work = Callable[[], Coroutine[None, None, None]]
 
-def run(settings: Settings, wait_s: float) -> int:
+
+def run(settings: Settings, wait_s: float, health: Address | None = None) -> int:
     """Runs a worker until it is told to stop (SIGTERM, SIGINT); gives the exit code.
 
     0 stopped, 1 failed and in need of a restart, 2 the topics are not as the settings say, or Kafka or Redis does not
-    let us in, 3 one of them did not answer within `wait_s`.
+    let us in, or the address for health is taken, 3 one of them did not answer within `wait_s`. A second signal ends
+    the process at once, with 1.
     """
+    for number in _SIGNALS:
+        signal.signal(number, _stop_waiting)
     try:
         wait_for("kafka", lambda timeout_s: ensure_topics(settings.kafka, timeout_s), wait_s)
         wait_for("redis", lambda timeout_s: ping_redis(settings.redis, timeout_s), wait_s)
@@ -48,73 +58,128 @@ def run(settings: Settings, wait_s: float) -> int:
     except WrongLayout as error:
         _log.error("wrong_layout", error=str(error))
         return EXIT_SETTINGS
-    return asyncio.run(_Worker(settings).run())
+    try:
+        return asyncio.run(_Worker(settings, health).run())
+    except Unserved as error:
+        _log.error("health_unserved", error=str(error))
+        return EXIT_SETTINGS
+
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def _stop_waiting(*_: object) -> None:
+    """Ends a worker that has not begun: there is nothing to hand over."""
+    _log.info("worker_stopping")
+    sys.exit(EXIT_STOPPED)
 
 
 class _Worker:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, address: Address | None) -> None:
         self._settings = settings
+        self._address = address
         self._failure: asyncio.Queue[BaseException] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stop_asked = asyncio.Event()
+        self._is_started = False
 
     async def run(self) -> int:
-        app = create_app(self._settings.kafka)
-        publication = Publication(self._settings.redis)
-        watchdog = self._assemble(app, publication)
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        self._start(watchdog.watch)
-        self._start(publication.publish_forever)
-        self._start(lambda: _started(app))
-        code = await self._until(stop)
-        await self._stop(app, publication, code)
+        for number in _SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        self._assemble()
+        if self._address is not None:
+            await self._health.serve(self._address)
+        pulse = Pulse(self._settings.stall_s, EXIT_FAILED)
+        for work in (
+            pulse.beat_forever, self._watchdog.watch, self._progress.watch, self._publication.publish_forever,
+            self._report.write_forever,
+        ):  # fmt: skip
+            self._start(self._guarded(work))
+        self._start(self._started)
+        code = await self._until_stopped()
+        await self._stop(code)
         return code
 
-    def _assemble(self, app: faust.App, publication: Publication) -> Watchdog:
-        kafka = self._settings.kafka
+    def _on_signal(self) -> None:
+        if self._stop_asked.is_set():
+            _end_at_once("stop_cut_short", EXIT_FAILED)
+        self._stop_asked.set()
+
+    def _assemble(self) -> None:
+        kafka, patience_s = self._settings.kafka, self._settings.stall_s
+        self._app = app = create_app(kafka)
+        self._publication = Publication(self._settings.redis)
         table = app.Table(SNAPSHOTS_TABLE, key_type=bytes, value_type=bytes, partitions=kafka.evidence_partitions)
-        fold = Fold(app, self._settings.fold, kafka.evidence_partitions)
-        decide = Decide(app, self._settings.decide, table, publication)
-        self._agent(app, "fold", TELEMETRY, kafka.telemetry_partitions, fold.consume)
-        self._agent(app, "decide", EVIDENCE, kafka.evidence_partitions, decide.consume)
+        self._fold = fold = Fold(app, self._settings.fold, kafka.evidence_partitions)
+        decide = Decide(app, self._settings.decide, table, self._publication)
+        self._agent("fold", TELEMETRY, kafka.telemetry_partitions, fold.consume)
+        self._agent("decide", EVIDENCE, kafka.evidence_partitions, decide.consume)
         app.task(self._guarded(fold.flush_forever))
         app.task(self._guarded(decide.tick_forever))
-        self._start(Report(fold, decide, publication).write_forever)
-        return Watchdog(app, self._settings.watchdog_s)
+        self._report = Report(fold, decide, self._publication)
+        self._progress = progress = Progress(app, {TELEMETRY: fold.positions, EVIDENCE: decide.positions}, patience_s)
+        self._watchdog = Watchdog(app, self._settings.watchdog_s, lambda: not progress.trouble)
+        self._health = Health({"moving": lambda: "; ".join(progress.stalled)}, self._readiness())
+
+    def _readiness(self) -> dict[str, Trouble]:
+        app, progress = self._app, self._progress
+        return {
+            "started": lambda: "" if self._is_started else "still starting",
+            "not_stopping": lambda: "told to stop" if self._stop_asked.is_set() else "",
+            "assigned": lambda: _assignment_trouble(app, self._watchdog),
+            "recovered": lambda: "reading snapshots" if app.in_recovery else "",
+            "kafka": lambda: progress.trouble,
+            "reading": lambda: "; ".join(progress.waiting) if progress.is_known else "not looked yet",
+            "redis": lambda: self._publication.trouble,
+        }
 
     def _agent(
         self,
-        app: faust.App,
         name: str,
         topic: str,
         partitions: int,
         consume: Callable[[faust.Stream], Coroutine[None, None, None]],
     ) -> None:
-        channel = app.topic(topic, schema=ChunkSchema(), partitions=partitions, acks=False)
+        channel = self._app.topic(topic, schema=ChunkSchema(), partitions=partitions, acks=False)
 
         async def agent(stream: faust.Stream) -> None:
             await self._guarded(lambda: consume(stream))()
 
-        app.agent(channel, name=name)(agent)
+        self._app.agent(channel, name=name)(agent)
 
-    def _guarded(self, work: Callable[[], Coroutine[None, None, None]]) -> Callable[[], Coroutine[None, None, None]]:
-        """Gives `work` such that whatever it raises ends the worker: Faust would skip the message and go on."""
+    def _guarded(self, work: _Work) -> _Work:
+        """Gives `work`, which is never to end, such that its end ends the worker, whatever it raises.
+
+        Faust would skip the message and go on, or go on without the agent.
+        """
 
         async def guarded() -> None:
+            error: BaseException = Abandoned(f"{work.__qualname__} has ended")
             try:
                 await work()
-            except Exception as error:
-                self._failure.put_nowait(error)
+            except Exception as raised:
+                error = raised
                 raise
+            finally:
+                self._failure.put_nowait(error)
 
         return guarded
 
-    def _start(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        self._tasks.append(asyncio.create_task(self._guarded(work)()))
+    def _start(self, work: _Work) -> None:
+        self._tasks.append(asyncio.create_task(work()))
 
-    async def _until(self, stop: asyncio.Event) -> int:
-        stopped = asyncio.create_task(stop.wait())
+    async def _started(self) -> None:
+        try:
+            await self._app.start()
+        except Exception as error:
+            self._failure.put_nowait(error)
+            raise
+        self._is_started = True
+        assignment = self._app.consumer.assignment()
+        _log.info("worker_started", partitions=sorted(f"{tp.topic}/{tp.partition}" for tp in assignment))
+
+    async def _until_stopped(self) -> int:
+        stopped = asyncio.create_task(self._stop_asked.wait())
         failed = asyncio.create_task(self._failure.get())
         await asyncio.wait([stopped, failed], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -127,19 +192,30 @@ class _Worker:
         _log.error("worker_failed", error=f"{type(error).__name__}: {error}", exc_info=None if is_ours else error)
         return EXIT_FAILED
 
-    async def _stop(self, app: faust.App, publication: Publication, code: int) -> None:
-        """Ends everything in `_STOP_S`; what has not ended by then is left to the end of the process."""
+    async def _stop(self, code: int) -> None:
+        """Ends everything within seconds; what has not ended by then is left to the end of the process."""
+        self._stop_asked.set()
+        with suppress(Exception):  # what is not committed is read again
+            await asyncio.wait_for(self._fold.commit(), _COMMIT_S)
         for task in self._tasks:
             task.cancel()
-        stopping = asyncio.gather(*self._tasks, app.stop(), publication.close(), return_exceptions=True)
+        stopping = asyncio.gather(
+            *self._tasks, self._app.stop(), self._publication.close(), self._health.close(), return_exceptions=True
+        )
         _, hanging = await asyncio.wait([stopping], timeout=_STOP_S)
         if hanging:
             # Faust waits without end for a producer that has lost Kafka, and swallows its cancellation.
-            _log.warning("stop_timed_out", allowed_s=_STOP_S)
-            sys.stderr.flush()
-            os._exit(code)
+            _end_at_once("stop_timed_out", code)
+        _log.info("worker_stopped")
 
 
-async def _started(app: faust.App) -> None:
-    await app.start()
-    _log.info("worker_started", partitions=sorted(f"{tp.topic}/{tp.partition}" for tp in app.consumer.assignment()))
+def _assignment_trouble(app: faust.App, watchdog: Watchdog) -> str:
+    if not watchdog.is_assigned:
+        return "the consumer group has given no partitions yet"
+    return "a rebalance is under way" if app.rebalancing else ""
+
+
+def _end_at_once(event: str, code: int) -> None:
+    _log.warning(event)
+    sys.stderr.flush()
+    os._exit(code)
