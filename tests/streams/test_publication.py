@@ -1,8 +1,11 @@
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 
+import pytest
 from redis import Redis
 
+from faults.fault_proxy import FaultProxy
 from trimtab.schemas.redis_keys import RELEASES, weights_channel, weights_key
 from trimtab.streams.embedded import EmbeddedRedis
 from trimtab.streams.publication import Offer, Publication
@@ -116,3 +119,110 @@ def test_releases_that_another_worker_speaks_for_are_not_offered_again(redis: Em
 
     publish(redis.url, offer_and_withdraw, repeat_s=0.05)
     assert field(redis.url, "revision") is None
+
+
+def names(count: int) -> list[str]:
+    return [f"release-{number}" for number in range(count)]
+
+
+def test_thousands_of_releases_reach_a_slow_redis_within_seconds(redis: EmbeddedRedis) -> None:
+    with FaultProxy(redis.port) as proxy:
+        proxy.delay(0.1)  # each way
+
+        def offer_all(publication: Publication) -> None:
+            for name in names(3_000):
+                publication.offer(offer(7, 3, name))
+
+        started_s = time.monotonic()
+        publish(f"redis://127.0.0.1:{proxy.port}/0", offer_all)
+        assert time.monotonic() - started_s < 10
+    with Redis.from_url(redis.url) as client:
+        assert client.scard(RELEASES) == 3_000
+
+
+def test_only_the_newest_of_what_waits_is_written(redis: EmbeddedRedis) -> None:
+    written = []
+
+    def offer_many(publication: Publication) -> None:
+        for revision in range(1, 1_001):
+            publication.offer(offer(7, revision))
+        assert publication.waiting == 1
+
+    publish(redis.url, offer_many, lambda publication: written.append(publication.written))
+    assert (written, field(redis.url, "revision")) == ([1], b"1000")
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)  # between two looks, not instead of one
+
+
+@pytest.mark.parametrize(
+    ("fault", "mend", "said"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), "maxmemory"),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "read only replica"),
+        (("ACL", "SETUSER", "default", "-eval"), ("ACL", "SETUSER", "default", "+eval"), "no permissions"),
+    ],
+    ids=["full", "a replica", "without the right"],
+)
+def test_a_redis_that_refuses_is_told_of_and_written_once_it_does_not(
+    redis: EmbeddedRedis, fault: tuple[str, ...], mend: tuple[str, ...], said: str
+) -> None:
+    async def refuse_then_take(publication: Publication) -> None:
+        with Redis.from_url(redis.url) as client:
+            client.execute_command(*fault)
+            publication.offer(offer(7, 4))
+            await _until(lambda: said in publication.trouble)
+            assert publication.waiting == 1
+            client.execute_command(*mend)
+        await arrived(publication)
+        assert publication.trouble == ""
+
+    publish(redis.url, lambda to: to.offer(offer(7, 3)), refuse_then_take)
+    assert field(redis.url, "revision") == b"4"
+
+
+def test_a_release_that_redis_refuses_does_not_hold_up_the_others(redis: EmbeddedRedis) -> None:
+    with Redis.from_url(redis.url) as client:
+        client.set(weights_key("release-0"), "no hash")  # EVAL fails with WRONGTYPE
+
+    async def offer_all(publication: Publication) -> None:
+        for name in names(500):
+            publication.offer(offer(7, 3, name))
+        await _until(lambda: publication.waiting == 1)
+        publication.withdraw(["release-0"])
+
+    publish(redis.url, offer_all)
+    with Redis.from_url(redis.url) as client:
+        assert client.hget(weights_key("release-499"), "revision") == b"3"
+
+
+def test_a_half_open_connection_is_noticed_and_replaced_within_seconds(redis: EmbeddedRedis) -> None:
+    with FaultProxy(redis.port) as proxy:
+
+        async def black_hole(publication: Publication) -> None:
+            await arrived(publication)
+            proxy.black_hole()
+            publication.offer(offer(7, 4))
+            started_s = time.monotonic()
+            await _until(lambda: publication.trouble)
+            assert time.monotonic() - started_s < 3
+            proxy.heal()
+
+        publish(f"redis://127.0.0.1:{proxy.port}/0", lambda to: to.offer(offer(7, 3)), black_hole)
+    assert field(redis.url, "revision") == b"4"
+
+
+def test_a_write_that_a_failover_lost_is_made_up_for_and_no_older_one_follows(redis: EmbeddedRedis) -> None:
+    async def lose_the_last_write(publication: Publication) -> None:
+        await arrived(publication)
+        with Redis.from_url(redis.url) as client:
+            client.hset(weights_key("checkout"), mapping={"revision": "2", "weights": "weights 7.2"})
+            async with asyncio.timeout(10):
+                while client.hget(KEY, "revision") != b"3":
+                    await asyncio.sleep(0.005)  # between two looks, not instead of one
+
+    publish(redis.url, lambda to: to.offer(offer(7, 3)), lose_the_last_write, repeat_s=0.1)
+    assert field(redis.url, "weights") == b"weights 7.3"
