@@ -229,3 +229,33 @@ def test_an_address_that_is_none_is_refused_without_its_password(url: str, comma
     assert "expected a URL" in " ".join(refused.stderr.split())
     assert "secret" not in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_settings_in_force_are_shown_with_their_secrets_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "trimtab.yaml"
+    file.write_text("kafka: {group: mine}\nredis: {url: 'redis://me:geheim@a:1/0', sentinel_username: ''}")
+    monkeypatch.setenv("TRIMTAB_KAFKA__RACK", "east")
+    shown = trimtab("config", "show", "--config", file, "--kafka", "b:2")
+    assert shown.returncode == 0
+    settings = yaml.safe_load(shown.stdout)
+    kafka = settings["kafka"]
+    assert (kafka["bootstrap"], kafka["group"], kafka["rack"]) == ("b:2", "mine", "east")
+    assert settings["redis"]["url"] == "redis://me:********@a:1/0"
+    assert json.loads(trimtab("config", "show", "--config", file, "--kafka", "b:2", "-o", "json").stdout) == settings
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("worker",), ("get", "releases"), ("get", "release", "x"), ("apply", "-f", "x"), ("config", "show"),
+        ("sidecar", "envoy", "--release", "x", "--socket", "x"),
+    ],
+)  # fmt: skip
+def test_every_command_refuses_a_setting_that_does_not_exist(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIMTAB_KAFKA__BOTSTRAP", "a:1")
+    refused = trimtab(*command)
+    assert refused.returncode == 2
+    assert "TRIMTAB_KAFKA__BOTSTRAP: there is no such setting; did you mean" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -235,3 +237,12 @@ def test_the_example_of_the_documentation_is_read(tmp_path: Path) -> None:
     message = refused({}, settings_file(tmp_path, found[1]))
     # All that is wrong with it here is that its files are not on this machine.
     assert {line.split(" ")[0] for line in message.splitlines()} == {"kafka.sasl.password_file", "redis.password_file"}
+
+
+def test_settings_are_read_without_faust_and_numpy() -> None:
+    program = (
+        "import sys; from trimtab.streams.settings_source import read_settings; read_settings(variables={});"
+        "print(sorted({'faust', 'numpy', 'aiokafka', 'redis', 'confluent_kafka'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"

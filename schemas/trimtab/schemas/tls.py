@@ -32,19 +32,17 @@ class TlsSettings(BaseModel):
             raise broken(missing, "expected a file: certificate and key go together; got nothing")
         if self.key_password is not None and self.key_file is None:
             raise broken("key_file", "expected a file, for key_password is set; got nothing")
-        self.context()
+        if self.ca_file is not None or self.cert_file is not None:
+            self.context()
         return self
 
     def context(self) -> ssl.SSLContext:
         """Gives a client's context. Raises an error that names the setting where a file cannot be used."""
-        context = ssl.create_default_context()
+        try:
+            context = ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
+        except OSError as error:
+            raise broken("ca_file", f"expected a PEM file of certificates at {self.ca_file}: {error}") from None
         context.check_hostname = self.check_hostname
-        if self.ca_file is not None:
-            try:
-                context = ssl.create_default_context(cafile=str(self.ca_file))
-            except OSError as error:
-                raise broken("ca_file", f"expected a PEM file of certificates at {self.ca_file}: {error}") from None
-            context.check_hostname = self.check_hostname
         if self.cert_file is not None and self.key_file is not None:
             self._identify(context, self.cert_file, self.key_file)
         return context

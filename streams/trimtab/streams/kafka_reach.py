@@ -33,7 +33,7 @@ class Admin:
         where, own = f"kafka at {self._kafka.bootstrap}", error.args[0]
         for said in (own, *self._errors):
             if said.code() in _UNAUTHORIZED:
-                return Refused(f"{where}: {said.str()}; expected the rights that docs/operations.md lists")
+                return Refused(f"{where}: {said.str()}; expected the rights that docs/settings.md lists")
             if look := self._settings_behind(said):
                 names = ", ".join(both_spellings(("kafka", *name.split("."))) for name in look)
                 return Refused(f"{where}: {_reason(said)}; look at {names}")

@@ -137,9 +137,30 @@ redis:
 """
 
 
+_TAIL: Final = """
+## Rights
+
+What each program needs where Kafka and Redis have access lists. A worker that may not create topics works as well, once
+somebody else has created them with the configuration that it asks for (it is told at the start, with the command).
+
+| program | Kafka | Redis |
+|---|---|---|
+| worker | topics `trimtab.*` and `GROUP-snapshots-changelog`, and group GROUP: see below | read and write |
+| sidecar, services | topic `trimtab.telemetry`: Write, Describe | read; a sidecar also writes its report |
+| `trimtab apply` | topic `trimtab.evidence`: Write, Describe | read |
+| `trimtab get` | | read |
+
+A worker's rights in Kafka are Read, Write, Describe, DescribeConfigs and Create for its topics, and Read for its group.
+Without DescribeConfigs it cannot tell whether topics that exist are configured as they have to be.
+
+In Redis: `~trimtab:* &trimtab:* +@read +@write +@pubsub +@connection +eval +evalsha +script|load +info +role`, with a
+Cluster also `+cluster|slots +cluster|shards +cluster|nodes +command`.
+"""
+
+
 def markdown() -> str:
     """Gives docs/settings.md."""
-    return _HEAD + "".join(_row(entry) for entry in ENTRIES.values())
+    return _HEAD + "".join(_row(entry) for entry in ENTRIES.values()) + _TAIL
 
 
 def _row(entry: Entry) -> str:

@@ -22,10 +22,11 @@ SLOTS = 16_384
 class Sentinels:
     """A master, its replica, and three sentinels that watch them under the name `main`."""
 
-    def __init__(self, password: str, sentinel_password: str) -> None:
+    def __init__(self, password: str, sentinel_password: str, users: Path) -> None:
+        """`users` is an ACL file; its user `default` has `password`."""
         self._password, self._sentinel_password = password, sentinel_password
         self._stack = ExitStack()
-        login = ["--requirepass", password, "--masterauth", password]
+        login = ["--aclfile", str(users), "--masterauth", password]
         self.master = LocalRedis(login)
         self.replica = LocalRedis([*login, "--replicaof", "127.0.0.1", str(self.master.port)])
         self.ports: list[int] = []
@@ -75,10 +76,10 @@ class Sentinels:
 
 
 @contextmanager
-def cluster(password: str) -> Iterator[list[LocalRedis]]:
-    """A Cluster of three masters."""
+def cluster(password: str, users: Path) -> Iterator[list[LocalRedis]]:
+    """A Cluster of three masters. `users` is an ACL file; its user `default` has `password`."""
     with ExitStack() as stack:
-        nodes = [stack.enter_context(_node(stack, password)) for _ in range(3)]
+        nodes = [stack.enter_context(_node(stack, password, users)) for _ in range(3)]
         clients = [stack.enter_context(Redis(port=node.port, password=password)) for node in nodes]
         for number, client in enumerate(clients):
             first, end = SLOTS * number // 3, SLOTS * (number + 1) // 3
@@ -94,11 +95,11 @@ def cluster(password: str) -> Iterator[list[LocalRedis]]:
 _buses: dict[int, int] = {}
 
 
-def _node(stack: ExitStack, password: str) -> LocalRedis:
+def _node(stack: ExitStack, password: str, users: Path) -> LocalRedis:
     bus = port_of(stack.enter_context(reserve_port()))
     node = LocalRedis(
         ["--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000",
-         "--requirepass", password, "--masterauth", password]
+         "--aclfile", str(users), "--masterauth", password]
     )  # fmt: skip
     _buses[node.port] = bus
     return node

@@ -76,8 +76,9 @@ class System:
             with Telemetry(self.settings.kafka, publisher="test", heartbeat_s=0.1) as telemetry:
                 for _ in range(EVENTS):
                     telemetry.response(key, 10.0, 200)
-                self._await(lambda: self._counted() == EVENTS, worker)
+                assert telemetry.flush(READY_S), telemetry.stats
                 assert telemetry.stats.published == EVENTS
+                self._await(lambda: self._counted() == EVENTS, worker)
             shown = self.command("get", "release", "checkout", "-o", "json")
             assert (shown.returncode, shown.stderr) == (0, "")
         assert worker.end(by=signal.SIGTERM) == 0

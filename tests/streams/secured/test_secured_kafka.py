@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from streams.secured.certificates import KEY_PASSWORD, Certificates
 from streams.secured.system import System
@@ -193,3 +200,42 @@ def test_a_client_without_its_certificate_is_refused(
     refused = System(tmp_path, variables).command("worker", "--wait", "1")
     assert refused.returncode in (2, 3), refused.stderr
     assert f"kafka at {mutual.bootstrap}" in refused.stderr
+
+
+@pytest.fixture
+def guarded(certificates: Certificates) -> Iterator[LocalKafka]:
+    """A broker that lets nobody do what no ACL allows; the brokers among themselves are nobody in particular."""
+    login = {
+        "listener.name.client.plain.sasl.jaas.config": _PLAIN,
+        "listener.name.client.sasl.enabled.mechanisms": "PLAIN",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+    }
+    with LocalKafka(properties=tls(certificates) | protocols("SASL_SSL") | login) as kafka:
+        yield kafka
+
+
+def allow(kafka: LocalKafka, kind: ResourceType, prefix: str, *operations: AclOperation) -> None:
+    admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{kafka.ports[0].internal}"})
+    pattern, allowed = ResourcePatternType.PREFIXED, AclPermissionType.ALLOW
+    acls = [AclBinding(kind, prefix, pattern, f"User:{USER}", "*", operation, allowed) for operation in operations]
+    for made in admin.create_acls(acls).values():
+        made.result()
+
+
+def test_the_rights_of_the_documentation_are_enough(
+    guarded: LocalKafka, redis: EmbeddedRedis, certificates: Certificates, tmp_path: Path
+) -> None:
+    of_topics = ("READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS", "CREATE")
+    allow(guarded, ResourceType.TOPIC, "trimtab", *(AclOperation[name] for name in of_topics))
+    allow(guarded, ResourceType.GROUP, "trimtab", AclOperation.READ)
+    with System(tmp_path, by_password(guarded, redis, certificates.ca, "PLAIN")) as system:
+        system.run()
+
+
+def test_a_worker_that_may_not_create_its_topics_is_told_where_its_rights_are_listed(
+    guarded: LocalKafka, redis: EmbeddedRedis, certificates: Certificates, tmp_path: Path
+) -> None:
+    refused = System(tmp_path, by_password(guarded, redis, certificates.ca, "PLAIN")).command("worker", "--wait", "1")
+    assert refused.returncode == 2, refused.stderr
+    assert "expected the rights that docs/settings.md lists" in refused.stderr

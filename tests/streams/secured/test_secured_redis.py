@@ -28,13 +28,14 @@ from trimtab.streams.layout import embedded_topics
 from trimtab.streams.local import LocalRedis
 from trimtab.streams.publication import Offer, Publication
 from trimtab.streams.reach import ping_redis
+from trimtab.streams.setting_table import markdown
 from trimtab.streams.settings_source import read_settings
 
 pytestmark = pytest.mark.local
 
 RELEASES = ("checkout", "cart", "search", "login", "basket", "prices")
 """in all three parts of the Cluster"""
-PASSWORD, OTHER, WRONG = "sesame-" + "1", "sesame-" + "2", "sesame-" + "3"
+PASSWORD, OTHER, SENTINEL, WRONG = "sesame-" + "1", "sesame-" + "2", "sesame-" + "3", "sesame-" + "4"
 
 
 def redis_of(**variables: str) -> RedisConnection:
@@ -114,28 +115,44 @@ async def report(redis: RedisConnection) -> None:
     await desk.close()
 
 
-def acl(folder: Path, *rights: str) -> list[str]:
+RIGHTS = (
+    "~trimtab:* &trimtab:* +@read +@write +@pubsub +@connection +eval +evalsha +script|load +info +role"
+    " +cluster|slots +cluster|shards +cluster|nodes +command"
+)
+"""As docs/settings.md has them."""
+
+
+def users(folder: Path, rights: str = RIGHTS, default: str = "off") -> Path:
+    """Gives an ACL file with the user `trimtab`."""
     file = folder / "users.acl"
-    file.write_text(f"user default off\nuser trimtab on >{PASSWORD} {' '.join(rights)}\n")
-    return ["--aclfile", str(file)]
+    file.write_text(f"user default {default}\nuser trimtab on >{PASSWORD} {rights}\n")
+    return file
+
+
+def users_of_servers(folder: Path) -> Path:
+    """As `users`; the servers among themselves are the user `default`, whose password is `OTHER`."""
+    return users(folder, default=f"on >{OTHER} ~* &* +@all")
 
 
 def test_weights_flow_for_an_acl_user_with_no_more_than_the_rights_it_needs(
     tmp_path: Path, eventually: Eventually
 ) -> None:
-    rights = ["~trimtab:*", "&trimtab:*", "+@read", "+@write", "+@pubsub", "+@connection", "+eval", "+evalsha",
-              "+script|load", "+info", "-@dangerous"]  # fmt: skip
-    with LocalRedis(acl(tmp_path, *rights)) as server:
+    with LocalRedis(["--aclfile", str(users(tmp_path))]) as server:
         redis = redis_of(URL=server.url, USERNAME="trimtab", PASSWORD=PASSWORD)
         with flowing(redis, eventually) as (publishing, weights):
             flow(publishing, weights, 2, eventually)
+
+
+def test_the_rights_are_those_of_the_documentation() -> None:
+    documented = " ".join(markdown().split()).replace("`, with a Cluster also `", " ")
+    assert f"In Redis: `{RIGHTS}`" in documented
 
 
 @pytest.mark.parametrize(("user", "secret"), [("trimtab", WRONG), ("nobody", PASSWORD), ("", "")])
 def test_a_user_that_redis_does_not_let_in_is_told_the_setting_and_not_the_password(
     user: str, secret: str, tmp_path: Path
 ) -> None:
-    with LocalRedis(acl(tmp_path, "~*", "&*", "+@all")) as server:
+    with LocalRedis(["--aclfile", str(users(tmp_path))]) as server:
         redis = redis_of(URL=server.url, USERNAME=user, PASSWORD=secret)
         with pytest.raises(Refused) as refused:
             ping_redis(redis, 5)
@@ -182,9 +199,9 @@ def test_a_server_of_another_authority_is_not_trusted(tls_redis: LocalRedis, cer
         ping_redis(redis_of(**variables), 5)
 
 
-def test_weights_go_on_when_sentinels_replace_a_killed_master(eventually: Eventually) -> None:
-    with Sentinels(PASSWORD, OTHER) as sentinels:
-        redis = redis_of(URL=sentinels.url, PASSWORD=PASSWORD, SENTINEL_PASSWORD=OTHER)
+def test_weights_go_on_when_sentinels_replace_a_killed_master(tmp_path: Path, eventually: Eventually) -> None:
+    with Sentinels(OTHER, SENTINEL, users_of_servers(tmp_path)) as sentinels:
+        redis = redis_of(URL=sentinels.url, USERNAME="trimtab", PASSWORD=PASSWORD, SENTINEL_PASSWORD=SENTINEL)
         with flowing(redis, eventually) as (publishing, weights):
             sentinels.master.kill()
             flow(publishing, weights, 2, eventually)
@@ -192,9 +209,9 @@ def test_weights_go_on_when_sentinels_replace_a_killed_master(eventually: Eventu
                 assert client.info("replication")["role"] == "master"
 
 
-def test_a_wrong_password_of_the_sentinels_is_refused() -> None:
-    with Sentinels(PASSWORD, OTHER) as sentinels:
-        redis = redis_of(URL=sentinels.url, PASSWORD=PASSWORD, SENTINEL_PASSWORD=WRONG)
+def test_a_wrong_password_of_the_sentinels_is_refused(tmp_path: Path) -> None:
+    with Sentinels(OTHER, SENTINEL, users_of_servers(tmp_path)) as sentinels:
+        redis = redis_of(URL=sentinels.url, USERNAME="trimtab", PASSWORD=PASSWORD, SENTINEL_PASSWORD=WRONG)
         with pytest.raises(Refused, match="TRIMTAB_REDIS__SENTINEL_PASSWORD") as refused:
             ping_redis(redis, 5)
     assert WRONG not in str(refused.value)
@@ -204,10 +221,12 @@ def test_the_releases_of_these_tests_lie_in_all_parts_of_the_cluster() -> None:
     assert {key_slot(weights_key(release).encode()) * 3 // SLOTS for release in RELEASES} == {0, 1, 2}
 
 
-def test_weights_flow_through_a_cluster_also_when_one_of_its_nodes_was_away(eventually: Eventually) -> None:
-    with cluster(PASSWORD) as nodes:
+def test_weights_flow_through_a_cluster_also_when_one_of_its_nodes_was_away(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    with cluster(OTHER, users_of_servers(tmp_path)) as nodes:
         urls = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-        redis = redis_of(URL=f"redis+cluster://{urls}", PASSWORD=PASSWORD)
+        redis = redis_of(URL=f"redis+cluster://{urls}", USERNAME="trimtab", PASSWORD=PASSWORD)
         with flowing(redis, eventually) as (publishing, weights):
             flow(publishing, weights, 2, eventually)
             nodes[1].stop()
@@ -223,11 +242,11 @@ def whole_system(folder: Path, **redis: str) -> None:
 
 
 def test_events_are_counted_and_shown_with_a_cluster(tmp_path: Path) -> None:
-    with cluster(PASSWORD) as nodes:
+    with cluster(OTHER, users_of_servers(tmp_path)) as nodes:
         urls = ",".join(f"127.0.0.1:{node.port}" for node in nodes)
-        whole_system(tmp_path, URL=f"redis+cluster://{urls}", PASSWORD=PASSWORD)
+        whole_system(tmp_path, URL=f"redis+cluster://{urls}", USERNAME="trimtab", PASSWORD=PASSWORD)
 
 
 def test_events_are_counted_and_shown_with_sentinels(tmp_path: Path) -> None:
-    with Sentinels(PASSWORD, OTHER) as sentinels:
-        whole_system(tmp_path, URL=sentinels.url, PASSWORD=PASSWORD, SENTINEL_PASSWORD=OTHER)
+    with Sentinels(OTHER, SENTINEL, users_of_servers(tmp_path)) as sentinels:
+        whole_system(tmp_path, URL=sentinels.url, USERNAME="trimtab", PASSWORD=PASSWORD, SENTINEL_PASSWORD=SENTINEL)

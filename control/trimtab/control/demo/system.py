@@ -24,7 +24,8 @@ from trimtab.streams.backend import Backend
 from trimtab.streams.embedded.process import Child
 from trimtab.streams.layout import ensure_topics
 from trimtab.streams.servers import servers
-from trimtab.streams.settings import KafkaSettings
+from trimtab.streams.setting_table import PREFIX
+from trimtab.streams.settings import KafkaSettings, environment
 
 _READY_S: Final = 30.0
 """How long any one part may take to be ready, on a busy machine."""
@@ -133,7 +134,9 @@ class System:
 
     def _spawn(self, name: str, *arguments: str) -> None:
         # -P: a folder called envoy or redis where the demo is started must not stand in for the package.
-        self._keep(name, [sys.executable, "-P", *arguments])
+        # Without settings of the user's own: those of a real cluster do not fit the servers of the demo.
+        unset = [f"--unset={variable}" for variable in environment() if variable.startswith(PREFIX)]
+        self._keep(name, ["/usr/bin/env", *unset, sys.executable, "-P", *arguments])
 
     def _keep(self, name: str, command: list[str | Path]) -> None:
         self._check()
