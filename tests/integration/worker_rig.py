@@ -4,6 +4,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -82,17 +83,15 @@ class WorkerRig:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def start_worker(self) -> Program:
-        """Starts a worker."""
+    def start_worker(self, *options: str, settings: Sequence[str] = (), code: str = "") -> Program:
+        """Starts a worker; `settings` are `NAME=VALUE`, and `code` is a program to run in place of `trimtab`."""
         self._workers += 1
-        command = [
-            sys.executable, "-m", "trimtab.control.cli", "worker", "--kafka", self.kafka,
-            "--redis", self.redis,
-        ]  # fmt: skip
+        program = ["-c", code] if code else ["-m", "trimtab.control.cli"]
+        command = [sys.executable, *program, "worker", "--kafka", self.kafka, "--redis", self.redis, *options]
         # The embedded broker takes a session's time for every rebalance.
         is_embedded = self.backend is Backend.EMBEDDED
         session = ["TRIMTAB_KAFKA__SESSION_TIMEOUT_S=2", "TRIMTAB_KAFKA__HEARTBEAT_S=0.4"] if is_embedded else []
-        worker = Program(self.folder / f"worker-{self._workers}.log", "/usr/bin/env", *session, *command)
+        worker = Program(self.folder / f"worker-{self._workers}.log", "/usr/bin/env", *session, *settings, *command)
         self._stack.callback(lambda: worker.is_running and worker.end(by=signal.SIGKILL))
         return worker
 

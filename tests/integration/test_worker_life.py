@@ -1,0 +1,149 @@
+"""A worker's life: ready when it means it, gone when it is told to, ended when it stands still."""
+
+import json
+import re
+import signal
+import time
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from conftest import Eventually
+from integration.worker_rig import READY_S, WorkerRig
+from sidecar.program import Program
+from trimtab.schemas import evidence
+from trimtab.schemas.topics import EVIDENCE
+
+pytestmark = pytest.mark.integration
+
+HEALTH = ("--health", "127.0.0.1:0")
+STOP_S = 5.0
+BLOCKED_DECIDE = """
+import asyncio
+from trimtab.control.cli import app
+from trimtab.streams.decide import Decide
+
+async def consume(self, stream):
+    await asyncio.Event().wait()
+
+async def ended(self, stream):
+    return
+
+Decide.consume = {consume}
+app()
+"""
+
+
+def asked(worker: Program, path: str) -> tuple[int, dict[str, Any]]:
+    """Gives status and conditions; 0 and nothing while the worker does not listen yet."""
+    told = re.search(r'"port": (\d+)', worker.output)
+    assert worker.is_running, worker.output
+    if told is None:
+        return 0, {}
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{told[1]}{path}", timeout=5) as answer:
+            return answer.status, json.load(answer)["conditions"]
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["conditions"]
+
+
+def await_ready(worker: Program, eventually: Eventually) -> None:
+    eventually(lambda: asked(worker, "/readyz")[0] == HTTPStatus.OK, what="ready", timeout_s=READY_S)
+
+
+def test_a_worker_becomes_ready_and_stops_within_seconds_when_told(eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        worker = rig.start_worker(*HEALTH)
+        await_ready(worker, eventually)
+        assert all(condition["met"] for condition in asked(worker, "/livez")[1].values())
+        started_s = time.monotonic()
+        assert worker.end(timeout_s=STOP_S) == 0
+        assert time.monotonic() - started_s < STOP_S
+        assert "worker_stopped" in worker.output
+
+
+def test_a_worker_without_redis_is_alive_and_not_ready_and_says_so(eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        worker = rig.start_worker(*HEALTH)
+        await_ready(worker, eventually)
+        rig.cache.stop()
+        eventually(lambda: asked(worker, "/readyz")[0] == HTTPStatus.SERVICE_UNAVAILABLE, what="not ready")
+        conditions = asked(worker, "/readyz")[1]
+        assert [name for name, condition in conditions.items() if not condition["met"]] == ["redis"]
+        assert conditions["redis"]["reason"]
+        assert asked(worker, "/livez")[0] == HTTPStatus.OK
+        rig.cache.start()
+        await_ready(worker, eventually)
+
+
+def test_a_worker_without_kafka_is_alive_and_not_ready_and_stops_when_told(eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        worker = rig.start_worker(*HEALTH)
+        await_ready(worker, eventually)
+        rig.broker.down()
+        eventually(lambda: not asked(worker, "/readyz")[1]["kafka"]["met"], what="not ready", timeout_s=20)
+        assert asked(worker, "/livez")[0] == HTTPStatus.OK
+        started_s = time.monotonic()
+        assert worker.end(timeout_s=2 * STOP_S) == 0
+        assert time.monotonic() - started_s < STOP_S
+
+
+@pytest.mark.parametrize("word", ["health_listening", "kafka_reached"], ids=["at the start", "while joining"])
+def test_a_worker_that_is_not_there_yet_stops_when_told(word: str, eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        worker = rig.start_worker(*HEALTH)
+        eventually(lambda: word in worker.output, what=word, timeout_s=READY_S)
+        started_s = time.monotonic()
+        assert worker.end(by=signal.SIGINT, timeout_s=2 * STOP_S) == 0
+        assert time.monotonic() - started_s < STOP_S
+
+
+def test_a_second_signal_ends_a_worker_at_once(eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        worker = rig.start_worker(*HEALTH)
+        await_ready(worker, eventually)
+        rig.broker.down()  # so that the first one takes its time
+        eventually(lambda: not asked(worker, "/readyz")[1]["kafka"]["met"], what="not ready", timeout_s=20)
+        worker.send_signal(signal.SIGTERM)
+        eventually(lambda: "worker_stopping" in worker.output, what="first signal heard")
+        assert worker.end(timeout_s=1.5) == 1
+        assert "stop_cut_short" in worker.output
+
+
+def test_a_partition_that_stands_while_its_log_grows_ends_the_worker_with_a_line_that_names_it() -> None:
+    with WorkerRig() as rig:
+        code = BLOCKED_DECIDE.format(consume="consume")
+        worker = rig.start_worker(code=code, settings=["TRIMTAB_STALL_S=2"])
+        end_s = time.monotonic() + READY_S
+        tick = evidence.encode(evidence.Tick())
+        while worker.is_running:
+            rig.publish(EVIDENCE, tick, partition=1)
+            assert time.monotonic() < end_s, worker.output
+        assert worker.wait() == 1
+        assert re.search(
+            r"Stalled: trimtab\.evidence/1 stands at offset 0, its log ends at \d+, \d+ ahead", worker.output
+        )
+
+
+def test_an_agent_that_has_ended_ends_the_worker() -> None:
+    with WorkerRig() as rig:
+        worker = rig.start_worker(code=BLOCKED_DECIDE.format(consume="ended"))
+        assert worker.wait(READY_S) == 1
+        assert "has ended" in worker.output
+
+
+def test_an_address_for_health_that_is_taken_or_wrong_is_refused(eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        first = rig.start_worker(*HEALTH)
+        await_ready(first, eventually)
+        told = re.search(r'"port": (\d+)', first.output)
+        assert told
+        second = rig.start_worker("--health", f"127.0.0.1:{told[1]}")
+        assert second.wait(READY_S) == 2
+        assert "health_unserved" in second.output
+        third = rig.start_worker("--health", "nonsense")
+        assert third.wait(READY_S) == 2
+        assert "expected HOST:PORT" in third.output
