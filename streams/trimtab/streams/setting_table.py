@@ -153,7 +153,7 @@ somebody else has created them with the configuration that it asks for (it is to
 A worker's rights in Kafka are Read, Write, Describe, DescribeConfigs and Create for its topics, and Read for its group.
 Without DescribeConfigs it cannot tell whether topics that exist are configured as they have to be.
 
-In Redis: `~trimtab:* &trimtab:* +@read +@write +@pubsub +@connection +eval +evalsha +script|load +info +role`, with a
+In Redis: `~trimtab:* &trimtab:* +@read +@write +@pubsub +@connection +eval +info +role`, with a
 Cluster also `+cluster|slots +cluster|shards +cluster|nodes +command`.
 """
 

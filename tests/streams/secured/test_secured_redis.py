@@ -116,7 +116,7 @@ async def report(redis: RedisConnection) -> None:
 
 
 RIGHTS = (
-    "~trimtab:* &trimtab:* +@read +@write +@pubsub +@connection +eval +evalsha +script|load +info +role"
+    "~trimtab:* &trimtab:* +@read +@write +@pubsub +@connection +eval +info +role"
     " +cluster|slots +cluster|shards +cluster|nodes +command"
 )
 """As docs/settings.md has them."""
