@@ -1,10 +1,13 @@
 """Topics on a genuine Kafka: as settings ask for them, and refused where they are not what the engine rests on."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
+from conftest import Eventually
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 from trimtab.streams.layout import WrongLayout, ensure_topics
 from trimtab.streams.local import LocalKafka
@@ -15,18 +18,23 @@ pytestmark = pytest.mark.local
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalKafka]:
-    with LocalKafka(brokers=3, heap_mb=256) as running:
+    with LocalKafka() as running:
         yield running
 
 
 @pytest.fixture
-def admin(cluster: LocalKafka) -> Iterator[AdminClient]:
+def admin(cluster: LocalKafka, eventually: Eventually) -> Iterator[AdminClient]:
     """Of a cluster without topics of ours, before and after."""
     client = AdminClient({"bootstrap.servers": cluster.bootstrap})
     yield client
-    names = [name for name in client.list_topics(timeout=10).topics if name.startswith("trimtab")]
+    names = ours(client)
     for deleted in (client.delete_topics(names) if names else {}).values():
         deleted.result()
+    eventually(lambda: not ours(client), what="topics are gone")
+
+
+def ours(client: AdminClient) -> list[str]:
+    return [name for name in client.list_topics(timeout=10).topics if name.startswith("trimtab")]
 
 
 def config(admin: AdminClient, topic: str) -> dict[str, str]:
@@ -34,10 +42,22 @@ def config(admin: AdminClient, topic: str) -> dict[str, str]:
     return {entry.name: entry.value for entry in answer.result().values()}
 
 
+def copies(admin: AdminClient, topic: str) -> tuple[set[int], str]:
+    """Replicas of each partition and how many have to be in sync, as far as the broker that is asked knows."""
+    try:
+        partitions = admin.list_topics(topic, timeout=10).topics[topic].partitions
+        return {len(one.replicas) for one in partitions.values()}, config(admin, topic)["min.insync.replicas"]
+    except KafkaException:
+        return set(), ""
+
+
 def create(admin: AdminClient, topic: str, partitions: int = 4, **settings: str) -> None:
     named = {name.replace("_", "."): value for name, value in settings.items()}
     (created,) = admin.create_topics([NewTopic(topic, partitions, 1, config=named)]).values()
     created.result()
+    end_s = time.monotonic() + 10
+    while topic not in admin.list_topics(timeout=10).topics:
+        assert time.monotonic() < end_s, f"{topic}: created, but not known"
 
 
 def refused(cluster: LocalKafka) -> str:
@@ -46,28 +66,30 @@ def refused(cluster: LocalKafka) -> str:
     return str(error.value)
 
 
-def test_topics_are_created_as_the_settings_say(cluster: LocalKafka, admin: AdminClient) -> None:
+def test_topics_are_created_as_the_settings_say(
+    cluster: LocalKafka, admin: AdminClient, eventually: Eventually
+) -> None:
     kept = RetentionSettings(telemetry_h=1, evidence_h=2, decisions_h=3, dead_letters_h=0.5)
-    settings = KafkaSettings(bootstrap=cluster.bootstrap, replication=3, retention=kept, telemetry_partitions=5)
+    settings = KafkaSettings(bootstrap=cluster.bootstrap, retention=kept, telemetry_partitions=5)
     assert len(ensure_topics(settings)) == 6
+    eventually(lambda: len(ours(admin)) == 6, what="topics are known")
     assert ensure_topics(settings) == []
-    made = admin.list_topics(timeout=10).topics
-    assert len(made[TELEMETRY].partitions) == 5
-    assert {len(partition.replicas) for partition in made[EVIDENCE].partitions.values()} == {3}
+    assert len(admin.list_topics(timeout=10).topics[TELEMETRY].partitions) == 5
     hours = {TELEMETRY: 1, EVIDENCE: 2, DECISIONS: 3, DEAD_LETTERS: 0.5}
     assert {topic: int(config(admin, topic)["retention.ms"]) / 3_600_000 for topic in hours} == hours
     for topic in ("trimtab-snapshots-changelog", WEIGHTS):
         assert config(admin, topic)["cleanup.policy"] == "compact"
     for topic in (TELEMETRY, EVIDENCE):
         assert config(admin, topic)["message.timestamp.type"] == "LogAppendTime"
-    assert config(admin, EVIDENCE)["min.insync.replicas"] == "2"
 
 
-def test_without_settings_copies_are_those_of_the_broker(cluster: LocalKafka, admin: AdminClient) -> None:
-    ensure_topics(KafkaSettings(bootstrap=cluster.bootstrap))
-    found = admin.list_topics(timeout=10).topics[EVIDENCE]
-    assert {len(partition.replicas) for partition in found.partitions.values()} == {3}
-    assert config(admin, EVIDENCE)["min.insync.replicas"] == "2"
+@pytest.mark.parametrize("asked", [{}, {"replication": 3}])
+def test_copies_are_those_of_the_settings_or_of_the_broker(asked: dict[str, int], eventually: Eventually) -> None:
+    with LocalKafka(brokers=3, heap_mb=256) as cluster:
+        ensure_topics(KafkaSettings(bootstrap=cluster.bootstrap, **asked))
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+        # Brokers hear of a topic one after another.
+        eventually(lambda: copies(admin, EVIDENCE) == ({3}, "2"), what="three copies, two of them in sync")
 
 
 def test_too_few_partitions_are_refused_with_the_command_that_mends_it(cluster: LocalKafka, admin: AdminClient) -> None:
