@@ -16,6 +16,7 @@ from integration.worker_rig import READY_S, WorkerRig
 from sidecar.program import Program
 from trimtab.schemas import evidence
 from trimtab.schemas.topics import EVIDENCE
+from trimtab.streams.backend import Backend
 
 pytestmark = pytest.mark.integration
 
@@ -147,3 +148,38 @@ def test_an_address_for_health_that_is_taken_or_wrong_is_refused(eventually: Eve
         third = rig.start_worker("--health", "nonsense")
         assert third.wait(READY_S) == 2
         assert "expected HOST:PORT" in third.output
+
+
+@pytest.mark.local
+def test_of_two_workers_with_one_name_the_older_ends_and_says_why(eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        _skip_unless_local(rig)
+        older = rig.start_worker(*HEALTH, settings=["TRIMTAB_KAFKA__INSTANCE=alpha"])
+        await_ready(older, eventually)
+        newer = rig.start_worker(*HEALTH, settings=["TRIMTAB_KAFKA__INSTANCE=alpha"])
+        assert older.wait(READY_S) == 1
+        assert "no longer knows this worker as kafka.instance 'alpha'" in older.output
+        await_ready(newer, eventually)
+        third = rig.start_worker(*HEALTH, settings=["TRIMTAB_KAFKA__INSTANCE=beta"])
+        await_ready(third, eventually)
+        await_ready(newer, eventually)
+
+
+@pytest.mark.local
+def test_a_static_member_that_was_killed_has_its_part_back_without_waiting_for_its_session(
+    eventually: Eventually,
+) -> None:
+    settings = ["TRIMTAB_KAFKA__INSTANCE=alpha", "TRIMTAB_KAFKA__SESSION_TIMEOUT_S=45"]
+    with WorkerRig() as rig:
+        _skip_unless_local(rig)
+        first = rig.start_worker(*HEALTH, settings=settings)
+        await_ready(first, eventually)
+        first.end(by=signal.SIGKILL)
+        started_s = time.monotonic()
+        await_ready(rig.start_worker(*HEALTH, settings=settings), eventually)
+        assert time.monotonic() - started_s < 30
+
+
+def _skip_unless_local(rig: WorkerRig) -> None:
+    if rig.backend is not Backend.LOCAL:
+        pytest.skip(f"backend {rig.backend}: static membership needs genuine Kafka")

@@ -82,9 +82,10 @@ def _watch_membership(thread: Any) -> None:
     forget = coordinator.reset_generation
 
     def forgotten() -> None:
-        is_static = coordinator._group_instance_id is not None
-        thread.is_superseded = thread.is_superseded or (is_static and coordinator.generation > 0)
-        forget()
+        if coordinator._group_instance_id is not None and coordinator.generation > 0:
+            thread.is_superseded = True  # and nothing else: whoever looks ends the worker
+        else:
+            forget()
 
     coordinator.reset_generation = forgotten
 

@@ -57,5 +57,5 @@ class Watchdog:
             name = self._app.conf.consumer_group_instance_id
             raise Abandoned(
                 f"the group no longer knows this worker as kafka.instance {name!r}: another worker has started with"
-                " that name, or this one was silent for longer than kafka.session_timeout_s"
+                " that name, or this one was silent for longer than kafka.session_timeout_s; names have to differ"
             )
