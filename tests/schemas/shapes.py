@@ -14,8 +14,11 @@ from msgspec.inspect import type_info
 from trimtab.engine import ledger, release_state, sketch
 from trimtab.schemas import dead_letter, decision, evidence, ids, redis_keys, sidecar, telemetry, topics, worker
 from trimtab.schemas.release import Release
+from trimtab.streams import snapshots
 
 Shape = dict[str, Any]
+
+_Struct = msgspec.inspect.StructType | msgspec.inspect.DataclassType
 
 REQUIRED: Final = "required"
 """How the text of a field ends that has no default."""
@@ -47,6 +50,7 @@ def shapes() -> dict[str, Shape]:
         "worker-report": _shape(worker.VERSION, worker.WorkerReport),
         "ledger-snapshot": _shape(ledger._SNAPSHOT_VERSION, ledger.LedgerSnapshot),
         "release-snapshot": _shape(release_state._VERSION, release_state.ReleaseSnapshot),
+        "snapshot-entry": _shape(snapshots._VERSION, snapshots._Stored),
         "release": _release(),
         "places": {"version": 1, "root": "", "structs": {}, "constants": _places()},
     }
@@ -78,10 +82,13 @@ def _shape(version: int, root: Any, **constants: Any) -> Shape:
     return {"version": version, "root": _name(info), "structs": dict(sorted(structs.items())), "constants": constants}
 
 
-def _struct(struct: msgspec.inspect.StructType) -> Shape:
+def _struct(struct: _Struct) -> Shape:
+    tag, is_array = "", False
+    if isinstance(struct, msgspec.inspect.StructType):
+        tag, is_array = f"{struct.tag_field}={struct.tag}" if struct.tag_field else "", struct.array_like
     return {
-        "tag": f"{struct.tag_field}={struct.tag}" if struct.tag_field else "",
-        "is_array": struct.array_like,
+        "tag": tag,
+        "is_array": is_array,
         "fields": {field.encode_name: f"{_name(field.type)}, {_need(field)}" for field in struct.fields},
     }
 
@@ -98,8 +105,8 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
-def _structs_in(info: Any) -> Iterator[msgspec.inspect.StructType]:
-    if isinstance(info, msgspec.inspect.StructType):
+def _structs_in(info: Any) -> Iterator[_Struct]:
+    if isinstance(info, _Struct):
         yield info
     parts = [field.type for field in getattr(info, "fields", ())]
     parts += [part for name in ("item_type", "key_type", "value_type") if (part := getattr(info, name, None))]
@@ -119,6 +126,7 @@ def _name(info: Any) -> str:
 
 _NAMES: Final[dict[type, Callable[[Any], str]]] = {
     msgspec.inspect.StructType: lambda info: str(info.cls.__name__),
+    msgspec.inspect.DataclassType: lambda info: str(info.cls.__name__),
     msgspec.inspect.EnumType: lambda info: "|".join(repr(member.value) for member in info.cls),
     msgspec.inspect.LiteralType: lambda info: "|".join(sorted(map(repr, info.values))),
     msgspec.inspect.UnionType: lambda info: "|".join(sorted(map(_name, info.types))),

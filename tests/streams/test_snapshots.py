@@ -1,8 +1,10 @@
 import asyncio
 
+import msgspec
 import pytest
 
 from trimtab.engine.ledger import Ledger
+from trimtab.schemas.errors import NewerVersion
 from trimtab.schemas.evidence import Spec, Tick
 from trimtab.schemas.release import Release
 from trimtab.streams.publication import Offer
@@ -115,3 +117,27 @@ def test_what_is_no_snapshot_is_passed_over(table: Table) -> None:
     table.store.update({f"0/checkout/{9 + number}".encode(): value for number, value in enumerate(junk)})
     restored, offers = table.snapshots.restore(0)
     assert (restored.snapshot(), offers) == (made.snapshot(), [])
+
+
+def entry(table: Table, key: bytes) -> list[object]:
+    fields: list[object] = msgspec.msgpack.decode(table.store[key])
+    return fields
+
+
+def test_an_entry_of_a_newer_version_is_refused_for_to_pass_over_it_would_be_to_begin_from_nothing(
+    table: Table,
+) -> None:
+    table.write(0, 1, ledger("checkout", ticks=3))
+    fold, offer_, version = entry(table, b"0/checkout/1")
+    assert version == 1
+    table.store[b"0/checkout/1"] = msgspec.msgpack.encode([fold, offer_, 2, "added"])
+    with pytest.raises(NewerVersion, match="an entry of snapshots of version 2: expected at most 1"):
+        table.snapshots.restore(0)
+
+
+def test_an_entry_that_tells_no_version_is_of_the_first(table: Table) -> None:
+    made = ledger("checkout", ticks=3)
+    table.write(0, 1, made)
+    for key in table.store:
+        table.store[key] = msgspec.msgpack.encode(entry(table, key)[:2])
+    assert table.snapshots.restore(0)[0].snapshot() == made.snapshot()

@@ -10,19 +10,25 @@ import asyncio
 import time
 import zlib
 from collections.abc import Iterator, MutableMapping
+from typing import Final
 
 import msgspec
 import structlog
 
 from trimtab.engine.ledger import Ledger
+from trimtab.schemas.errors import NewerVersion
+from trimtab.schemas.version import Version
 from trimtab.streams.edge import Outbox
 from trimtab.streams.publication import Offer
+
+_VERSION: Final = 1
 
 
 class _Stored(msgspec.Struct, array_like=True):
     fold: bytes
     """compressed, as it is stored"""
     offer: Offer | None
+    v: Version = _VERSION
 
 
 _log = structlog.get_logger()
@@ -44,7 +50,10 @@ class Snapshots:
         self._outbox = outbox
 
     def restore(self, partition: int) -> tuple[Ledger, list[Offer]]:
-        """Gives the ledger of a partition as it was last written, with the newest offer of each of its releases."""
+        """Gives the ledger of a partition as it was last written, with the newest offer of each of its releases.
+
+        Raises `NewerVersion` for an entry of a newer Trimtab: to pass over it would be to begin from nothing.
+        """
         by_release: dict[str, list[_Stored]] = {}
         for key, release, value in self._entries(partition):
             stored = _read(key, value)
@@ -98,6 +107,8 @@ def _read(key: bytes, value: bytes) -> _Stored | None:
     """Gives an entry with its fold as it was before it was compressed; None, with a word, for what is no entry."""
     try:
         stored = _decode(value)
+        if stored.v > _VERSION:
+            raise NewerVersion("an entry of snapshots", stored.v, _VERSION)
         return _Stored(zlib.decompress(stored.fold), stored.offer)
     except (msgspec.DecodeError, zlib.error) as error:
         _log.warning("snapshot_unreadable", key=repr(key), error=str(error))
