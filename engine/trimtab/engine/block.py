@@ -21,6 +21,9 @@ _NEVER: Final = (1 << 63) - 1
 """An offset that no message has."""
 _ROW_BYTES, _BUCKET_BYTES, _METRIC_BYTES = 160, 8, 60
 """In a record, names included where they are of usual length."""
+_ANSWERED: Final = (_RESPONSES, _ERRORS)
+_FEWEST_ERRORS: Final = 2
+_DEVIATIONS: Final = 3.0
 _LOW_BITS: Final = 30
 _LOW: Final = (1 << _LOW_BITS) - 1
 
@@ -33,7 +36,7 @@ class Block:
     """The panes of one second. Rows are added as (release, variant, segment) occur, and never go away."""
 
     __slots__ = ("_changed", "_codes", "_codes_count", "_first_offset", "_is_closed", "_metric_counts", "_pending",
-                 "_pending_count", "_row_of", "_urgent", "counts", "keys", "places", "rows", "second",
+                 "_pending_count", "_row_of", "_told", "counts", "keys", "places", "rows", "second",
                  "values")  # fmt: skip
 
     def __init__(self, second: int) -> None:
@@ -49,8 +52,8 @@ class Block:
         """number of a pane key -> row, -1 where it has none"""
         self._first_offset: Ints = np.full(4, _NEVER, dtype=np.int64)
         self._changed: Bools = np.zeros(4, dtype=bool)
-        self._urgent: Bools = np.zeros(4, dtype=bool)
-        """rows that have new errors: a guardrail may wait for them"""
+        self._told: Ints = np.zeros((4, 2), dtype=np.int64)
+        """responses and errors of each row when it was last taken"""
         self._metric_counts: list[int] = []
         self._codes: Ints = _NO_CODES
         self._codes_count: Ints = _NO_CODES
@@ -67,7 +70,6 @@ class Block:
         counts[:, _REQUESTS] += table[:, _REQUEST]
         counts[:, _RESPONSES] += table[:, _SUCCESS:_OUTCOME].sum(axis=1)
         counts[:, _ERRORS] += table[:, _ERROR]
-        self._urgent[:n] |= table[:, _ERROR] > 0
         counts[:, _CLIENT_ERRORS] += table[:, _CLIENT_ERROR]
         if events.is_skewed.any():
             counts[:, _SKEWED] += np.bincount(row[events.is_skewed], minlength=n)
@@ -111,7 +113,7 @@ class Block:
                 self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
                 self._first_offset = np.concatenate([self._first_offset, np.full(row, _NEVER, dtype=np.int64)])
                 self._changed = np.concatenate([self._changed, np.zeros(row, dtype=bool)])
-                self._urgent = np.concatenate([self._urgent, np.zeros(row, dtype=bool)])
+                self._told = np.concatenate([self._told, np.zeros_like(self._told)])
         return row
 
     def forget_numbers(self) -> None:
@@ -189,14 +191,30 @@ class Block:
             self._is_closed = True
         else:
             rows = np.nonzero(self._changed)[0]
-        self._changed[:] = self._urgent[:] = False
+        self._changed[:] = False
+        self._tell(rows)
         return rows
 
     def take_urgent(self) -> Ints:
-        """Gives the rows that had new errors since the last call of this or of `take_changed`."""
-        rows = np.nonzero(self._urgent)[0]
-        self._changed[rows] = self._urgent[rows] = False
+        """Gives the rows with more new errors than chance explains: a guardrail may wait for them.
+
+        New is what came since the last call of this or of `take_changed`. Chance: two errors at least, and three
+        standard deviations above the share of errors that the whole second has.
+        """
+        n = len(self.keys)
+        answered = self.counts[:n, _ANSWERED]
+        responses, errors = (answered - self._told[:n]).T
+        if not errors.any():
+            return _NO_CODES
+        total, failed = answered.sum(axis=0)
+        expected = responses * (failed / total)
+        rows = np.nonzero((errors >= _FEWEST_ERRORS) & (errors > expected + _DEVIATIONS * np.sqrt(expected)))[0]
+        self._changed[rows] = False
+        self._tell(rows)
         return rows
+
+    def _tell(self, rows: Ints) -> None:
+        self._told[rows] = self.counts[rows][:, _ANSWERED]
 
     @property
     def size(self) -> int:

@@ -34,7 +34,7 @@ Ints = npt.NDArray[np.int64]
 
 MANY_PANES: Final = 1_000
 """Panes of a second, beyond which they are emitted once the second is over and not before: what is left to tell of a
-pane then is little. Panes with errors are emitted at once in any case."""
+pane then is little. Panes with more errors than chance explains are emitted at once in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class PaneBuilder:
         return records, mark
 
     def emit_urgent(self) -> dict[int, list[Panes]]:
-        """Gives the panes with errors that were not emitted yet, by evidence partition. It makes nothing final."""
+        """Gives the panes with more new errors than chance explains, by evidence partition. It makes nothing final."""
         by_place: dict[int, list[tuple[Block, Ints]]] = {}
         for second, block in sorted(self._blocks.items()):
             if second >= self._final_s:

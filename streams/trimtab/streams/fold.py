@@ -51,7 +51,7 @@ class _Source:
         """Whether it is time to emit: less often where many panes changed.
 
         What an emission costs grows with the panes in it, and where there are very many of them a decision rests on
-        few events of each. Panes with new errors do not wait.
+        few events of each. Panes with more new errors than chance explains do not wait.
         """
         intervals = min(_MOST_INTERVALS, self.builder.changed // settings.flush_panes)
         return time.monotonic() - self.emitted_s >= (intervals - _SLACK) * settings.flush_ms / 1000

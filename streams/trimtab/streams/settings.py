@@ -92,9 +92,9 @@ class FoldSettings(_Edge):
 
     flush_ms: _Milliseconds = 100
     """how often changed panes are emitted; a part of the reaction time"""
-    flush_panes: Annotated[int, Field(ge=1)] = 60
+    flush_panes: Annotated[int, Field(ge=1)] = 30
     """changed panes of a telemetry partition that one flush interval has room for: with more of them each is emitted
-    less often, at most every ninth interval; those with new errors never wait"""
+    less often, at most every ninth interval; those with more errors than chance explains never wait"""
     lateness_ms: Annotated[int, Field(ge=0)] = 2_000
     """how long after its end a second still takes events; later ones are counted as late"""
     skew_ms: Annotated[int, Field(ge=0)] = 1_000
