@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from trimtab.engine.guardrail import assess, may_fail
-from trimtab.engine.sketch import buckets_of
+from trimtab.engine.evidence import News
+from trimtab.engine.guardrail import assess, breaches_at_most, room
+from trimtab.engine.sketch import bucket_of_limit, buckets_of
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment, Verdict
 from trimtab.schemas.evidence import COUNTS
@@ -49,13 +50,26 @@ def verdict_of(guardrail: ErrorRateGuardrail | LatencyGuardrail, window: ArmWind
 
 @settings(max_examples=500)
 @given(
-    st.integers(0, 400), st.integers(0, 400), st.sampled_from([0.001, 0.05, 0.5, 0.8, 0.99]), st.floats(0.51, 0.9999)
+    st.integers(0, 400),
+    st.integers(0, 400),
+    st.integers(0, 50),
+    st.sampled_from([0.001, 0.05, 0.5, 0.8, 0.99]),
+    st.floats(0.64, 0.9999),
 )
-def test_what_cannot_fail_does_not(good: int, bad: int, limit: float, confidence: float) -> None:
+def test_what_there_is_room_for_does_not_fail(good: int, bad: int, more: int, limit: float, confidence: float) -> None:
     guardrail = rate(limit, confidence=confidence, min_samples=1)
-    window = errors_in(good + bad, bad)
-    if not may_fail(guardrail, lambda _: window, failed=True, slowest=-1):
-        assert verdict_of(guardrail, window) is not FAIL
+    left = room(guardrail, errors_in(good + bad, bad))
+    for breaches in range(left + 1):
+        assert verdict_of(guardrail, errors_in(good + bad + more + breaches, bad + breaches)) is not FAIL
+
+
+def test_every_breach_that_may_have_come_is_counted() -> None:
+    news = News(responses=7, errors=3, slowest=bucket_of_limit(250) + 1)
+    assert breaches_at_most(rate(0.05), news) == 3
+    assert breaches_at_most(rate(0.05, confidence=0.6), news) == 7, "where even a share below the limit may fail"
+    assert breaches_at_most(p99(250), news) == 7
+    assert breaches_at_most(p99(251), news) == 7, "a bucket is counted as a whole"
+    assert breaches_at_most(p99(1_000), news) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Law 2: the same evidence gives the same decisions, bit for bit."""
 
+import pytest
 from hypothesis import given, settings
 
 from engine.evidence_logs import Log, evidence_logs, take
+from trimtab.engine import release
 from trimtab.engine.ledger import Ledger
 
 
@@ -29,3 +31,14 @@ def test_records_that_were_taken_are_skipped_when_they_come_again(log: Log) -> N
             repeated = take(again, older, log[older])
             assert (repeated.published, repeated.refused, repeated.rejected) == ((), (), "")
     assert ledger.snapshot() == again.snapshot()
+
+
+@settings(max_examples=60)
+@given(evidence_logs())
+def test_assessing_guardrails_only_where_one_may_fail_changes_no_decision(log: Log) -> None:
+    sparing, thorough = Ledger(), Ledger()
+    for offset, entry in enumerate(log):
+        expected = take(sparing, offset, entry)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(release, "room", lambda *_: -1)
+            assert take(thorough, offset, entry) == expected

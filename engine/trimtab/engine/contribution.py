@@ -19,6 +19,7 @@ Ints = npt.NDArray[np.int64]
 _LARGEST: Final = 2**63 - 1
 _COUNT_BYTES, _BUCKET_BYTES, _BUCKET_COUNT_BYTES = 8, 2, 4
 _ROW_BYTES: Final = _COUNT_BYTES * len(COUNTS)
+_RESPONSES_AT: Final = _COUNT_BYTES * COUNTS.index("responses")
 _ERRORS_AT: Final = _COUNT_BYTES * COUNTS.index("errors")
 MAX_BYTES: Final = 600_000
 """Size of a record, about: below the megabyte that brokers take, and below what 16-bit indexes can tell apart."""
@@ -47,6 +48,11 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True):
     def bucket_counts(self) -> Ints:
         """How many durations are in each of `buckets`."""
         return np.frombuffer(self.packed_bucket_counts, dtype="<u4").astype(np.int64)
+
+    @property
+    def responses(self) -> int:
+        """Requests that ended."""
+        return int.from_bytes(self.packed_counts[_RESPONSES_AT : _RESPONSES_AT + _COUNT_BYTES], "little")
 
     @property
     def errors(self) -> int:

@@ -13,7 +13,7 @@ its variant took part: that was refused when it became final.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,13 +28,26 @@ _REQUESTS, _RESPONSES, _ERRORS, _LATE = (COUNTS.index(name) for name in ("reques
 _NOTHING: Final = PaneContent(bytes(8 * len(COUNTS)), b"", b"", {})
 _MANY: Final = 256
 """Changes that are laid by at most."""
-_UNSUSPECTED: Final = (False, -1)
 _NO_SUMS: Final = (0, 0, 0)
 
 Rank = tuple[int, int]
 """(-first offset, offset): the greater content wins"""
 PaneId = tuple[int, int, str, str]
 """(source, second, variant, segment)"""
+
+
+class News(NamedTuple):
+    """What came of one variant since somebody last assessed its guardrails, at most."""
+
+    responses: int
+    errors: int
+    slowest: int
+    """the highest latency bucket; -1 without any"""
+
+
+_NO_NEWS: Final = News(0, 0, -1)
+_UNKNOWN: Final = 1 << 62
+"""More responses than there are: of a content that does not merely continue the one that it replaces."""
 
 
 @dataclass(slots=True)
@@ -97,7 +110,7 @@ class Evidence:
     """Totals and windows of the variants of one release."""
 
     __slots__ = ("_contents", "_final_s", "_laid_by", "_now_s", "_refused_s", "_totals", "_windows", "dead_lettered",
-                 "offsets", "suspects")  # fmt: skip
+                 "news", "offsets")  # fmt: skip
 
     def __init__(self, variants: Iterable[str], final_s: dict[int, int]) -> None:
         """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
@@ -106,9 +119,8 @@ class Evidence:
         self._laid_by: dict[str, list[tuple[int, bytes]]] = {}
         """variant -> sign and packed counts that are not in the totals yet"""
         self._now_s = 0
-        self.suspects: dict[str, tuple[bool, int]] = {}
-        """variants that contributions brought something of -> whether new errors, and the slowest latency bucket; for
-        whoever assesses guardrails to clear"""
+        self.news: dict[str, News] = {}
+        """by variant, of those that contributions brought something of; for whoever assesses guardrails to clear"""
         self.offsets: dict[int, int] = {}
         """source -> newest telemetry offset that is counted"""
         self.dead_lettered = 0
@@ -206,8 +218,11 @@ class Evidence:
             laid_by.clear()
         if new.values or old.values:
             self._add_values(variant, old, new)
-        failed, slowest = self.suspects.get(variant, _UNSUSPECTED)
-        self.suspects[variant] = (failed or new.errors != old.errors, max(slowest, new.slowest))
+        responses, errors, slowest = self.news.get(variant, _NO_NEWS)
+        more, failed = new.responses - old.responses, new.errors - old.errors
+        if more < 0 or failed < 0:
+            more = failed = _UNKNOWN
+        self.news[variant] = News(responses + more, errors + failed, max(slowest, new.slowest))
 
     def _add_values(self, variant: str, old: PaneContent, new: PaneContent) -> None:
         arm = self._totals[variant]

@@ -10,9 +10,10 @@ share p itself: one response can neither condemn nor acquit. With n responses, o
 * else INCONCLUSIVE.
 """
 
-from collections.abc import Callable
+from math import floor
 from typing import Final
 
+from trimtab.engine.evidence import News
 from trimtab.engine.posterior import Beta
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.window import ArmWindow
@@ -21,6 +22,7 @@ from trimtab.schemas.release import ErrorRateGuardrail, LatencyGuardrail, durati
 
 _EVEN: Final = 0.5
 _MORE_THAN_CHANCE: Final = 0.64
+_FULL: Final = -1
 
 Guardrail = ErrorRateGuardrail | LatencyGuardrail
 
@@ -45,24 +47,32 @@ def assess(guardrail: Guardrail, variant: str, window: ArmWindow) -> Assessment:
     )
 
 
-def may_fail(guardrail: Guardrail, window: Callable[[int], ArmWindow], *, failed: bool, slowest: int) -> bool:
-    """Whether new responses may make a guardrail fail; the slowest of them is in latency bucket `slowest`.
+def breaches_at_most(guardrail: Guardrail, news: News) -> int:
+    """Gives how many breaches of a guardrail are among `news`, at most.
 
-    A share that is not above the allowed one cannot: a posterior's mean is then at most the limit, and the chance to
-    be above its mean is at most 1 - 1/e for a Beta with parameters of at least 1, whose density is log-concave.
-    `window` gives one by its length.
+    With a confidence so low that a share below the limit may fail it, each response counts for one.
     """
     if guardrail.confidence < _MORE_THAN_CHANCE:
-        return True
-    is_breach = slowest > bucket_of_limit(guardrail.max) if isinstance(guardrail, LatencyGuardrail) else failed
-    if not is_breach:
-        return False
-    seen = window(guardrail.window)
-    if seen.responses < guardrail.min_samples:
-        return False
-    allowed, breaches = _breaches(guardrail, seen)
-    is_bell = (1.0 - allowed) * (1.0 / allowed + seen.responses) >= 1.0
-    return breaches > allowed * seen.responses or not is_bell
+        return news.responses
+    if isinstance(guardrail, LatencyGuardrail):
+        return news.responses if news.slowest > bucket_of_limit(guardrail.max) else 0
+    return news.errors
+
+
+def room(guardrail: Guardrail, window: ArmWindow) -> int:
+    """Gives how many more breaches a window takes before its guardrail may fail; -1 where it may fail as it is.
+
+    A share that is not above the allowed one cannot fail: a posterior's mean is then at most the limit, and the chance
+    to be above its mean is at most 1 - 1/e for a Beta with parameters of at least 1, whose density is log-concave. It
+    stays so while responses only come and none leaves the window.
+    """
+    if guardrail.confidence < _MORE_THAN_CHANCE:
+        return _FULL
+    if window.responses < guardrail.min_samples:
+        return 0
+    allowed, breaches = _breaches(guardrail, window)
+    is_bell = (1.0 - allowed) * (1.0 / allowed + window.responses) >= 1.0
+    return max(_FULL, floor(allowed * window.responses - breaches)) if is_bell else _FULL
 
 
 def _breaches(guardrail: Guardrail, window: ArmWindow) -> tuple[float, int]:

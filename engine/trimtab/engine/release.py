@@ -14,7 +14,6 @@ The rules of a release's life are here, and only here:
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Final, assert_never
 
 from pydantic import ValidationError
@@ -24,13 +23,14 @@ from trimtab.engine.batch import Refusal
 from trimtab.engine.best import probability_best
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
-from trimtab.engine.evidence import Evidence
-from trimtab.engine.guardrail import assess, may_fail
+from trimtab.engine.evidence import Evidence, News
+from trimtab.engine.guardrail import Guardrail, assess, breaches_at_most, room
 from trimtab.engine.posterior import Beta, reward_posterior
 from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
 from trimtab.engine.strategy.bandit import bandit
 from trimtab.engine.strategy.canary import canary, has_reached, share_of
 from trimtab.engine.strategy.situation import Move, Situation, all_to
+from trimtab.engine.window import HOP_MS
 from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
 from trimtab.schemas.evidence import VALUE_SCALE, Command, Panes
 from trimtab.schemas.ids import BASIS_POINTS
@@ -46,7 +46,7 @@ _SHOWN_WINDOW_MS: Final = 60_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_document", "_evidence", "_release", "_state")
+    __slots__ = ("_document", "_evidence", "_release", "_room", "_state")
 
     def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
@@ -54,6 +54,9 @@ class ReleaseFold:
         self._release = parse_document(document)
         self._evidence = Evidence((variant.name for variant in self._spec.variants), final_s)
         self._state = ReleaseState(weights=[BASIS_POINTS * (name == self._spec.baseline) for name in self._names])
+        self._room: dict[tuple[str, int], tuple[int, int]] = {}
+        """(variant, place of a guardrail) -> hop, and how many more breaches cannot make it fail within that hop.
+        Merely saves work: no decision depends on it"""
 
     @property
     def document(self) -> bytes:
@@ -113,6 +116,7 @@ class ReleaseFold:
         self._document, self._release = document, parse_document(document)
         self._evidence.admit(self._names)
         self._evidence.restart(self._state.now_ms // 1000)
+        self._room.clear()
         weights = [before.get(name, 0) for name in self._names]
         weights[self._baseline] += BASIS_POINTS - sum(weights)
         origin = {name: self._evidence.totals[name].rewards(self._spec.objective.metric) for name in self._names}
@@ -175,10 +179,11 @@ class ReleaseFold:
         if state.phase.is_over:
             is_due = since_ms >= REFRESH_MS and self._evidence_count != state.decided_on
             return self._decision(at, f"{state.phase}: what it still sees", self._assess()) if is_due else None
-        suspects, self._evidence.suspects = self._evidence.suspects, {}
+        news, self._evidence.news = self._evidence.news, {}
         is_due = since_ms >= self._interval_ms(pace) and self._evidence_count != state.decided_on
-        if not is_due and not self._may_break(suspects):
+        if not is_due and not self._may_break(news):
             return None
+        self._room.clear()
         assessments = self._assess()
         if broken := self._exclude(assessments):
             return self._decision(at, "guardrail: " + "; ".join(broken), assessments)
@@ -192,17 +197,31 @@ class ReleaseFold:
         strategy = self._spec.strategy
         return strategy.interval if isinstance(strategy, Bandit) else CANARY_INTERVAL_MS * pace
 
-    def _may_break(self, suspects: dict[str, tuple[bool, int]]) -> bool:
+    def _may_break(self, news: dict[str, News]) -> bool:
         """Whether what has just come may make a candidate fail a guardrail that it did not fail before."""
-        if not suspects:
-            return False
-        for name, (failed, slowest) in suspects.items():
+        now_s = self._state.now_ms // 1000
+        for name, new in news.items():
             if name == self._spec.baseline or name in self._state.excluded:
                 continue
-            window = partial(self._evidence.window, name)
-            if any(may_fail(rail, window, failed=failed, slowest=slowest) for rail in self._spec.guardrails):
-                return True
+            for at, rail in enumerate(self._spec.guardrails):
+                breaches = breaches_at_most(rail, new)
+                if breaches and self._has_no_room((name, at), rail, breaches, now_s):
+                    return True
         return False
+
+    def _has_no_room(self, of: tuple[str, int], rail: Guardrail, breaches: int, now_s: int) -> bool:
+        """Whether the `breaches` that have just come may make a guardrail fail.
+
+        While none leave the window, which they do only from one hop to the next, what was once room merely shrinks by
+        what comes: windows are looked at anew only where that is used up.
+        """
+        hop = now_s * 1000 // HOP_MS[rail.window]
+        of_hop, left = self._room.get(of, (hop, 0))
+        left -= breaches
+        if of_hop != hop or left < 0:
+            left = room(rail, self._evidence.window(of[0], rail.window))
+        self._room[of] = (hop, left)
+        return left < 0
 
     def _assess(self) -> dict[str, list[Assessment]]:
         return {
