@@ -37,6 +37,34 @@ Decide.consume = {consume}
 app()
 """
 
+SLOW_STOP = """
+import asyncio
+from trimtab.control.cli import app
+from trimtab.streams.publication import Publication
+
+async def close(self):
+    print("closing", flush=True)
+    await asyncio.Event().wait()
+
+Publication.close = close
+app()
+"""
+SIGNALLED_AT_ITS_END = """
+import asyncio, os, signal
+from trimtab.control.cli import app
+
+run = asyncio.run
+
+def run_and_signal(main):
+    code = run(main)
+    print("one more signal", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return code
+
+asyncio.run = run_and_signal
+app()
+"""
+
 
 def asked(worker: Program, path: str) -> tuple[int, dict[str, Any]]:
     """Gives status and conditions; 0 and nothing while the worker does not listen yet."""
@@ -104,14 +132,20 @@ def test_a_worker_that_is_not_there_yet_stops_when_told(word: str, eventually: E
 
 def test_a_second_signal_ends_a_worker_at_once(eventually: Eventually) -> None:
     with WorkerRig() as rig:
-        worker = rig.start_worker(*HEALTH)
+        worker = rig.start_worker(*HEALTH, code=SLOW_STOP)
         await_ready(worker, eventually)
-        rig.broker.down()  # so that the first one takes its time
-        eventually(lambda: not asked(worker, "/readyz")[1]["kafka"]["met"], what="not ready", timeout_s=20)
         worker.send_signal(signal.SIGTERM)
-        eventually(lambda: "worker_stopping" in worker.output, what="first signal heard")
+        eventually(lambda: "closing" in worker.output, what="first signal heard")
         assert worker.end(timeout_s=1.5) == 1
         assert "stop_cut_short" in worker.output
+
+
+def test_a_signal_to_a_worker_that_has_stopped_changes_nothing(eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        worker = rig.start_worker(*HEALTH, code=SIGNALLED_AT_ITS_END)
+        await_ready(worker, eventually)
+        assert worker.end(timeout_s=STOP_S) == 0
+        assert "one more signal" in worker.output
 
 
 def test_a_partition_that_stands_while_its_log_grows_ends_the_worker_with_a_line_that_names_it() -> None:

@@ -44,7 +44,7 @@ def run(settings: Settings, wait_s: float, health: Address | None = None) -> int
 
     0 stopped, 1 failed and in need of a restart, 2 the topics are not as the settings say, or Kafka or Redis does not
     let us in, or the address for health is taken, 3 one of them did not answer within `wait_s`. A second signal ends
-    the process at once, with 1.
+    the process at once, with 1; once everything is handed over, it changes nothing.
     """
     for number in _SIGNALS:
         signal.signal(number, _stop_waiting)
@@ -98,6 +98,7 @@ class _Worker:
         self._start(self._started)
         code = await self._until_stopped()
         await self._stop(code)
+        _ignore_signals()
         return code
 
     def _on_signal(self) -> None:
@@ -207,6 +208,13 @@ class _Worker:
             # Faust waits without end for a producer that has lost Kafka, and swallows its cancellation.
             _end_at_once("stop_timed_out", code)
         _log.info("worker_stopped")
+
+
+def _ignore_signals() -> None:
+    """Lets a worker that has stopped end with its own exit code: its loop, once closed, would leave signals to kill."""
+    for number in _SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _assignment_trouble(app: faust.App, watchdog: Watchdog) -> str:
