@@ -6,7 +6,7 @@ import pytest
 from engine.builders import NOW_MS, NOW_S, error_rate, release, response, spec
 from engine.evidence_rig import EvidenceRig, decision, decisions
 from trimtab.engine.errors import EngineError
-from trimtab.engine.ledger import Ledger
+from trimtab.engine.ledger import Effects, Ledger
 from trimtab.engine.release_state import ReleaseSnapshot
 from trimtab.schemas.evidence import Command, Spec, Tick
 
@@ -50,7 +50,7 @@ def test_panes_of_an_unknown_release_are_refused_once_when_they_are_final() -> N
     assert final is not None
     first, again = running.append(final), running.append(final)
     (pane,) = first.refused
-    assert (pane.source, pane.first_offset, pane.last_offset) == (0, 0, 1)
+    assert (pane.source, pane.first_offset, pane.last_offset) == (0, 0, 0)
     assert (pane.refusal.code, pane.refusal.events, pane.refusal.release) == ("unknown-release", 2, "ghost")
     assert again.refused == []
 
@@ -61,8 +61,8 @@ def test_a_refusal_names_its_pane() -> None:
     running.now_ms += 4_000
     reasons = [pane.refusal.reason for pane in running.bring().refused]
     assert reasons == [
-        f"no release 'ghost' (variant canary, segment mobile, second {NOW_S})",
         f"release checkout: no variant 'phantom' (variant phantom, second {NOW_S})",
+        f"no release 'ghost' (variant canary, segment mobile, second {NOW_S})",
     ]
 
 
@@ -75,27 +75,67 @@ def test_a_release_that_comes_before_its_panes_are_final_counts_them() -> None:
     assert (refused_events(effects), decision(effects).seen.counted) == (0, 1)
 
 
+def test_a_variant_that_comes_before_its_panes_are_final_has_them_counted() -> None:
+    running = rig()
+    running.bring(response("newer"))
+    running.apply(release(variants=THREE))
+    running.now_ms += 4_000
+    effects = running.bring()
+    assert (refused_events(effects), decision(running.command("pause")).seen.counted) == (0, 1)
+
+
+def test_of_a_pane_that_waits_the_greatest_content_counts_whatever_comes_last() -> None:
+    running = rig()
+    first, second = running.panes(response(of="ghost")), running.panes(response(of="ghost"))
+    assert first is not None
+    assert second is not None
+    for panes in (first, second, first):
+        running.append(panes)
+    running.apply(release("ghost"))
+    assert decision(running.command("pause", of="ghost")).seen.counted == 2
+
+
+def test_panes_that_wait_are_read_again_after_a_restart_and_nothing_else_is() -> None:
+    running = rig()
+    running.bring(response())
+    running.bring(response(of="ghost"), response())
+    running.bring(response())
+    restored = Ledger.restore(
+        [running.ledger.snapshot()], [[fold.snapshot()] for fold in running.ledger.releases.values()]
+    )
+    due, end = restored.due, restored.offset + 1
+    assert (due, end) == (2, 4)
+    for offset in range(due, end):
+        assert Ledger.restore([restored.snapshot()], []).due == due
+        assert restored.advance(offset, *running.log[offset]) == Effects()
+    running.now_ms += 4_000
+    assert refused_events(running.bring()) == 1
+    assert refused_events(restored.advance(end, *running.log[end])) == 1
+    assert restored.snapshot() == running.ledger.snapshot()
+    assert restored.due == end + 1
+
+
 def test_what_was_refused_is_not_counted_when_it_comes_again_after_its_release() -> None:
     running = rig()
-    running.bring(response(of="ghost"))
+    panes = running.panes(response(of="ghost"))
+    assert panes is not None
+    running.append(panes)
     running.now_ms += 4_000
-    final = running.panes()
-    assert final is not None
-    assert refused_events(running.append(final)) == 1
+    assert refused_events(running.bring()) == 1
     running.apply(release("ghost"))
-    assert refused_events(running.append(final)) == 0
+    assert refused_events(running.append(panes), running.wait(4_000)) == 0
     assert decision(running.command("pause", of="ghost")).seen.counted == 0
 
 
 def test_what_was_refused_of_a_variant_is_not_counted_when_it_comes_again_after_it_takes_part() -> None:
     running = rig()
-    running.bring(response("newer"))
+    panes = running.panes(response("newer"))
+    assert panes is not None
+    running.append(panes)
     running.now_ms += 4_000
-    final = running.panes()
-    assert final is not None
-    assert refused_events(running.append(final)) == 1
+    assert refused_events(running.bring()) == 1
     running.apply(release(variants=THREE))
-    running.append(final)
+    running.append(panes)
     seen = decision(running.command("pause")).seen
     assert (seen.counted, seen.dead_lettered) == (0, 1)
 

@@ -164,13 +164,15 @@ def test_only_what_changed_is_emitted_with_its_whole_content() -> None:
     assert count(only(emitted(folding)), "responses") == 2
 
 
-def test_a_second_that_has_become_final_is_emitted_once_more_and_never_again() -> None:
+@pytest.mark.parametrize("changed", [0, 1])
+def test_that_a_second_has_become_final_is_told_once_with_what_has_changed_of_it(changed: int) -> None:
     folding = fed([(NOW_MS, batch(response("stable"), response("canary")))])
     emitted(folding)
-    folding.update(1, NOW_MS + 3_000, NO_EVENTS)
+    folding.update(1, NOW_MS + 2_000, batch(*[response("canary", NOW_MS)] * changed))
+    folding.update(2, NOW_MS + 3_000, NO_EVENTS)
     panes, mark = folding.emit()
     (record,) = panes[0]
-    assert (len(rows(record)), record.final_s) == (2, NOW_S + 1)
+    assert (len(rows(record)), record.final_s) == (changed, NOW_S + 1)
     assert folding.emit()[0] == {}
     assert folding.is_open
     folding.acknowledge(mark)
@@ -338,13 +340,13 @@ def test_two_errors_are_not_urgent() -> None:
     assert fed([(NOW_MS, batch(*events))]).emit_urgent() == {}
 
 
-def test_what_was_emitted_ahead_is_emitted_again_when_it_is_final() -> None:
+def test_what_was_emitted_ahead_is_not_emitted_again() -> None:
     folding = fed([(NOW_MS, batch(*OUTAGE))])
     (ahead,) = folding.emit_urgent()[0]
     folding.update(1, NOW_MS + 3_000, NO_EVENTS)
     assert folding.emit_urgent() == {}
     final = emitted(folding)
-    assert (ahead.final_s, final.final_s, final.rows) == (0, NOW_S + 1, 2)
+    assert (ahead.final_s, final.final_s, final.rows) == (0, NOW_S + 1, 1)
 
 
 def test_very_many_panes_wait_until_their_second_is_over() -> None:

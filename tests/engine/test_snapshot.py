@@ -40,6 +40,7 @@ def all_snapshots(ledger: Ledger) -> tuple[bytes, dict[str, bytes]]:
     return ledger.snapshot(), {name: fold.snapshot() for name, fold in ledger.releases.items()}
 
 
+NOTHING = Taken((), (), "")
 EVENTS = ("take", "take", "take", "take", "snapshot", "snapshot", "restart", "half a snapshot", "releases only")
 
 
@@ -62,6 +63,8 @@ def test_restarts_from_snapshots_decide_as_if_nothing_had_happened(log: Log, eve
                 if event != "restart":
                     store.write(ledger, generation, only_releases=True, at_most=1 if event[0] == "h" else 1000)
                 ledger, generation = store.restore(), generation + 1
+                for offset in range(ledger.due, ledger.offset + 1):
+                    assert take(ledger, offset, log[offset]) == NOTHING
     assert all_snapshots(ledger) == all_snapshots(steady)
     assert [effects[offset] for offset in range(len(log))] == [{*due.published, *due.refused} for due in expected]
 

@@ -185,12 +185,9 @@ class Block:
         return int(self._changed.sum())
 
     def take_changed(self, *, is_final: bool) -> Ints:
-        """Gives the rows that changed since the last call; all of them, once, when the second has become final."""
-        if is_final:
-            rows = np.arange(0 if self._is_closed else len(self.keys))
-            self._is_closed = True
-        else:
-            rows = np.nonzero(self._changed)[0]
+        """Gives the rows that changed since the last call of this or of `take_urgent`."""
+        self._is_closed |= is_final
+        rows = np.nonzero(self._changed)[0]
         self._changed[:] = False
         self._tell(rows)
         return rows

@@ -77,11 +77,22 @@ class PaneRow(msgspec.Struct, frozen=True):
 def panes_of(source: int, offset: int, final_s: int, blocks: Sequence[tuple[Block, Ints]]) -> list[Panes]:
     """Packs rows of blocks into records of about `MAX_BYTES` at most, all but the last marked as having `more`.
 
-    Panes of a release stay together unless they are more than that by themselves. Sums of squares are cut at 2^63 - 1.
+    Without any rows it is one record, which tells no more than what is final. Panes of a release stay together unless
+    they are more than that by themselves. Sums of squares are cut at 2^63 - 1.
     """
+    if not blocks:
+        return [_no_panes(source, offset, final_s)]
     parts = [blocks] if sum(block.size for block, _ in blocks) <= MAX_BYTES else _parted(blocks)
     last = len(parts) - 1
     return [_packed_panes(source, offset, final_s, part, more=at < last) for at, part in enumerate(parts)]
+
+
+def _no_panes(source: int, offset: int, final_s: int) -> Panes:
+    return Panes(
+        source=source, offset=offset, final_s=final_s, keys=[], metrics=[], rows=0, key=b"", second=b"", counts=b"",
+        first_offset=b"", sketch_row=b"", sketch_bucket=b"", sketch_count=b"", value_row=b"", value_metric=b"",
+        value_sums=b"",
+    )  # fmt: skip
 
 
 class _Row(NamedTuple):

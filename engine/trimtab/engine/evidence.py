@@ -8,7 +8,7 @@ middle of a pane starts later, and loses to what its predecessor sent.
 
 Contents are remembered until their source's final second is `REMEMBER_S` past them; what comes for a second older
 than that is a repetition of something final, and is passed over. So is what comes for a second that was final before
-its variant took part: that was refused when it became final.
+its variant took part (that was refused when it became final), and what is of a variant that does not take part.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,6 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from trimtab.engine.batch import Refusal
 from trimtab.engine.contribution import PaneContent, PaneRow
 from trimtab.engine.window import ArmWindow, Windows, WindowSnapshot
 from trimtab.schemas.evidence import COUNTS, VALUE_SCALE
@@ -124,6 +123,7 @@ class Evidence:
         self.offsets: dict[int, int] = {}
         """source -> newest telemetry offset that is counted"""
         self.dead_lettered = 0
+        """events that were refused because their variant did not take part; for whoever refuses them to count"""
         self._contents: dict[PaneId, tuple[Rank, PaneContent]] = {}
         self._final_s = dict(final_s)
         self._refused_s: dict[str, dict[int, int]] = {}
@@ -138,6 +138,10 @@ class Evidence:
                 self._laid_by[variant] = []
                 self._refused_s[variant] = dict(self._final_s)
                 self._windows[variant] = Windows()
+
+    def knows(self, variant: str) -> bool:
+        """Whether a variant takes part, or did once."""
+        return variant in self._totals
 
     def restart(self, since_s: int) -> None:
         """Empties all windows; they hold what happens from `since_s` on. Totals stay."""
@@ -171,24 +175,19 @@ class Evidence:
 
     def merge(  # noqa: PLR0913 - the parts of a contribution, which tests merge without a ledger
         self, source: int, offset: int, final_s: int, rows: Sequence[PaneRow], now_s: int, *, more: bool = False
-    ) -> list[tuple[PaneRow, Refusal]]:
-        """Merges a contribution; gives the panes of unknown variants that are final with it.
+    ) -> None:
+        """Merges a contribution.
 
         With `more` to come of the same emission, its seconds are not taken for over yet.
         """
         self.advance(now_s)
         was_final_s = self._final_s.get(source, 0)
-        refused: list[tuple[PaneRow, Refusal]] = []
         for row in rows:
             if row.key.variant in self._totals:
                 self._replace(source, offset, was_final_s, row)
-            elif was_final_s <= row.second < final_s:
-                refused.append((row, _unknown_variant(row)))
-        self.dead_lettered += sum(refusal.events for _, refusal in refused)
         self.offsets[source] = max(offset, self.offsets.get(source, -1))
         if not more:
             self.finish(source, final_s)
-        return refused
 
     def _replace(self, source: int, offset: int, was_final_s: int, row: PaneRow) -> None:
         variant, second = row.key.variant, row.second
@@ -292,8 +291,3 @@ def pane_name(row: PaneRow) -> str:
     """Gives what tells a pane from others of its source: a refusal has one wording however often it comes."""
     segment = f", segment {row.key.segment}" if row.key.segment else ""
     return f"variant {row.key.variant}{segment}, second {row.second}"
-
-
-def _unknown_variant(row: PaneRow) -> Refusal:
-    reason = f"release {row.key.release}: no variant {row.key.variant!r} ({pane_name(row)})"
-    return Refusal("unknown-variant", reason, events_of(row.content), row.key.release)

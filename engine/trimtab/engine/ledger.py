@@ -4,9 +4,12 @@
 * Time is the greatest append time so far. When it enters a new second, every release that time can change is ticked.
 * A pane of a release that does not exist is refused once its second is final: until then the release may still come.
   Whether it did is a matter of the order in the partition, so replay and restart refuse the same panes.
+* A restored ledger is `due` before the record after its own, where panes wait: what it reads again are those panes,
+  and nothing else of it.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
@@ -19,9 +22,10 @@ from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import events_of, pane_name
 from trimtab.engine.release import ReleaseFold
 from trimtab.engine.release_state import Position
+from trimtab.engine.strangers import Stranger, Strangers
 from trimtab.schemas.decision import Decision, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.schemas.evidence import Command, Panes, Record, Spec, Tick
+from trimtab.schemas.evidence import Command, PaneKey, Panes, Record, Spec, Tick
 from trimtab.schemas.release import parse_document
 
 _SNAPSHOT_VERSION: Final = 1
@@ -65,12 +69,14 @@ class LedgerSnapshot(msgspec.Struct, array_like=True):
     era: int
     now_s: int
     final_s: dict[int, int]
+    due: int = -1
+    """the oldest record that has to be read again; -1 for the one after `offset`"""
 
 
 class Ledger:
     """All releases of one evidence partition."""
 
-    __slots__ = ("_changed", "_era", "_final_s", "_now_s", "offset", "releases")
+    __slots__ = ("_changed", "_era", "_final_s", "_now_s", "_restored_due", "_strangers", "offset", "releases")
 
     def __init__(self) -> None:
         self.releases: dict[str, ReleaseFold] = {}
@@ -80,13 +86,25 @@ class Ledger:
         self._now_s = 0
         self._final_s: dict[int, int] = {}
         self._changed: set[str] = set()
+        self._strangers = Strangers()
+        self._restored_due: int | None = None
+        """for as long as not everything that waits is read again"""
+
+    @property
+    def due(self) -> int:
+        """The oldest record that has to be read when this is restored from a snapshot taken now."""
+        if self._restored_due is not None:
+            return self._restored_due
+        since = self._strangers.since
+        return self.offset + 1 if since is None else since
 
     def advance(self, offset: int, append_ms: int, record: Record) -> Effects:
         """Takes the record at `offset`, appended at `append_ms`, and gives what is to be done about it."""
         effects = Effects()
         if offset <= self.offset:
+            self._read_again(offset, record)
             return effects
-        self.offset = offset
+        self.offset, self._restored_due = offset, None
         self._era = self._era or append_ms // 1000
         at = Position(self._era, offset, append_ms)
         match record:
@@ -103,37 +121,70 @@ class Ledger:
         self._enter_second(at, effects)
         return effects
 
+    def _read_again(self, offset: int, record: Record) -> None:
+        if isinstance(record, Panes):
+            with suppress(InvalidRecord):  # which was told when it was read first
+                self._sorted(record, offset)
+
     def _contribute(self, panes: Panes, at: Position, effects: Effects) -> None:
-        by_release: dict[str, list[PaneRow]] = {}
         try:
-            for row in rows_of(panes):
-                by_release.setdefault(row.key.release, []).append(row)
+            by_release = self._sorted(panes, at.offset)
         except InvalidRecord as error:
             effects.rejected = f"source {panes.source}: {error}"
             return
         was_final_s = self._final_s.get(panes.source, 0)
-        for name, rows in by_release.items():
-            release = self.releases.get(name)
-            if release is None:
-                refused = [(row, _unknown(row)) for row in rows if was_final_s <= row.second < panes.final_s]
-            else:
-                decision, refused = release.contribute(panes, rows, was_final_s, at, pace=self._pace)
-                self._took(name, decision, effects)
-            for row, refusal in refused:
-                effects.refused.append(RefusedPane(panes.source, row.first_offset, panes.offset, refusal))
+        refused = {} if panes.more else self._refuse(panes, at, effects)
+        for name in dict.fromkeys((*by_release, *refused)):
+            rows, events = by_release.get(name, ()), refused.get(name, 0)
+            decision = self.releases[name].contribute(
+                panes, rows, was_final_s, at, refused=events, pace=self._pace
+            )  # fmt: skip
+            self._took(name, decision, effects)
         if not panes.more:
             self._final_s[panes.source] = max(was_final_s, panes.final_s)
+
+    def _sorted(self, panes: Panes, record: int) -> dict[str, list[PaneRow]]:
+        """Gives the panes of whom takes part, by release, and lets the others wait that are not refused yet."""
+        final_s = self._final_s.get(panes.source, 0)
+        by_release: dict[str, list[PaneRow]] = {}
+        for row in rows_of(panes):
+            if self._takes_part(row.key):
+                by_release.setdefault(row.key.release, []).append(row)
+            elif row.second >= final_s:
+                self._strangers.add(Stranger(record, panes.source, panes.offset, row))
+        return by_release
+
+    def _takes_part(self, key: PaneKey) -> bool:
+        release = self.releases.get(key.release)
+        return release is not None and release.knows(key.variant)
+
+    def _refuse(self, panes: Panes, at: Position, effects: Effects) -> dict[str, int]:
+        """Refuses panes that waited and are final now; gives how many events of each release that exists."""
+        events: dict[str, int] = {}
+        for _, source, offset, row in self._strangers.finish(panes.source, panes.final_s):
+            release = self.releases.get(row.key.release)
+            if release is not None and release.offset >= at.offset:
+                continue  # it was, before the snapshot that the release is from
+            refusal = _unknown(row, is_release=release is None)
+            effects.refused.append(RefusedPane(source, row.first_offset, offset, refusal))
+            if release is not None:
+                events[release.name] = events.get(release.name, 0) + refusal.events
+        return events
 
     def _apply(self, spec: Spec, at: Position, effects: Effects) -> None:
         effects.rejected = _refuse_document(spec)
         if effects.rejected:
             return
         release = self.releases.get(spec.release)
+        is_news = release is None or release.offset < at.offset
         if release is None:
             release = self.releases[spec.release] = ReleaseFold(spec.document, self._final_s)
             decision: Decision | None = release.begin(at)
         else:
             decision = release.apply(spec.document, self._final_s, at)
+        welcome = self._strangers.take(self._takes_part)
+        if is_news:
+            release.welcome(welcome)
         self._took(spec.release, decision, effects)
 
     def _command(self, command: Command, at: Position, effects: Effects) -> None:
@@ -177,7 +228,7 @@ class Ledger:
     def snapshot(self) -> bytes:
         """Gives the ledger without its releases. Written after the releases that changed, it vouches for them."""
         return msgspec.msgpack.encode(
-            LedgerSnapshot(_SNAPSHOT_VERSION, self.offset, self._era, self._now_s, self._final_s)
+            LedgerSnapshot(_SNAPSHOT_VERSION, self.offset, self._era, self._now_s, self._final_s, self.due)
         )
 
     @classmethod
@@ -197,6 +248,7 @@ class Ledger:
             latest = max(of_era, key=lambda snapshot: snapshot.offset)
             ledger.offset, ledger._era, ledger._now_s = latest.offset, latest.era, latest.now_s
             ledger._final_s = dict(latest.final_s)
+            ledger._restored_due = latest.due if 0 <= latest.due <= latest.offset else None
         return ledger
 
 
@@ -224,6 +276,10 @@ def _decoded(payload: bytes) -> LedgerSnapshot:
     return snapshot
 
 
-def _unknown(row: PaneRow) -> Refusal:
-    reason = f"no release {row.key.release!r} ({pane_name(row)})"
-    return Refusal("unknown-release", reason, events_of(row.content), row.key.release)
+def _unknown(row: PaneRow, *, is_release: bool) -> Refusal:
+    key = row.key
+    if is_release:
+        reason = f"no release {key.release!r} ({pane_name(row)})"
+        return Refusal("unknown-release", reason, events_of(row.content), key.release)
+    reason = f"release {key.release}: no variant {key.variant!r} ({pane_name(row)})"
+    return Refusal("unknown-variant", reason, events_of(row.content), key.release)

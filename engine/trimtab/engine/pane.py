@@ -7,9 +7,9 @@ What is decided here, and nowhere else:
   booked as `late` in the second in which it came, and counts nowhere else.
 * An event's time is corrected by its publisher's skew (append time minus the publisher's stamp) when that is beyond
   `skew_ms`; an event more than `future_ms` ahead of the append time, after correction, is refused.
-* What is emitted is the whole present content of every pane that changed, and once more when it becomes final.
-  Whoever is far behind has many seconds that become final at once: they go out a few at a time, whole seconds, oldest
-  first, and those that wait are taken for final only when they are sent.
+* What is emitted is the whole present content of every pane that changed. That a second has become final is told also
+  where nothing of it has changed. Whoever is far behind has many seconds that become final at once: they go out a few
+  at a time, whole seconds, oldest first, and those that wait are taken for final only when they are sent.
 * A source may be committed only below the first message that feeds a pane which is not final or whose final content
   is not acknowledged, and only at a message that moved the clock: whoever starts reading there has the same clock at
   once, so all of this is a function of the log alone, wherever reading starts.
@@ -222,6 +222,9 @@ class PaneBuilder:
         for second, block in sorted(self._blocks.items()):
             if final_s <= second < self._final_s or (second >= now_s and len(block.keys) > MANY_PANES):
                 continue  # its turn comes with a later emission
+            if second < final_s and not block.is_closed:
+                for place in set(block.places):
+                    by_place.setdefault(place, [])
             rows = block.take_changed(is_final=second < final_s)
             for place, here in block.placed(rows).items():
                 by_place.setdefault(place, []).append((block, here))

@@ -13,13 +13,12 @@ The rules of a release's life are here, and only here:
 * A decision's revision is the offset of the record that caused it, plus one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
 from pydantic import ValidationError
 
 from trimtab.engine.allocation import Bounds, allocate, withdraw
-from trimtab.engine.batch import Refusal
 from trimtab.engine.best import probability_best
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
@@ -27,6 +26,7 @@ from trimtab.engine.evidence import Evidence, News
 from trimtab.engine.guardrail import Guardrail, assess, breaches_at_most, room
 from trimtab.engine.posterior import Beta, reward_posterior
 from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
+from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.bandit import bandit
 from trimtab.engine.strategy.canary import canary, has_reached, share_of
 from trimtab.engine.strategy.situation import Move, Situation, all_to
@@ -127,20 +127,31 @@ class ReleaseFold:
         )  # fmt: skip
         return self._decision(at, "applied: another spec, starts anew from the present weights", {})
 
-    def contribute(
-        self, panes: Panes, rows: Sequence[PaneRow], was_final_s: int, at: Position, *, pace: int = 1
-    ) -> tuple[Decision | None, list[tuple[PaneRow, Refusal]]]:
-        """Merges a contribution and decides on it; gives also the panes of variants that do not take part.
+    def knows(self, variant: str) -> bool:
+        """Whether a variant takes part, or did once."""
+        return self._evidence.knows(variant)
 
-        `was_final_s`: what the source had finished before, also where that brought nothing for this release. `pace`:
-        how many of its intervals a canary lets pass between two looks at its gate.
+    def welcome(self, strangers: Iterable[Stranger]) -> None:
+        """Merges panes that came before their release or variant did."""
+        for _, source, offset, row in strangers:
+            self._evidence.merge(source, offset, 0, [row], self._state.now_ms // 1000)
+
+    def contribute(  # noqa: PLR0913 - the parts of a contribution
+        self, panes: Panes, rows: Sequence[PaneRow], was_final_s: int, at: Position, *, refused: int = 0, pace: int = 1
+    ) -> Decision | None:
+        """Merges a contribution and decides on it.
+
+        `was_final_s`: what the source had finished before, also where that brought nothing for this release.
+        `refused`: events of variants that do not take part, which are final with this. `pace`: how many of its
+        intervals a canary lets pass between two looks at its gate.
         """
         if not self._take(at):
-            return None, []
+            return None
+        self._evidence.dead_lettered += refused
         self._evidence.finish(panes.source, was_final_s)
         now_s = self._state.now_ms // 1000
-        refused = self._evidence.merge(panes.source, panes.offset, panes.final_s, rows, now_s, more=panes.more)
-        return self._consider(at, pace), refused
+        self._evidence.merge(panes.source, panes.offset, panes.final_s, rows, now_s, more=panes.more)
+        return self._consider(at, pace)
 
     def tick(self, at: Position, *, pace: int = 1) -> Decision | None:
         """Lets time pass. `pace` as in `contribute`."""

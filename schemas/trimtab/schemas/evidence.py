@@ -26,7 +26,7 @@ the same bits in any order. A value is at most MAX_VALUE in size."""
 MAX_VALUE: Final = float(1 << 20)
 
 
-class PaneKey(msgspec.Struct, frozen=True, array_like=True):
+class PaneKey(msgspec.Struct, frozen=True, order=True, array_like=True):
     """Whose pane it is."""
 
     release: str

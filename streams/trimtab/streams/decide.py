@@ -91,7 +91,7 @@ class Decide:
             if shard is not None:
                 self._publication.withdraw(shard.ledger.releases)
             ledger, offers = self._snapshots.restore(partition)
-            due = await due_record(self._app, TP(EVIDENCE, partition), ledger.offset + 1)
+            due = await due_record(self._app, TP(EVIDENCE, partition), ledger.due)
             order = Order(self._app, TP(EVIDENCE, partition), due)
             for offer in offers:
                 self._publication.offer(offer)
@@ -161,7 +161,7 @@ class Decide:
         shard.snapshot_due_s = time.monotonic() + pause_s
         await self._outbox.settle()
         if shard.generation == self._app.consumer_generation_id:
-            await self._commits.commit(EVIDENCE, {shard.partition: shard.ledger.offset + 1})
+            await self._commits.commit(EVIDENCE, {shard.partition: shard.ledger.due})
             await self._snapshots.drop_older(shard.partition, shard.generation)
 
     async def tick_forever(self) -> None:
