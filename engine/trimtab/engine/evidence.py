@@ -124,7 +124,8 @@ class Evidence:
         """source -> newest telemetry offset that is counted"""
         self.dead_lettered = 0
         """events that were refused because their variant did not take part; for whoever refuses them to count"""
-        self._contents: dict[PaneId, tuple[Rank, PaneContent]] = {}
+        self._contents: dict[tuple[int, int], dict[tuple[str, str], tuple[Rank, PaneContent]]] = {}
+        """(source, second) -> (variant, segment) -> the greatest content so far"""
         self._final_s = dict(final_s)
         self._refused_s: dict[str, dict[int, int]] = {}
         """variant -> source -> seconds below it were final before the variant took part"""
@@ -194,14 +195,17 @@ class Evidence:
         refused_s = self._refused_s[variant].get(source, second)
         if second < max(was_final_s - REMEMBER_S, refused_s):
             return
-        pane = (source, second, variant, row.key.segment)
+        of_second = self._contents.get((source, second))
+        if of_second is None:
+            of_second = self._contents[source, second] = {}
+        pane = (variant, row.key.segment)
         rank = (-row.first_offset, offset)
-        known = self._contents.get(pane)
+        known = of_second.get(pane)
         if known is None:
-            self._contents[pane] = (rank, row.content)
+            of_second[pane] = (rank, row.content)
             self._add(variant, second, _NOTHING, row.content)
         elif known[0] < rank:
-            self._contents[pane] = (rank, row.content)
+            of_second[pane] = (rank, row.content)
             if known[1] != row.content:
                 self._add(variant, second, known[1], row.content)
 
@@ -231,8 +235,8 @@ class Evidence:
             arm.values[metric] = [total[place] + sums[place] - before[place] for place in range(3)]
 
     def _forget(self, source: int, before_s: int) -> None:
-        for pane in [pane for pane in self._contents if pane[0] == source and pane[1] < before_s]:
-            del self._contents[pane]
+        for place in [place for place in self._contents if place[0] == source and place[1] < before_s]:
+            del self._contents[place]
 
     def advance(self, now_s: int) -> None:
         """Moves the windows on to `now_s`. Time never goes back."""
@@ -252,7 +256,11 @@ class Evidence:
                 for variant, arm in self.totals.items()
             },
             windows={variant: windows.snapshot(self._now_s) for variant, windows in self._windows.items()},
-            contents=[(pane, rank, known) for pane, (rank, known) in self._contents.items()],
+            contents=[
+                ((*place, *pane), rank, known)
+                for place, of_second in self._contents.items()
+                for pane, (rank, known) in of_second.items()
+            ],
             now_s=self._now_s,
             refused_s=self._refused_s,
             dead_lettered=self.dead_lettered,
@@ -271,7 +279,8 @@ class Evidence:
             evidence._totals[variant] = ArmTotals(counts, sums)
             evidence._laid_by[variant] = []
             evidence._windows[variant] = Windows.restore(snapshot.windows[variant])
-        evidence._contents = {pane: (rank, known) for pane, rank, known in snapshot.contents}
+        for (source, second, *pane), rank, known in snapshot.contents:
+            evidence._contents.setdefault((source, second), {})[pane[0], pane[1]] = (rank, known)
         return evidence
 
 
