@@ -277,7 +277,10 @@ def test_many_panes_keep_their_latencies_apart() -> None:
     folding = builder()
     for offset in range(2):
         folding.update(offset, NOW_MS, batch(*[response(f"v{key}", duration_ms=key + 1) for key in range(400)]))
-    for (_, variant, _, _), row in rows(emitted(folding)).items():
+    folding.update(2, NOW_MS + 1_000, NO_EVENTS)
+    found = rows(emitted(folding))
+    assert len(found) == 400
+    for (_, variant, _, _), row in found.items():
         sketch = Sketch()
         sketch.add(row.content.buckets, row.content.bucket_counts)
         assert sketch.snapshot() == sketch_of([(int(variant[1:]) + 1) * 1000] * 2).snapshot()
