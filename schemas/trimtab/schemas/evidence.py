@@ -38,8 +38,8 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
     """The whole present content of every pane that changed, from one source partition, for one evidence partition.
 
     Content, not change: a later record of the same source and pane replaces an earlier one. Row i of the columns is
-    one pane. `sketch_*` are sparse latency histograms, `value_*` sums of outcome values by metric; `*_row` points
-    back to the pane. All columns are packed little-endian.
+    one pane; a record without rows tells what is final. `sketch_*` are sparse latency histograms, `value_*` sums of
+    outcome values by metric; `*_row` points back to the pane. All columns are packed little-endian.
     """
 
     source: int
