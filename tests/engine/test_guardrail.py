@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from trimtab.engine.evidence import News
-from trimtab.engine.guardrail import assess, breaches_at_most, room
+from trimtab.engine.guardrail import Room, assess, breaches_at_most, room
 from trimtab.engine.sketch import bucket_of_limit, buckets_of
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment, Verdict
@@ -58,9 +58,38 @@ def verdict_of(guardrail: ErrorRateGuardrail | LatencyGuardrail, window: ArmWind
 )
 def test_what_there_is_room_for_does_not_fail(good: int, bad: int, more: int, limit: float, confidence: float) -> None:
     guardrail = rate(limit, confidence=confidence, min_samples=1)
-    left = room(guardrail, errors_in(good + bad, bad))
+    left = room(guardrail, good + bad, bad)
     for breaches in range(left + 1):
         assert verdict_of(guardrail, errors_in(good + bad + more + breaches, bad + breaches)) is not FAIL
+
+
+Tiles = list[tuple[int, int]]
+TILES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), min_size=1, max_size=5)
+
+
+@settings(max_examples=500)
+@given(TILES, st.lists(st.tuples(st.integers(0, 1), st.integers(1, 4)), min_size=1, max_size=6), st.floats(0.64, 0.9))
+def test_while_there_is_room_a_guardrail_does_not_fail(tiles: Tiles, coming: Tiles, confidence: float) -> None:
+    """Tiles and what comes are (good, bad); what comes brings a hop forward, or none, and bad responses."""
+    guardrail, hop = rate(0.2, confidence=confidence, min_samples=1), 7
+    left = Room(guardrail, together(tiles), [errors_in(good + bad, bad) for good, bad in tiles], hop)
+    ahead, come = 0, 0
+    for hops, breaches in coming:
+        ahead, come = ahead + hops, come + breaches
+        inside = tiles[ahead:]
+        if left.takes(breaches, hop + ahead):
+            assert verdict_of(guardrail, together([*inside, (0, come)])) is not FAIL
+        else:
+            assert room(guardrail, *sums(inside)) < come
+    assert left.is_there == (room(guardrail, *sums(tiles)) >= 0)
+
+
+def sums(tiles: Tiles) -> tuple[int, int]:
+    return sum(good + bad for good, bad in tiles), sum(bad for _, bad in tiles)
+
+
+def together(tiles: Tiles) -> ArmWindow:
+    return errors_in(*sums(tiles))
 
 
 def test_every_breach_that_may_have_come_is_counted() -> None:

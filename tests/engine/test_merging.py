@@ -138,6 +138,15 @@ def emitted_from(start: int, *, upto: int) -> Panes:
     return emitted(folding)
 
 
+def test_content_of_other_messages_may_hold_any_number_of_breaches() -> None:
+    evidence = merged([emitted_from(2, upto=4)], NOW_S)
+    evidence.news = {}
+    whole = emitted_from(0, upto=3)
+    evidence.merge(whole.source, whole.offset, whole.final_s, list(rows_of(whole)), NOW_S)
+    assert evidence.totals["canary"].responses == 3
+    assert min(evidence.news["canary"].responses, evidence.news["canary"].errors) > 10**15
+
+
 def test_contents_of_two_sources_add_up() -> None:
     sent = [emitted_from(0, upto=2), emitted_from(0, upto=3)]
     sent[1] = msgspec.structs.replace(sent[1], source=1)

@@ -11,7 +11,7 @@ than that is a repetition of something final, and is passed over. So is what com
 its variant took part (that was refused when it became final), and what is of a variant that does not take part.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -207,9 +207,10 @@ class Evidence:
         elif known[0] < rank:
             of_second[pane] = (rank, row.content)
             if known[1] != row.content:
-                self._add(variant, second, known[1], row.content)
+                self._add(variant, second, known[1], row.content, continues=known[0][0] == rank[0])
 
-    def _add(self, variant: str, second: int, old: PaneContent, new: PaneContent) -> None:
+    def _add(self, variant: str, second: int, old: PaneContent, new: PaneContent, *, continues: bool = True) -> None:
+        """`continues`: whether `new` holds all that `old` does."""
         windows, laid_by = self._windows[variant], self._laid_by[variant]
         for sign, content in ((-1, old), (1, new)):
             if content is not _NOTHING:
@@ -223,7 +224,7 @@ class Evidence:
             self._add_values(variant, old, new)
         responses, errors, slowest = self.news.get(variant, _NO_NEWS)
         more, failed = new.responses - old.responses, new.errors - old.errors
-        if more < 0 or failed < 0:
+        if not continues or more < 0 or failed < 0:
             more = failed = _UNKNOWN
         self.news[variant] = News(responses + more, errors + failed, max(slowest, new.slowest))
 
@@ -245,6 +246,10 @@ class Evidence:
     def window(self, variant: str, length_ms: int) -> ArmWindow:
         """Gives what a variant did in the last `length_ms` (10 s, 1 m or 5 m)."""
         return self._windows[variant].at(length_ms, self._now_s)
+
+    def leaving(self, variant: str, length_ms: int) -> Iterator[ArmWindow]:
+        """Gives what of that window leaves with each of the hops to come."""
+        return self._windows[variant].leaving(length_ms)
 
     def snapshot(self) -> EvidenceSnapshot:
         """Gives the evidence as plain data."""

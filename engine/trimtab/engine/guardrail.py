@@ -10,6 +10,7 @@ share p itself: one response can neither condemn nor acquit. With n responses, o
 * else INCONCLUSIVE.
 """
 
+from collections.abc import Iterable
 from math import floor
 from typing import Final
 
@@ -29,14 +30,14 @@ Guardrail = ErrorRateGuardrail | LatencyGuardrail
 
 def assess(guardrail: Guardrail, variant: str, window: ArmWindow) -> Assessment:
     """Gives the verdict of a guardrail on what a variant did in the guardrail's window."""
-    allowed, breaches, value = _shares(guardrail, window)
+    allowed, breaches = _allowed(guardrail), _breaches(guardrail, window)
     n = window.responses
     probability = Beta(1.0 + breaches, (1.0 - allowed) / allowed + n - breaches).probability_above(allowed)
     return Assessment(
         guardrail=f"{guardrail.metric} over {duration_text(guardrail.window)}",
         variant=variant,
         verdict=_verdict(guardrail, n, probability),
-        value=value,
+        value=_value(guardrail, window),
         limit=guardrail.max,
         n=n,
         breaches=breaches,
@@ -59,34 +60,68 @@ def breaches_at_most(guardrail: Guardrail, news: News) -> int:
     return news.errors
 
 
-def room(guardrail: Guardrail, window: ArmWindow) -> int:
-    """Gives how many more breaches a window takes before its guardrail may fail; -1 where it may fail as it is.
+class Room:
+    """How many more breaches cannot make a guardrail fail, within each of the coming hops of its window.
+
+    What comes but breaches only adds to it, so that it holds although the window moves on, without a look at it.
+    """
+
+    __slots__ = ("_hop", "_left", "_used")
+
+    def __init__(self, guardrail: Guardrail, window: ArmWindow, leaving: Iterable[ArmWindow], hop: int) -> None:
+        """`leaving`: what the window lets go of with the first, second, ... hop after `hop`."""
+        self._hop, self._used = hop, 0
+        responses, breaches = window.responses, _breaches(guardrail, window)
+        self._left = [room(guardrail, responses, breaches)]
+        for tile in leaving:
+            responses -= tile.responses
+            breaches -= _breaches(guardrail, tile) if breaches else 0
+            self._left.append(room(guardrail, responses, breaches))
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the guardrail cannot fail as it is."""
+        return self._left[0] >= 0
+
+    def takes(self, breaches: int, hop: int) -> bool:
+        """Takes up room for `breaches` more that are told in `hop`; False where the window has to be looked at."""
+        self._used += breaches
+        ahead = hop - self._hop
+        return ahead < len(self._left) and self._used <= self._left[ahead]
+
+
+def room(guardrail: Guardrail, responses: int, breaches: int) -> int:
+    """Gives how many more breaches a guardrail takes before it may fail; -1 where it may fail as it is.
 
     A share that is not above the allowed one cannot fail: a posterior's mean is then at most the limit, and the chance
     to be above its mean is at most 1 - 1/e for a Beta with parameters of at least 1, whose density is log-concave. It
-    stays so while responses only come and none leaves the window.
+    stays so when more responses come that are none.
     """
     if guardrail.confidence < _MORE_THAN_CHANCE:
         return _FULL
-    if window.responses < guardrail.min_samples:
+    if responses < guardrail.min_samples:
         return 0
-    allowed, breaches = _breaches(guardrail, window)
-    is_bell = (1.0 - allowed) * (1.0 / allowed + window.responses) >= 1.0
-    return max(_FULL, floor(allowed * window.responses - breaches)) if is_bell else _FULL
+    allowed = _allowed(guardrail)
+    is_bell = (1.0 - allowed) * (1.0 / allowed + responses) >= 1.0
+    return max(_FULL, floor(allowed * responses - breaches)) if is_bell else _FULL
 
 
-def _breaches(guardrail: Guardrail, window: ArmWindow) -> tuple[float, int]:
+def _allowed(guardrail: Guardrail) -> float:
     if isinstance(guardrail, ErrorRateGuardrail):
-        return guardrail.max, window.errors
-    return round(1.0 - guardrail.quantile, 6), window.latency.count_above(guardrail.max)
+        return guardrail.max
+    return round(1.0 - guardrail.quantile, 6)
 
 
-def _shares(guardrail: Guardrail, window: ArmWindow) -> tuple[float, int, float | None]:
-    """Gives the allowed share of breaches, how many were seen, and the metric's value."""
-    allowed, breaches = _breaches(guardrail, window)
+def _breaches(guardrail: Guardrail, window: ArmWindow) -> int:
     if isinstance(guardrail, ErrorRateGuardrail):
-        return allowed, breaches, window.error_ratio
-    return allowed, breaches, window.latency.quantile_ms(guardrail.quantile)
+        return window.errors
+    return window.latency.count_above(guardrail.max)
+
+
+def _value(guardrail: Guardrail, window: ArmWindow) -> float | None:
+    if isinstance(guardrail, ErrorRateGuardrail):
+        return window.error_ratio
+    return window.latency.quantile_ms(guardrail.quantile)
 
 
 def _verdict(guardrail: Guardrail, n: int, probability: float) -> Verdict:

@@ -23,7 +23,7 @@ from trimtab.engine.best import probability_best
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import Evidence, News
-from trimtab.engine.guardrail import Guardrail, assess, breaches_at_most, room
+from trimtab.engine.guardrail import Guardrail, Room, assess, breaches_at_most
 from trimtab.engine.posterior import Beta, reward_posterior
 from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
 from trimtab.engine.strangers import Stranger
@@ -56,9 +56,8 @@ class ReleaseFold:
         self._state = ReleaseState(weights=[BASIS_POINTS * (name == self._spec.baseline) for name in self._names])
         self._best: tuple[list[Beta], list[float]] = ([], [])
         """posteriors, and what came of them when they were last asked for"""
-        self._room: dict[tuple[str, int], tuple[int, int]] = {}
-        """(variant, place of a guardrail) -> hop, and how many more breaches cannot make it fail within that hop.
-        Merely saves work: no decision depends on it"""
+        self._room: dict[tuple[str, int], Room] = {}
+        """by variant and place of a guardrail; what is not there is looked up, so it is no part of the state"""
 
     @property
     def document(self) -> bytes:
@@ -196,8 +195,7 @@ class ReleaseFold:
         is_due = since_ms >= self._interval_ms(pace) and self._evidence_count != state.decided_on
         if not is_due and not self._may_break(news):
             return None
-        self._room.clear()
-        assessments = self._assess()
+        assessments, self._room = self._assess(), self._look_at_all()
         if broken := self._exclude(assessments):
             return self._decision(at, "guardrail: " + "; ".join(broken), assessments)
         if not is_due:
@@ -212,29 +210,37 @@ class ReleaseFold:
 
     def _may_break(self, news: dict[str, News]) -> bool:
         """Whether what has just come may make a candidate fail a guardrail that it did not fail before."""
-        now_s = self._state.now_ms // 1000
         for name, new in news.items():
             if name == self._spec.baseline or name in self._state.excluded:
                 continue
             for at, rail in enumerate(self._spec.guardrails):
                 breaches = breaches_at_most(rail, new)
-                if breaches and self._has_no_room((name, at), rail, breaches, now_s):
+                if breaches and self._has_no_room((name, at), rail, breaches):
                     return True
         return False
 
-    def _has_no_room(self, of: tuple[str, int], rail: Guardrail, breaches: int, now_s: int) -> bool:
-        """Whether the `breaches` that have just come may make a guardrail fail.
+    def _has_no_room(self, of: tuple[str, int], rail: Guardrail, breaches: int) -> bool:
+        """Whether the `breaches` that have just come may make a guardrail fail: its window is looked at if need be."""
+        known = self._room.get(of)
+        if known and known.takes(breaches, self._hop(rail)):
+            return False
+        self._room[of] = self._look(of[0], rail)
+        return not self._room[of].is_there
 
-        While none leave the window, which they do only from one hop to the next, what was once room merely shrinks by
-        what comes: windows are looked at anew only where that is used up.
-        """
-        hop = now_s * 1000 // HOP_MS[rail.window]
-        of_hop, left = self._room.get(of, (hop, 0))
-        left -= breaches
-        if of_hop != hop or left < 0:
-            left = room(rail, self._evidence.window(of[0], rail.window))
-        self._room[of] = (hop, left)
-        return left < 0
+    def _hop(self, rail: Guardrail) -> int:
+        return self._state.now_ms // HOP_MS[rail.window]
+
+    def _look(self, variant: str, rail: Guardrail) -> Room:
+        window = self._evidence.window(variant, rail.window)
+        return Room(rail, window, self._evidence.leaving(variant, rail.window), self._hop(rail))
+
+    def _look_at_all(self) -> dict[tuple[str, int], Room]:
+        return {
+            (name, at): self._look(name, rail)
+            for name in self._names
+            if name != self._spec.baseline and name not in self._state.excluded
+            for at, rail in enumerate(self._spec.guardrails)
+        }
 
     def _assess(self) -> dict[str, list[Assessment]]:
         return {

@@ -6,6 +6,7 @@ now (some broker's or publisher's clock is fast) counts at once and leaves in it
 running total equals the sum of its seconds to the last bit, whatever came in which order.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -79,6 +80,9 @@ class ArmWindow:
         self.latency.subtract(other.latency)
 
 
+NOTHING: Final = ArmWindow()
+
+
 class Window:
     """The last `length_ms` of one variant.
 
@@ -130,6 +134,11 @@ class Window:
         for index in [index for index in self._tiles if index < oldest]:
             self.total.subtract(self._tiles.pop(index))
 
+    @property
+    def leaving(self) -> Iterator[ArmWindow]:
+        """What the window lets go of with each of the hops to come."""
+        return (self._tiles.get(index, NOTHING) for index in range(self._oldest, self._oldest + self._span))
+
     def snapshot(self) -> WindowSnapshot:
         """Gives the window as plain data."""
         tiles = [(index, tile.counts.tolist(), tile.latency.snapshot()) for index, tile in sorted(self._tiles.items())]
@@ -177,6 +186,10 @@ class Windows:
             laid_by.clear()
         window.advance(now_s)
         return window.total
+
+    def leaving(self, length_ms: int) -> Iterator[ArmWindow]:
+        """Gives what of that leaves with each of the hops to come, as of the last call of `at`."""
+        return self._by_length[length_ms].leaving
 
     def snapshot(self, now_s: int) -> dict[int, WindowSnapshot]:
         """Gives the windows as plain data, by length."""
