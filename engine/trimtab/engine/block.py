@@ -23,7 +23,7 @@ _ROW_BYTES, _BUCKET_BYTES, _METRIC_BYTES = 160, 8, 60
 """In a record, names included where they are of usual length."""
 _ANSWERED: Final = (_RESPONSES, _ERRORS)
 _FEWEST_ERRORS: Final = 3
-_DEVIATIONS: Final = 3.0
+_DEVIATIONS: Final = 4.0
 _LOW_BITS: Final = 30
 _LOW: Final = (1 << _LOW_BITS) - 1
 
@@ -195,7 +195,7 @@ class Block:
     def take_urgent(self) -> Ints:
         """Gives the rows with more new errors than chance explains: a guardrail may wait for them.
 
-        New is what came since the last call of this or of `take_changed`. Chance: three errors at least, and three
+        New is what came since the last call of this or of `take_changed`. Chance: three errors at least, and four
         standard deviations above the share of errors that the whole second has.
         """
         n = len(self.keys)

@@ -164,28 +164,35 @@ class Windows:
     What comes is laid by and added up when somebody looks: of many small changes that is a fraction of the work.
     """
 
-    __slots__ = ("_by_length", "_laid_by")
+    __slots__ = ("_added", "_by_length", "_laid_by")
 
     def __init__(self, since_s: int = 0) -> None:
         """`since_s`: what happened in a second before it does not belong."""
         self._by_length = {length: Window(length, since_s) for length in HOP_MS}
-        self._laid_by: dict[int, list[Change]] = {length: [] for length in HOP_MS}
+        self._laid_by: list[Change] = []
+        self._added = dict.fromkeys(HOP_MS, 0)
+        """how many of those each window has"""
 
     def update(self, change: Change, now_s: int) -> None:
         """Takes a change of some pane."""
-        for length, laid_by in self._laid_by.items():
-            laid_by.append(change)
-            if len(laid_by) >= _MANY:
-                self.at(length, now_s)
+        self._laid_by.append(change)
+        if len(self._laid_by) >= _MANY:
+            self._add_all(now_s)
 
     def at(self, length_ms: int, now_s: int) -> ArmWindow:
         """Gives what the variant did in the last `length_ms`; `now_s` never falls."""
-        window, laid_by = self._by_length[length_ms], self._laid_by[length_ms]
-        if laid_by:
-            window.update_all(laid_by, now_s)
-            laid_by.clear()
+        window, added = self._by_length[length_ms], self._added[length_ms]
+        if added < len(self._laid_by):
+            window.update_all(self._laid_by[added:], now_s)
+            self._added[length_ms] = len(self._laid_by)
         window.advance(now_s)
         return window.total
+
+    def _add_all(self, now_s: int) -> None:
+        for length in self._by_length:
+            self.at(length, now_s)
+        self._laid_by.clear()
+        self._added = dict.fromkeys(HOP_MS, 0)
 
     def leaving(self, length_ms: int) -> Iterator[ArmWindow]:
         """Gives what of that leaves with each of the hops to come, as of the last call of `at`."""
@@ -193,8 +200,7 @@ class Windows:
 
     def snapshot(self, now_s: int) -> dict[int, WindowSnapshot]:
         """Gives the windows as plain data, by length."""
-        for length in self._by_length:
-            self.at(length, now_s)
+        self._add_all(now_s)
         return {length: window.snapshot() for length, window in self._by_length.items()}
 
     @classmethod
