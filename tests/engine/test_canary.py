@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from engine.builders import error_rate, latency, release, request, response
-from engine.evidence_rig import EvidenceRig, decision
+from engine.evidence_rig import EvidenceRig, decision, decisions
 from engine.simulation import Service, Simulation
 from trimtab.schemas.decision import Phase
 from trimtab.schemas.release import Release
@@ -172,3 +172,21 @@ def test_a_healthy_release_is_never_rolled_back_in_ten_minutes(seed: int) -> Non
     world = Simulation(held, {"stable": Service(error_ratio=0.02), "canary": Service(error_ratio=0.02)}, seed=seed)
     world.run(600)
     assert (world.newest.phase, world.newest.weights["canary"]) == (Phase.PROGRESSING, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("releases", "hold", "every_s"), [(1, "1h", 1), (100, "1h", 11), (300, "1h", 20), (300, "10s", 1), (300, "1m", 3)]
+)
+def test_canaries_among_many_look_at_their_gates_less_often_but_often_within_a_hold(
+    releases: int, hold: str, every_s: int
+) -> None:
+    rig, never_sure = EvidenceRig(), error_rate(min_samples=100_000)
+    for number in range(releases):
+        strategy = {"type": "canary", "steps": [1000], "hold": hold}
+        rig.apply(release(f"r{number}", strategy=strategy, guardrails=[never_sure]))
+    looks_s = []
+    for second in range(100):
+        rig.now_ms += 1_000
+        if decisions(rig.bring(response("canary", rig.now_ms, of="r0"))):
+            looks_s.append(second)
+    assert {later - earlier for earlier, later in pairwise(looks_s[1:])} == {every_s}

@@ -124,7 +124,7 @@ class Evidence:
         """source -> newest telemetry offset that is counted"""
         self.dead_lettered = 0
         """events that were refused because their variant did not take part; for whoever refuses them to count"""
-        self._contents: dict[tuple[int, int], dict[tuple[str, str], tuple[Rank, PaneContent]]] = {}
+        self._contents: dict[int, dict[int, dict[tuple[str, str], tuple[Rank, PaneContent]]]] = {}
         """(source, second) -> (variant, segment) -> the greatest content so far"""
         self._final_s = dict(final_s)
         self._refused_s: dict[str, dict[int, int]] = {}
@@ -195,9 +195,9 @@ class Evidence:
         refused_s = self._refused_s[variant].get(source, second)
         if second < max(was_final_s - REMEMBER_S, refused_s):
             return
-        of_second = self._contents.get((source, second))
+        of_second = self._contents.setdefault(source, {}).get(second)
         if of_second is None:
-            of_second = self._contents[source, second] = {}
+            of_second = self._contents[source][second] = {}
         pane = (variant, row.key.segment)
         rank = (-row.first_offset, offset)
         known = of_second.get(pane)
@@ -236,8 +236,9 @@ class Evidence:
             arm.values[metric] = [total[place] + sums[place] - before[place] for place in range(3)]
 
     def _forget(self, source: int, before_s: int) -> None:
-        for place in [place for place in self._contents if place[0] == source and place[1] < before_s]:
-            del self._contents[place]
+        of_source = self._contents.get(source, {})
+        for second in [second for second in of_source if second < before_s]:
+            del of_source[second]
 
     def advance(self, now_s: int) -> None:
         """Moves the windows on to `now_s`. Time never goes back."""
@@ -262,8 +263,9 @@ class Evidence:
             },
             windows={variant: windows.snapshot(self._now_s) for variant, windows in self._windows.items()},
             contents=[
-                ((*place, *pane), rank, known)
-                for place, of_second in self._contents.items()
+                ((source, second, *pane), rank, known)
+                for source, of_source in self._contents.items()
+                for second, of_second in of_source.items()
                 for pane, (rank, known) in of_second.items()
             ],
             now_s=self._now_s,
@@ -285,7 +287,7 @@ class Evidence:
             evidence._laid_by[variant] = []
             evidence._windows[variant] = Windows.restore(snapshot.windows[variant])
         for (source, second, *pane), rank, known in snapshot.contents:
-            evidence._contents.setdefault((source, second), {})[pane[0], pane[1]] = (rank, known)
+            evidence._contents.setdefault(source, {}).setdefault(second, {})[pane[0], pane[1]] = (rank, known)
         return evidence
 
 

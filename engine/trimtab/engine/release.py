@@ -37,7 +37,9 @@ from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Bandit, Canary, Spec, parse_document
 
 CANARY_INTERVAL_MS: Final = 1_000
-"""How often a canary looks at its gate."""
+"""How often a canary looks at its gate, where it is alone."""
+_LOOKS_PER_HOLD: Final = 20
+"""How often it does within its hold, at least, however many others there are."""
 REFRESH_MS: Final = 10_000
 """How often a release that is over shows what it still sees."""
 _SHOWN_WINDOW_MS: Final = 60_000
@@ -206,7 +208,9 @@ class ReleaseFold:
 
     def _interval_ms(self, pace: int) -> int:
         strategy = self._spec.strategy
-        return strategy.interval if isinstance(strategy, Bandit) else CANARY_INTERVAL_MS * pace
+        if isinstance(strategy, Bandit):
+            return strategy.interval
+        return max(CANARY_INTERVAL_MS, min(CANARY_INTERVAL_MS * pace, strategy.hold // _LOOKS_PER_HOLD))
 
     def _may_break(self, news: dict[str, News]) -> bool:
         """Whether what has just come may make a candidate fail a guardrail that it did not fail before."""

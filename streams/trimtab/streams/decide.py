@@ -25,7 +25,7 @@ from trimtab.streams.snapshots import Snapshots
 _TICK_S: Final = 1.0
 _SNAPSHOT_SHARE: Final = 0.003
 """Of the time, at most, that is spent on one partition's snapshots."""
-_LONGEST_PAUSE_S: Final = 30.0
+_LONGEST_PAUSE_S: Final = 20.0
 _YIELD_EVERY: Final = 20
 """Records, after which whoever else has work gets a turn."""
 _TICK: Final = evidence.encode(evidence.Tick())
