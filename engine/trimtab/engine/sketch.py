@@ -96,6 +96,12 @@ class Sketch:
         self._first = first
         self._counts: Ints = np.zeros(0, dtype=np.int64) if counts is None else counts
 
+    @classmethod
+    def of_dense(cls, first: int, counts: Ints) -> "Sketch":
+        """Gives a sketch of counts at `first` and the buckets that follow it, without zeros at the ends."""
+        used = np.flatnonzero(counts)
+        return cls(first + int(used[0]), counts[used[0] : used[-1] + 1].copy()) if len(used) else cls()
+
     @property
     def count(self) -> int:
         """How many durations it holds."""
@@ -152,13 +158,11 @@ class Sketch:
 
     def snapshot(self) -> SketchSnapshot:
         """Gives the sketch as plain data, without zeros at the ends."""
-        used = np.nonzero(self._counts)[0]
-        if len(used) == 0:
+        used = Sketch.of_dense(self._first, self._counts)
+        if len(used._counts) == 0:
             return 0, "<u1", b""
-        first, last = int(used[0]), int(used[-1]) + 1
-        counts = self._counts[first:last]
-        dtype = np.min_scalar_type(int(counts.max())).str if counts.min() >= 0 else "<i8"
-        return self._first + first, dtype, counts.astype(dtype).tobytes()
+        dtype = np.min_scalar_type(int(used._counts.max())).str if used._counts.min() >= 0 else "<i8"
+        return used._first, dtype, used._counts.astype(dtype).tobytes()
 
     @classmethod
     def restore(cls, snapshot: SketchSnapshot) -> "Sketch":

@@ -6,9 +6,8 @@ now (some broker's or publisher's clock is fast) counts at once and leaves in it
 running total equals the sum of its seconds to the last bit, whatever came in which order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
@@ -37,16 +36,6 @@ Change = tuple[int, int, bytes, bytes, bytes]
 """(second, +1 or -1, counts, latency buckets, how many in each), the last three packed as in a contribution"""
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """How the content of one pane changed."""
-
-    second: int
-    counts: Ints
-    buckets: Ints
-    bucket_counts: Ints
-
-
 @dataclass(slots=True)
 class ArmWindow:
     """What one variant did in a stretch of time."""
@@ -69,10 +58,10 @@ class ArmWindow:
         """Share of responses that were errors; None without responses."""
         return self.errors / self.responses if self.responses else None
 
-    def add(self, delta: Delta) -> None:
-        """Adds a change."""
-        self.counts += delta.counts
-        self.latency.add(delta.buckets, delta.bucket_counts)
+    def merge(self, other: "ArmWindow") -> None:
+        """Adds all that `other` holds."""
+        self.counts += other.counts
+        self.latency.merge(other.latency)
 
     def subtract(self, other: "ArmWindow") -> None:
         """Takes out what `other` holds."""
@@ -87,8 +76,8 @@ class Window:
     """The last `length_ms` of one variant.
 
     >>> window = Window(10_000)
-    >>> one = np.ones(len(COUNTS), dtype=np.int64)
-    >>> window.update(Delta(100, one, np.array([7]), np.array([1])), now_s=100)
+    >>> one = np.ones(len(COUNTS), dtype="<i8").tobytes()
+    >>> window.update([(100, +1, one, b"", b"")], now_s=100)
     >>> window.total.responses, window.advance(109), window.total.responses, window.advance(110), window.total.responses
     (1, None, 1, None, 0)
     """
@@ -104,26 +93,13 @@ class Window:
         self._tiles: dict[int, ArmWindow] = {}
         self.total = ArmWindow()
 
-    def update(self, delta: Delta, now_s: int) -> None:
-        """Adds a change of the pane at `delta.second`, unless that is older than the window."""
+    def update(self, changes: Iterable[Change], now_s: int) -> None:
+        """Adds changes of panes, but for those that are older than the window."""
         self.advance(now_s)
-        index = delta.second // self._hop_s
-        if index < self._oldest or delta.second < self._since_s:
-            return
-        tile = self._tiles.get(index)
-        if tile is None:
-            tile = self._tiles[index] = ArmWindow()
-        tile.add(delta)
-        self.total.add(delta)
-
-    def update_all(self, changes: list[Change], now_s: int) -> None:
-        """Adds changes as `update` does, those of one tile together."""
-        hop_s, since_s = self._hop_s, self._since_s
-        changes.sort(key=itemgetter(0))
-        for _, of_tile in groupby(changes, key=lambda change: change[0] // hop_s):
-            together = [change for change in of_tile if change[0] >= since_s]
-            if together:
-                self.update(_delta(together[-1][0], together), now_s)
+        first_s = max(self._since_s, self._oldest * self._hop_s)
+        for index, of_tile in _by_tile([change for change in changes if change[0] >= first_s], self._hop_s):
+            self._tiles.setdefault(index, ArmWindow()).merge(of_tile)
+            self.total.merge(of_tile)
 
     def advance(self, now_s: int) -> None:
         """Lets go of what is older than the window at `now_s`. Time never goes back."""
@@ -183,7 +159,7 @@ class Windows:
         """Gives what the variant did in the last `length_ms`; `now_s` never falls."""
         window, added = self._by_length[length_ms], self._added[length_ms]
         if added < len(self._laid_by):
-            window.update_all(self._laid_by[added:], now_s)
+            window.update(self._laid_by[added:], now_s)
             self._added[length_ms] = len(self._laid_by)
         window.advance(now_s)
         return window.total
@@ -211,17 +187,30 @@ class Windows:
         return windows
 
 
-def _delta(second: int, changes: list[Change]) -> Delta:
-    """Adds up changes of one tile; `second` is one of its seconds."""
+def _by_tile(changes: list[Change], hop_s: int) -> list[tuple[int, ArmWindow]]:
+    """Adds changes up by the tile of `hop_s` seconds that they lie in."""
+    if not changes:
+        return []
+    changes.sort(key=itemgetter(0))
+    tiles, start, position = np.unique(
+        [change[0] // hop_s for change in changes], return_index=True, return_inverse=True
+    )
     sign = np.array([change[1] for change in changes], dtype=np.int64)
     counts = np.frombuffer(b"".join([change[2] for change in changes]), dtype="<i8").reshape(-1, len(COUNTS))
-    sizes = np.array([len(change[3]) // _BUCKET_BYTES for change in changes], dtype=np.int64)
+    of_tiles = np.add.reduceat(counts * sign[:, np.newaxis], start)
+    latencies = _latency_by_tile(changes, sign, position, len(tiles))
+    return [(tile, ArmWindow(*both)) for tile, *both in zip(tiles.tolist(), of_tiles, latencies, strict=True)]
+
+
+def _latency_by_tile(changes: list[Change], sign: Ints, position: Ints, tiles: int) -> list[Sketch]:
+    """Gives a sketch for each of `tiles`; `position` says in which of them a change lies."""
     buckets = np.frombuffer(b"".join([change[3] for change in changes]), dtype="<u2").astype(np.int64)
     if len(buckets) == 0:
-        return Delta(second, sign @ counts, buckets, buckets)
+        return [Sketch() for _ in range(tiles)]
+    sizes = np.array([len(change[3]) // _BUCKET_BYTES for change in changes], dtype=np.int64)
     amounts = np.frombuffer(b"".join([change[4] for change in changes]), dtype="<u4") * np.repeat(sign, sizes)
     first = int(buckets.min())
+    span = int(buckets.max()) - first + 1
     # Counts of one tile are far below 2^53: their sums are exact in a float.
-    dense = np.bincount(buckets - first, weights=amounts)
-    used = np.nonzero(dense)[0]
-    return Delta(second, sign @ counts, used + first, dense[used].astype(np.int64))
+    dense = np.bincount(np.repeat(position * span, sizes) + buckets - first, weights=amounts, minlength=tiles * span)
+    return [Sketch.of_dense(first, row) for row in dense.astype(np.int64).reshape(tiles, span)]
