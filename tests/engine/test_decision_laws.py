@@ -13,7 +13,8 @@ from trimtab.engine.posterior import Beta
 from trimtab.schemas.decision import Decision, Phase, Verdict
 from trimtab.schemas.evidence import Command, Record, Spec, decode
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION
-from trimtab.schemas.release import Bandit, Release, parse_document
+from trimtab.schemas.release import Release, parse_document
+from trimtab.schemas.strategy import Bandit
 
 
 def decisions_of(log: Log) -> Iterator[tuple[Record, Published]]:

@@ -12,7 +12,7 @@ from trimtab.engine.sketch import bucket_of_limit, buckets_of
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment, Verdict
 from trimtab.schemas.evidence import COUNTS
-from trimtab.schemas.release import ErrorRateGuardrail, LatencyGuardrail
+from trimtab.schemas.guardrail import ErrorRateGuardrail, LatencyGuardrail
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 

@@ -4,25 +4,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.release_text import FULL
+from trimtab.schemas.guardrail import ErrorRateGuardrail, LatencyGuardrail
 from trimtab.schemas.ids import BASIS_POINTS
-from trimtab.schemas.release import (
-    WINDOWS_MS,
-    Bandit,
-    Canary,
-    ErrorRateGuardrail,
-    LatencyGuardrail,
-    Limits,
-    Metadata,
-    Objective,
-    Release,
-    Route,
-    Spec,
-    Variant,
-    duration_ms,
-    duration_text,
-    parse_document,
-)
+from trimtab.schemas.part import WINDOWS_MS, duration_ms, duration_text
+from trimtab.schemas.release import Limits, Metadata, Objective, Release, Route, Spec, Variant, parse_document
 from trimtab.schemas.release_file import dump, load
+from trimtab.schemas.strategy import Bandit, Canary
 
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
 DURATIONS_MS = st.integers(1, 8_760 * 3_600_000)

@@ -19,7 +19,8 @@ from trimtab.engine.posterior import Beta
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment, Verdict
-from trimtab.schemas.release import ErrorRateGuardrail, LatencyGuardrail, duration_text
+from trimtab.schemas.guardrail import ErrorRateGuardrail, LatencyGuardrail
+from trimtab.schemas.part import duration_text
 
 _EVEN: Final = 0.5
 _MORE_THAN_CHANCE: Final = 0.64

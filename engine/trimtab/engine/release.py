@@ -34,7 +34,8 @@ from trimtab.engine.window import HOP_MS
 from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
 from trimtab.schemas.evidence import VALUE_SCALE, Command, Panes
 from trimtab.schemas.ids import BASIS_POINTS
-from trimtab.schemas.release import Bandit, Canary, Spec, parse_document
+from trimtab.schemas.release import Spec, parse_document
+from trimtab.schemas.strategy import Bandit, Canary
 
 CANARY_INTERVAL_MS: Final = 1_000
 """How often a canary looks at its gate, where it is alone."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.schemas.release import Bandit, Canary
 from trimtab.schemas.release_file import load
+from trimtab.schemas.strategy import Bandit, Canary
 
 ROOT = Path(__file__).resolve().parents[3]
 TOUR_PORTS = ("10000", "9901", "8001", "8002", "8003")

@@ -5,8 +5,9 @@ import pytest
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.demo.release import RELEASE, release_text
 from trimtab.control.demo.scenario import LATENCY_LIMIT_MS
-from trimtab.schemas.release import Bandit, Canary, Release
+from trimtab.schemas.release import Release
 from trimtab.schemas.release_file import load
+from trimtab.schemas.strategy import Bandit, Canary
 
 
 def loaded(scenario: str = "faulty", strategy: str = "canary", duration_s: float = 60.0) -> Release:

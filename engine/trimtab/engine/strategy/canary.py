@@ -11,7 +11,8 @@ from typing import Final
 from trimtab.engine.strategy.situation import Move, Situation, all_to
 from trimtab.schemas.decision import Verdict
 from trimtab.schemas.ids import BASIS_POINTS
-from trimtab.schemas.release import Canary, duration_text
+from trimtab.schemas.part import duration_text
+from trimtab.schemas.strategy import Canary
 
 _ENOUGH_RESPONSES: Final = 20
 _BASELINE_BETTER: Final = 0.95
