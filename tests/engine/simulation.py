@@ -41,6 +41,8 @@ class Simulation:
     services: Mapping[str, Service]
     rps: float = 200.0
     seed: int = 1
+    copies: Mapping[str, float] = field(default_factory=dict)
+    """variant -> requests a second that reach it besides those that the weights send"""
     decisions: list[Decision] = field(default_factory=list)
     sent: dict[str, int] = field(default_factory=dict)
     """requests by variant"""
@@ -53,9 +55,9 @@ class Simulation:
         self._folding = PaneBuilder(0, FoldSpec(), lambda _: 0)
         self._append(spec(self.release))
 
-    def _append(self, record: Record) -> None:
+    def _append(self, record: Record, rejected: str = "") -> None:
         effects = self.ledger.advance(self.ledger.offset + 1, self.now_ms, record)
-        assert effects.rejected == ""
+        assert effects.rejected == rejected
         self.decisions += [published.decision for published in effects.published]
 
     @property
@@ -74,6 +76,9 @@ class Simulation:
         weights = self.newest.weights
         shares = np.array(list(weights.values())) / 10_000
         events: list[Event] = []
+        for variant, copies in self.copies.items():
+            for _ in range(self.rng.poisson(copies * STEP_MS / 1000)):
+                events += self.services[variant].answer(self.rng, variant, self.now_ms)
         for variant in self.rng.choice(list(weights), self.rng.poisson(rps * STEP_MS / 1000), p=shares):
             answers = self.services[variant].answer(self.rng, str(variant), self.now_ms)
             self.sent[variant] = self.sent.get(variant, 0) + 1
@@ -85,8 +90,10 @@ class Simulation:
         for record in panes.get(0, (Tick(),)):
             self._append(record)
 
-    def command(self, action: str, *, variant: str = "") -> None:
-        self._append(Command(release=self.release.name, action=action, variant=variant))  # type: ignore[arg-type]  # a literal
+    def command(self, action: str, *, refused: str = "", **more: object) -> None:
+        """Orders something; `refused` is why it is expected to be refused."""
+        command = Command(release=self.release.name, action=action, **more)  # type: ignore[arg-type]  # a literal
+        self._append(command, rejected=f"{action}: release {self.release.name}: {refused}" if refused else "")
 
     def apply(self, release: Release) -> None:
         self.release = release

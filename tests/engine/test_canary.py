@@ -190,3 +190,34 @@ def test_canaries_among_many_look_at_their_gates_less_often_but_often_within_a_h
         if decisions(rig.bring(response("canary", rig.now_ms, of="r0"))):
             looks_s.append(second)
     assert {later - earlier for earlier, later in pairwise(looks_s[1:])} == {every_s}
+
+
+def test_a_manual_canary_waits_for_a_person_at_each_step() -> None:
+    manual = release(strategy={**STEPS, "advance": "manual"}, guardrails=RAILS)
+    world = Simulation(manual, {"stable": GOOD, "canary": GOOD})
+    for step in range(3):
+        world.run(20)
+        assert (world.newest.step, world.newest.phase) == (step, Phase.PROGRESSING)
+        assert world.newest.rule == f"canary step {step + 1} of 3: ready, waits for a person to promote it"
+        world.command("promote", full=False)
+    world.run(10)
+    assert world.newest.phase is Phase.PROMOTED
+
+
+def test_a_canary_by_time_goes_on_although_a_guardrail_is_inconclusive() -> None:
+    patient = [error_rate(0.05, minSamples=100_000)]
+    shares = {}
+    for advance in ("evidence", "time"):
+        rollout = release(strategy={**STEPS, "advance": advance}, guardrails=patient)
+        world = Simulation(rollout, {"stable": GOOD, "canary": GOOD})
+        world.run(40)
+        shares[advance] = world.newest.weights["canary"]
+    assert shares == {"evidence": 500, "time": 10_000}
+
+
+def test_a_canary_by_time_waits_where_there_is_no_traffic() -> None:
+    by_time = release(strategy={**STEPS, "advance": "time"}, guardrails=RAILS)
+    world = Simulation(by_time, {"stable": GOOD, "canary": GOOD})
+    world.run(3, rps=50)
+    world.run(60, rps=0.5)
+    assert world.newest.step == 0

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from engine.builders import NOW_MS, error_rate, release, response
-from engine.evidence_rig import EvidenceRig, decision, decisions
+from engine.builders import NOW_MS, Json, error_rate, release, response
+from engine.evidence_rig import EvidenceRig, decision
 from engine.simulation import Service, Simulation
 from trimtab.schemas.decision import Phase
 from trimtab.schemas.evidence import Command
@@ -50,8 +50,8 @@ def test_abort_sends_all_traffic_to_the_baseline_at_once_and_for_good() -> None:
     assert running.newest.weights["canary"] == 2_500
     running.command("abort")
     assert (running.newest.phase, running.newest.weights) == (Phase.ROLLED_BACK, {"stable": 10_000, "canary": 0})
-    for action in ("resume", "promote", "pause"):
-        running.command(action)
+    for action in ("resume", "promote", "pause", "freeze"):
+        running.command(action, refused="the release is over (rolled_back)")
     running.run(30)
     assert running.newest.weights == {"stable": 10_000, "canary": 0}
 
@@ -96,12 +96,79 @@ def test_promote_finds_a_candidate_however_unlikely_it_is_the_best() -> None:
     assert decision(running.command("promote")).weights["poor"] > 0
 
 
-@pytest.mark.parametrize("variant", ["phantom", "broken"])
-def test_a_variant_that_is_not_in_the_running_is_not_promoted(variant: str) -> None:
+@pytest.mark.parametrize(
+    ("order", "refusal"),
+    [
+        ({"action": "promote", "variant": "phantom"}, "no variant 'phantom', expected one of stable, broken, fine"),
+        ({"action": "promote", "variant": "broken"}, "broken takes no traffic: error_rate over 10s is 1"),
+        ({"action": "set-weights", "weights": {"stable": 5_000, "broken": 5_000}}, "broken takes no traffic: "),
+        ({"action": "set-weights", "weights": {"stable": 9_000, "fine": 900}}, "sum to 9900 bp, expected 10000"),
+        ({"action": "set-weights", "weights": {"stable": 10_001, "fine": -1}}, "expected 10000 of none below 0"),
+        ({"action": "set-weights", "weights": {"stable": 1, "phantom": 9_999}}, "no variant 'phantom'"),
+        ({"action": "set-weights"}, "sum to 0 bp"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_its_reason_and_changes_nothing(order: Json, refusal: str) -> None:
     running = EvidenceRig()
     running.apply(release(variants=("stable", "broken", "fine"), guardrails=[error_rate(0.05)]))
     running.bring(*[response("broken", status=500)] * 100)
-    assert decisions(running.command("promote", variant=variant)) == []
+    before = running.ledger.releases["checkout"].snapshot()
+    effects = running.append(Command(release="checkout", **order))  # type: ignore[arg-type]  # JSON
+    assert refusal in effects.rejected
+    assert effects.published == []
+    assert len(running.ledger.releases["checkout"].snapshot()) == len(before)
+
+
+def test_a_frozen_release_holds_its_weights_whatever_happens() -> None:
+    services = {"stable": GOOD, "canary": GOOD}
+    running = Simulation(release(strategy=CANARY, guardrails=[error_rate(0.05)]), services)
+    running.run(1.5)
+    running.command("freeze", reason="a bank holiday")
+    held = running.newest
+    assert (held.phase, held.rule) == (Phase.FROZEN, "freeze by an operator: a bank holiday")
+    services["canary"] = FAULTY
+    assert {(made.phase, made.weights["canary"]) for made in running.run(10)} == {
+        (Phase.FROZEN, held.weights["canary"])
+    }
+    running.command("resume")
+    running.run(1)
+    assert running.newest.phase is Phase.ROLLED_BACK
+
+
+def test_weights_that_a_person_sets_are_held_and_guarded() -> None:
+    services = {"stable": GOOD, "canary": GOOD}
+    running = Simulation(release(strategy=CANARY, guardrails=[error_rate(0.05)]), services)
+    running.command("set-weights", weights={"stable": 2_500, "canary": 7_500})
+    assert (running.newest.phase, running.newest.weights) == (Phase.PAUSED, {"stable": 2_500, "canary": 7_500})
+    assert {made.weights["canary"] for made in running.run(5)} == {7_500}
+    services["canary"] = FAULTY
+    running.run(5)
+    assert running.newest.phase is Phase.ROLLED_BACK
+
+
+def test_a_release_that_was_rolled_back_starts_anew_when_it_is_retried() -> None:
+    services = {"stable": GOOD, "canary": FAULTY}
+    running = Simulation(release(strategy=CANARY, guardrails=[error_rate(0.05)]), services)
+    running.run(10)
+    assert running.newest.phase is Phase.ROLLED_BACK
+    services["canary"] = GOOD
+    running.command("retry", reason="mended")
+    again = running.newest
+    assert (again.phase, again.step, again.arms[1].excluded, again.arms[1].trials) == (Phase.PROGRESSING, 0, "", 0)
+    running.run(40)
+    assert running.newest.phase is Phase.PROMOTED
+
+
+def test_promote_by_one_step_ends_the_present_one_and_no_more() -> None:
+    running = world({**CANARY, "hold": "1h"})
+    running.run(2)
+    assert (running.newest.step, running.newest.weights["canary"]) == (0, 500)
+    running.command("promote", full=False)
+    running.run(5)
+    assert (running.newest.step, running.newest.weights["canary"]) == (1, 2_500)
+    running.command("promote", full=False)
+    running.run(5)
+    assert running.newest.phase is Phase.PROMOTED
 
 
 def test_a_promoted_variant_that_breaks_on_the_way_is_excluded() -> None:

@@ -18,7 +18,7 @@ EVIDENCE_PARTITIONS = 4
 
 def newer(record: msgspec.Struct, **changes: object) -> dict[str, object]:
     fields: dict[str, object] = msgspec.to_builtins(record)
-    return fields | {"v": 2} | changes
+    return fields | {"v": 99} | changes
 
 
 def await_letters(rig: WorkerRig, count: int) -> list[DeadLetter]:
@@ -52,8 +52,8 @@ def test_newer_records_are_parked_with_their_reason_and_the_stream_goes_on() -> 
         assert decision.phase == "progressing"  # an abort that is half-read would have rolled it back
         letters = sorted(await_letters(rig, 4), key=lambda letter: (letter.source, letter.offset))
         assert [(letter.source, letter.code, letter.payload, letter.reason) for letter in letters] == [
-            *((EVIDENCE, "newer-version", payload, "an evidence record of version 2: expected at most 1")
+            *((EVIDENCE, "newer-version", payload, "an evidence record of version 99: expected at most 2")
               for payload in evidence),
-            *((TELEMETRY, "newer-version", payload, "a telemetry message of version 2: expected at most 1")
+            *((TELEMETRY, "newer-version", payload, "a telemetry message of version 99: expected at most 1")
               for payload in telemetry),
         ]  # fmt: skip

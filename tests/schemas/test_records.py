@@ -98,5 +98,5 @@ def test_weights_that_are_not_whole_are_refused(weights: dict[str, int]) -> None
         decision.decode_weights(changed(WEIGHTS, weights=weights))
 
 
-def test_a_release_is_over_when_it_was_promoted_or_rolled_back() -> None:
-    assert {phase for phase in Phase if phase.is_over} == {Phase.PROMOTED, Phase.ROLLED_BACK}
+def test_a_release_is_over_when_it_was_promoted_rolled_back_or_completed() -> None:
+    assert {phase for phase in Phase if phase.is_over} == {Phase.PROMOTED, Phase.ROLLED_BACK, Phase.COMPLETED}

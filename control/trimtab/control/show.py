@@ -13,8 +13,10 @@ from trimtab.schemas.decision import Arm, Decision, Phase, Verdict
 _PHASE_STYLE = {
     Phase.PROGRESSING: "cyan",
     Phase.PAUSED: "yellow",
+    Phase.FROZEN: "yellow",
     Phase.PROMOTED: "green",
     Phase.ROLLED_BACK: "red",
+    Phase.COMPLETED: "green",
 }
 _VERDICT_STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
 _NOTHING = "-"

@@ -192,7 +192,11 @@ class Ledger:
         if release is None:
             effects.rejected = f"{command.action}: no release {command.release!r}"
             return
-        self._took(command.release, release.command(command, at), effects)
+        try:
+            decision = release.command(command, at)
+        except InvalidRecord as error:
+            effects.rejected, decision = str(error), None
+        self._took(command.release, decision, effects)
 
     def _enter_second(self, at: Position, effects: Effects) -> None:
         second = at.time_ms // 1000

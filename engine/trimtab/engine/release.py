@@ -4,12 +4,11 @@ The rules of a release's life are here, and only here:
 
 * A release begins with all traffic on its baseline.
 * Guardrails are assessed on every record that brings errors or slow responses, and whenever weights are chosen. A
-  candidate that fails one is excluded at once and for good: its weight goes straight to the baseline. When no
-  candidate is left the release is rolled back.
+  candidate that fails one is excluded at once (`movement.py`).
 * Weights are chosen anew once an interval of the log's time, and only when there is new evidence: no traffic, no move.
-* A paused release holds its weights; its guardrails stay on guard.
-* A release that is over (promoted, rolled back) moves no more until it is applied with another spec, which starts it
-  anew: evidence, exclusions and steps; the weights stay where they are.
+* A paused release holds its weights; its guardrails stay on guard. A frozen one holds them whatever happens.
+* A release that is over (promoted, rolled back, completed) moves no more until it is retried or applied with another
+  spec, which starts it anew: evidence, exclusions and steps; the weights stay where they are.
 * A decision's revision is the offset of the record that caused it, plus one.
 """
 
@@ -18,49 +17,53 @@ from typing import Final, assert_never
 
 from pydantic import ValidationError
 
-from trimtab.engine.allocation import Bounds, allocate, withdraw
-from trimtab.engine.best import probability_best
+from trimtab.engine.account import Basis, decision_of
+from trimtab.engine.belief import Belief
+from trimtab.engine.command import refusal_of, rule_of
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
-from trimtab.engine.evidence import Evidence, News
-from trimtab.engine.guardrail import Guardrail, Room, assess, breaches_at_most
-from trimtab.engine.posterior import Beta, reward_posterior
+from trimtab.engine.evidence import Evidence
+from trimtab.engine.guard import Guard
+from trimtab.engine.movement import Movement
 from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
 from trimtab.engine.strangers import Stranger
-from trimtab.engine.strategy.bandit import bandit
-from trimtab.engine.strategy.canary import canary, has_reached, share_of
+from trimtab.engine.strategy.choice import choose
 from trimtab.engine.strategy.situation import Move, Situation, all_to
-from trimtab.engine.window import HOP_MS
-from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
-from trimtab.schemas.evidence import VALUE_SCALE, Command, Panes
+from trimtab.engine.strategy.steps import shortest_ms, steps_of
+from trimtab.schemas.decision import Assessment, Decision, Phase, Verdict, WeightsRecord
+from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.evidence import Command, Panes
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec, parse_document
-from trimtab.schemas.strategy import Bandit, Canary
+from trimtab.schemas.strategy import Bandit, Shadow
 
-CANARY_INTERVAL_MS: Final = 1_000
-"""How often a canary looks at its gate, where it is alone."""
+STEP_INTERVAL_MS: Final = 1_000
+"""How often a strategy with steps looks at its gate, where it is alone."""
 _LOOKS_PER_HOLD: Final = 20
-"""How often it does within its hold, at least, however many others there are."""
+"""How often it does within the time that a step lasts, at least, however many others there are."""
 REFRESH_MS: Final = 10_000
 """How often a release that is over shows what it still sees."""
-_SHOWN_WINDOW_MS: Final = 60_000
 
 
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_best", "_document", "_evidence", "_release", "_room", "_state")
+    __slots__ = ("_belief", "_document", "_evidence", "_guard", "_movement", "_release", "_state")
 
     def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
-        self._document = document
-        self._release = parse_document(document)
-        self._evidence = Evidence((variant.name for variant in self._spec.variants), final_s)
-        self._state = ReleaseState(weights=[BASIS_POINTS * (name == self._spec.baseline) for name in self._names])
-        self._best: tuple[list[Beta], list[float]] = ([], [])
-        """posteriors, and what came of them when they were last asked for"""
-        self._room: dict[tuple[str, int], Room] = {}
-        """by variant and place of a guardrail; what is not there is looked up, so it is no part of the state"""
+        spec = parse_document(document).spec
+        names = [variant.name for variant in spec.variants]
+        weights = [BASIS_POINTS * (name == spec.baseline) for name in names]
+        self._adopt(document, Evidence(names, final_s), ReleaseState(weights=weights))
+
+    def _adopt(self, document: bytes, evidence: Evidence, state: ReleaseState) -> None:
+        """Goes on under a spec, with this evidence and from this state."""
+        self._document, self._release = document, parse_document(document)
+        self._evidence, self._state = evidence, state
+        self._belief = Belief(self._spec, evidence, state.origin)
+        self._guard = Guard(self._spec.guardrails, evidence)
+        self._movement = Movement(self._spec, state)
 
     @property
     def document(self) -> bytes:
@@ -92,20 +95,13 @@ class ReleaseFold:
         return self._release.spec
 
     @property
-    def _names(self) -> list[str]:
-        return [variant.name for variant in self._spec.variants]
-
-    @property
-    def _baseline(self) -> int:
-        return self._names.index(self._spec.baseline)
-
-    @property
     def _evidence_count(self) -> int:
         return self._evidence.counted + self._evidence.late
 
     def begin(self, at: Position) -> Decision:
         """Gives the first decision: all traffic on the baseline."""
         self._take(at)
+        self._state.step_began_ms = self._state.now_ms
         return self._decision(at, f"applied: all traffic on {self._spec.baseline} until evidence comes", {})
 
     def apply(self, document: bytes, final_s: dict[int, int], at: Position) -> Decision | None:
@@ -116,20 +112,24 @@ class ReleaseFold:
             self._evidence.finish(source, second)
         if document == self._document:
             return self._consider(at)
-        before = dict(zip(self._names, self._state.weights, strict=True))
-        self._document, self._release = document, parse_document(document)
-        self._evidence.admit(self._names)
-        self._evidence.restart(self._state.now_ms // 1000)
-        self._room.clear()
-        weights = [before.get(name, 0) for name in self._names]
-        weights[self._baseline] += BASIS_POINTS - sum(weights)
-        origin = {name: self._evidence.totals[name].rewards(self._spec.objective.metric) for name in self._names}
-        state = self._state
-        self._state = ReleaseState(
-            weights=weights, origin=origin, now_ms=state.now_ms, offset=state.offset, newest=state.newest,
-            step_began_ms=state.now_ms, step_responses=self._responses(),
-        )  # fmt: skip
+        self._start_anew(document)
         return self._decision(at, "applied: another spec, starts anew from the present weights", {})
+
+    def _start_anew(self, document: bytes) -> None:
+        state, before = self._state, dict(zip(self._movement.names, self._state.weights, strict=True))
+        spec = parse_document(document).spec
+        names = [variant.name for variant in spec.variants]
+        self._evidence.admit(names)
+        self._evidence.restart(state.now_ms // 1000)
+        weights = [before.get(name, 0) for name in names]
+        weights[names.index(spec.baseline)] += BASIS_POINTS - sum(weights)
+        totals = self._evidence.totals
+        fresh = ReleaseState(
+            weights=weights, origin={name: totals[name].rewards(spec.objective.metric) for name in names},
+            now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
+            step_responses=[totals[name].responses for name in names],
+        )  # fmt: skip
+        self._adopt(document, self._evidence, fresh)
 
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""
@@ -147,7 +147,7 @@ class ReleaseFold:
 
         `was_final_s`: what the source had finished before, also where that brought nothing for this release.
         `refused`: events of variants that do not take part, which are final with this. `pace`: how many of its
-        intervals a canary lets pass between two looks at its gate.
+        intervals a strategy with steps lets pass between two looks at its gate.
         """
         if not self._take(at):
             return None
@@ -162,23 +162,48 @@ class ReleaseFold:
         return self._consider(at, pace) if self._take(at) else None
 
     def command(self, command: Command, at: Position) -> Decision | None:
-        """Does what a person says; None where the release is over or has no such variant."""
-        if not self._take(at) or self._state.phase.is_over:
+        """Does what a person says. Raises `InvalidRecord` for what cannot be done; that changes nothing but time."""
+        if not self._take(at):
             return None
-        by = f"{command.action} by {command.actor or 'an operator'}"
-        rule = f"{by}: {command.reason}" if command.reason else by
+        if refusal := refusal_of(command, self._state, self._movement.names):
+            raise InvalidRecord(f"{command.action}: release {self.name}: {refusal}")
+        rule = self._follow(command)
+        return self._decision(at, rule, self._assess())
+
+    def _follow(self, command: Command) -> str:
+        self._guard.forget()
+        state, rule = self._state, rule_of(command)
         match command.action:
             case "pause":
-                self._state.phase = Phase.PAUSED
+                state.phase = Phase.PAUSED
+            case "freeze":
+                state.phase = Phase.FROZEN
             case "resume":
-                self._state.phase = Phase.PROGRESSING
+                state.phase = Phase.PROGRESSING
             case "abort":
-                self._roll_back()
+                self._movement.roll_back()
+            case "retry":
+                self._start_anew(self._document)
+            case "set-weights":
+                state.phase = Phase.PAUSED
+                self._movement.put(command.weights)
             case "promote":
-                return self._promote(command.variant, rule, at)
+                self._promote(command, rule)
             case _:
                 assert_never(command.action)
-        return self._decision(at, rule, self._assess())
+        return rule
+
+    def _promote(self, command: Command, rule: str) -> None:
+        state, names = self._state, self._movement.names
+        state.phase = Phase.PROGRESSING
+        if not command.full and steps_of(self._spec.strategy) and not state.chosen:
+            state.cleared_step = state.step
+            self._move(self._assess())
+            return
+        probabilities = self._belief.probabilities(self._movement.eligible)
+        chosen = command.variant or max(self._movement.candidates, key=lambda name: probabilities[names.index(name)])
+        state.chosen = chosen
+        self._movement.settle(Move(all_to(names.index(chosen), len(names)), rule, state.step), self._responses())
 
     def _take(self, at: Position) -> bool:
         if at.offset <= self._state.offset:
@@ -190,225 +215,97 @@ class ReleaseFold:
 
     def _consider(self, at: Position, pace: int = 1) -> Decision | None:
         state = self._state
-        since_ms = state.now_ms - state.decided_ms
         if state.phase.is_over:
-            is_due = since_ms >= REFRESH_MS and self._evidence_count != state.decided_on
+            is_due = self._is_due(REFRESH_MS)
             return self._decision(at, f"{state.phase}: what it still sees", self._assess()) if is_due else None
         news, self._evidence.news = self._evidence.news, {}
-        is_due = since_ms >= self._interval_ms(pace) and self._evidence_count != state.decided_on
-        if not is_due and not self._may_break(news):
+        is_due, is_guarded = self._is_due(self._interval_ms(pace)), state.phase is not Phase.FROZEN
+        if not is_due and not (is_guarded and self._guard.may_break(news, self._movement.candidates, state.now_ms)):
             return None
-        assessments, self._room = self._assess(), self._look_at_all()
-        if broken := self._exclude(assessments):
+        assessments = self._assess()
+        self._guard.watch(self._movement.candidates, state.now_ms)
+        if is_guarded and (broken := self._exclude(assessments)):
             return self._decision(at, "guardrail: " + "; ".join(broken), assessments)
-        if not is_due:
-            return None
-        if state.phase is Phase.PAUSED:
-            return self._decision(at, "paused: weights are held", assessments)
-        return self._decision(at, self._move(assessments), assessments)
+        return self._decision(at, self._next(assessments), assessments) if is_due else None
+
+    def _is_due(self, interval_ms: int) -> bool:
+        """Whether there is news, and the newest decision is that old."""
+        state = self._state
+        return state.now_ms - state.decided_ms >= interval_ms and self._evidence_count != state.decided_on
+
+    def _next(self, assessments: dict[str, list[Assessment]]) -> str:
+        """Lets the weights move unless a person holds them, and gives the rule."""
+        match self._state.phase:
+            case Phase.PAUSED:
+                return "paused: weights are held"
+            case Phase.FROZEN:
+                return "frozen: weights are held whatever happens"
+            case _:
+                return self._move(assessments)
 
     def _interval_ms(self, pace: int) -> int:
         strategy = self._spec.strategy
         if isinstance(strategy, Bandit):
             return strategy.interval
-        return max(CANARY_INTERVAL_MS, min(CANARY_INTERVAL_MS * pace, strategy.hold // _LOOKS_PER_HOLD))
-
-    def _may_break(self, news: dict[str, News]) -> bool:
-        """Whether what has just come may make a candidate fail a guardrail that it did not fail before."""
-        for name, new in news.items():
-            if name == self._spec.baseline or name in self._state.excluded:
-                continue
-            for at, rail in enumerate(self._spec.guardrails):
-                breaches = breaches_at_most(rail, new)
-                if breaches and self._has_no_room((name, at), rail, breaches):
-                    return True
-        return False
-
-    def _has_no_room(self, of: tuple[str, int], rail: Guardrail, breaches: int) -> bool:
-        """Whether the `breaches` that have just come may make a guardrail fail: its window is looked at if need be."""
-        known = self._room.get(of)
-        if known and known.takes(breaches, self._hop(rail)):
-            return False
-        self._room[of] = self._look(of[0], rail)
-        return not self._room[of].is_there
-
-    def _hop(self, rail: Guardrail) -> int:
-        return self._state.now_ms // HOP_MS[rail.window]
-
-    def _look(self, variant: str, rail: Guardrail) -> Room:
-        window = self._evidence.window(variant, rail.window)
-        return Room(rail, window, self._evidence.leaving(variant, rail.window), self._hop(rail))
-
-    def _look_at_all(self) -> dict[tuple[str, int], Room]:
-        return {
-            (name, at): self._look(name, rail)
-            for name in self._names
-            if name != self._spec.baseline and name not in self._state.excluded
-            for at, rail in enumerate(self._spec.guardrails)
-        }
+        return max(STEP_INTERVAL_MS, min(STEP_INTERVAL_MS * pace, shortest_ms(strategy) // _LOOKS_PER_HOLD))
 
     def _assess(self) -> dict[str, list[Assessment]]:
-        return {
-            name: [assess(rail, name, self._evidence.window(name, rail.window)) for rail in self._spec.guardrails]
-            for name in self._names
-            if name not in self._state.excluded
-        }
+        return self._guard.assess([name for name in self._movement.names if name not in self._state.excluded])
 
     def _exclude(self, assessments: dict[str, list[Assessment]]) -> list[str]:
         """Takes candidates that fail a guardrail out of the release; gives what they failed."""
-        broken = []
-        for name, verdicts in assessments.items():
-            failed = next((verdict for verdict in verdicts if verdict.verdict is Verdict.FAIL), None)
-            if failed is None or name == self._spec.baseline:
-                continue
-            self._state.excluded[name] = _breach(failed)
-            broken.append(f"{name} excluded, {_breach(failed)}")
-        if broken:
-            self._state.weights = list(withdraw(self._state.weights, self._eligible(), self._baseline))
-            if self._state.chosen in self._state.excluded:
-                self._state.chosen = ""
-            if sum(self._eligible()) == 1:
-                self._roll_back()
-        return broken
-
-    def _roll_back(self) -> None:
-        self._state.phase = Phase.ROLLED_BACK
-        self._state.weights = [BASIS_POINTS * (arm == self._baseline) for arm in range(len(self._names))]
-
-    def _promote(self, variant: str, rule: str, at: Position) -> Decision | None:
-        probabilities, eligible = self._probabilities(), self._eligible()
-        candidates = [arm for arm, may in enumerate(eligible) if may and arm != self._baseline]
-        chosen = variant or self._names[max(candidates, key=probabilities.__getitem__)]
-        if chosen not in self._names or chosen in self._state.excluded:
-            return None
-        self._state.chosen = chosen
-        self._state.phase = Phase.PROGRESSING
-        self._settle(Move(all_to(self._names.index(chosen), len(self._names)), rule, self._state.step))
-        return self._decision(at, rule, self._assess())
-
-    def _eligible(self) -> list[bool]:
-        return [name not in self._state.excluded for name in self._names]
+        reasons = {
+            name: _breach(failed)
+            for name in self._movement.candidates
+            if (failed := next((one for one in assessments[name] if one.verdict is Verdict.FAIL), None))
+        }
+        if reasons:
+            self._movement.exclude(reasons)
+        return [f"{name} excluded, {why}" for name, why in reasons.items()]
 
     def _responses(self) -> list[int]:
-        return [self._evidence.totals[name].responses for name in self._names]
+        return [self._evidence.totals[name].responses for name in self._movement.names]
 
     def _move(self, assessments: dict[str, list[Assessment]]) -> str:
         """Lets the strategy choose, moves the weights as far as limits allow, and gives the rule."""
-        state, strategy = self._state, self._spec.strategy
+        state, names = self._state, self._movement.names
         if state.chosen:
-            target = all_to(self._names.index(state.chosen), len(self._names))
-            move = Move(target, f"{state.chosen} takes all", state.step)
-        elif isinstance(strategy, Canary):
-            move = canary(self._situation(assessments), strategy)
+            move = Move(all_to(names.index(state.chosen), len(names)), f"{state.chosen} takes all", state.step)
         else:
-            move = bandit(self._situation(assessments))
-        if move.chosen is not None:
-            state.chosen = self._names[move.chosen]
-        self._settle(move)
+            move = choose(self._situation(assessments))
+        self._movement.settle(move, self._responses())
         return move.rule
 
     def _situation(self, assessments: dict[str, list[Assessment]]) -> Situation:
-        state = self._state
+        state, eligible = self._state, self._movement.eligible
         return Situation(
-            spec=self._spec, now_ms=state.now_ms, weights=state.weights, eligible=self._eligible(),
-            probabilities=self._probabilities(), responses=self._responses(), assessments=assessments,
+            spec=self._spec, now_ms=state.now_ms, weights=state.weights, eligible=eligible,
+            probabilities=self._belief.probabilities(eligible), responses=self._responses(), assessments=assessments,
             step=state.step, step_began_ms=state.step_began_ms,
-            step_responses=state.step_responses or [0] * len(self._names),
+            step_responses=state.step_responses or [0] * len(eligible), cleared_step=state.cleared_step,
         )  # fmt: skip
-
-    def _settle(self, move: Move) -> None:
-        """Moves the weights toward the target, and takes note of what they have reached."""
-        state = self._state
-        stood_on = state.step if self._has_reached(state.step) else -1
-        state.step = move.step
-        state.weights = list(allocate(move.target, state.weights, self._bounds(move), self._spec.limits.max_step))
-        if state.chosen and state.weights[self._names.index(state.chosen)] == BASIS_POINTS:
-            state.phase = Phase.ROLLED_BACK if state.chosen == self._spec.baseline else Phase.PROMOTED
-        if stood_on != state.step and self._has_reached(state.step):
-            state.step_began_ms, state.step_responses = state.now_ms, self._responses()
-
-    def _has_reached(self, step: int) -> bool:
-        strategy = self._spec.strategy
-        if not isinstance(strategy, Canary):
-            return False
-        share = share_of(strategy, step, self._spec.limits.max_weight, sum(self._eligible()) - 1)
-        return has_reached(self._state.weights, self._baseline, share)
-
-    def _bounds(self, move: Move) -> list[Bounds]:
-        limits = self._spec.limits
-        bounds = []
-        for arm, may in enumerate(self._eligible()):
-            is_free = arm == self._baseline or bool(self._state.chosen)
-            floor = limits.min_weight if may and move.keeps_floor else 0
-            bounds.append(Bounds(floor, 0 if not may else BASIS_POINTS if is_free else limits.max_weight))
-        return bounds
-
-    def _rewards(self) -> list[tuple[int, int]]:
-        """Gives trials and reward sum of each variant under the present spec."""
-        rewards = []
-        for name in self._names:
-            trials, total = self._evidence.totals[name].rewards(self._spec.objective.metric)
-            earlier_trials, earlier_total = self._state.origin.get(name, (0, 0))
-            rewards.append((trials - earlier_trials, total - earlier_total))
-        return rewards
-
-    def _posteriors(self) -> list[Beta]:
-        minimize = self._spec.objective.goal == "minimize"
-        return [reward_posterior(trials, total, minimize=minimize) for trials, total in self._rewards()]
-
-    def _probabilities(self) -> list[float]:
-        """Gives P(best) among the variants that may take traffic, 0 for the others."""
-        eligible = self._eligible()
-        posteriors = [beta for beta, may in zip(self._posteriors(), eligible, strict=True) if may]
-        if posteriors != self._best[0]:  # a decision asks twice: for its move, and to say what it rests on
-            self._best = (posteriors, probability_best(posteriors).tolist())
-        best = iter(self._best[1])
-        return [next(best) if may else 0.0 for may in eligible]
 
     def _decision(self, at: Position, rule: str, assessments: dict[str, list[Assessment]]) -> Decision:
         state = self._state
         replaces, state.newest = state.newest, (at.era, at.offset + 1)
         state.decided_ms, state.decided_on = state.now_ms, self._evidence_count
         if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
-            raise EngineError(f"release {self._release.name}: weights {state.weights} sum to {sum(state.weights)} bp")
-        excluded = [f"{name} takes no traffic: {why}" for name, why in state.excluded.items()]
-        return Decision(
-            release=self._release.name, era=at.era, revision=at.offset + 1, replaces=replaces, time_ms=state.now_ms,
-            phase=state.phase, strategy=self._spec.strategy.type, step=state.step,
-            weights=dict(zip(self._names, state.weights, strict=True)), rule=rule, reasons=[rule, *excluded],
-            arms=self._arms(), assessments=[verdict for verdicts in assessments.values() for verdict in verdicts],
-            seen=Seen(
-                offset=at.offset,
-                sources={str(source): offset for source, offset in sorted(self._evidence.offsets.items())},
-                counted=self._evidence.counted, late=self._evidence.late, dead_lettered=self._evidence.dead_lettered,
-            ),
-        )  # fmt: skip
-
-    def _arms(self) -> list[Arm]:
-        arms = []
-        for name, weight, (trials, reward_sum), beta, best in zip(
-            self._names, self._state.weights, self._rewards(), self._posteriors(), self._probabilities(), strict=True
-        ):
-            totals, window = self._evidence.totals[name], self._evidence.window(name, _SHOWN_WINDOW_MS)
-            arms.append(
-                Arm(
-                    variant=name, weight=weight, excluded=self._state.excluded.get(name, ""),
-                    trials=trials, reward_sum=reward_sum / VALUE_SCALE, alpha=beta.alpha, beta=beta.beta,
-                    mean=beta.mean, probability_best=best, requests=totals.requests, responses=totals.responses,
-                    errors=totals.errors, in_flight=max(0, totals.requests - totals.responses),
-                    error_ratio=window.error_ratio, p50_ms=window.latency.quantile_ms(0.5),
-                    p99_ms=window.latency.quantile_ms(0.99),
-                )
-            )  # fmt: skip
-        return arms
+            raise EngineError(f"release {self.name}: weights {state.weights} sum to {sum(state.weights)} bp")
+        return decision_of(self._release, Basis(state, self._evidence, self._belief, assessments), rule, replaces)
 
     def weights_record(self, decision: Decision) -> WeightsRecord:
         """Gives what a sidecar needs of a decision of this release."""
         return WeightsRecord(
             release=decision.release, era=decision.era, revision=decision.revision, time_ms=decision.time_ms,
             phase=decision.phase, weights=decision.weights, prefix=self._spec.route.prefix,
-            targets={variant.name: variant.at_proxy for variant in self._spec.variants},
+            targets={variant.name: variant.at_proxy for variant in self._spec.variants}, mirror=self._mirror(),
         )  # fmt: skip
+
+    def _mirror(self) -> dict[str, int]:
+        strategy = self._spec.strategy
+        if not isinstance(strategy, Shadow) or self._state.phase.is_over:
+            return {}
+        return dict.fromkeys(self._movement.candidates, strategy.mirror)
 
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""
@@ -418,12 +315,11 @@ class ReleaseFold:
     def restore(cls, payload: bytes) -> "ReleaseFold":
         """Gives the release of which `payload` was taken. Raises `EngineError` for anything else."""
         snapshot = decode_snapshot(payload)
+        fold = cls.__new__(cls)
         try:
-            fold = cls(snapshot.document, {})
+            fold._adopt(snapshot.document, Evidence.restore(snapshot.evidence), snapshot.state)
         except ValidationError as error:
             raise EngineError(f"not a snapshot of a release: {error}") from error
-        fold._state = snapshot.state
-        fold._evidence = Evidence.restore(snapshot.evidence)
         return fold
 
 

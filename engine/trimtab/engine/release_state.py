@@ -10,7 +10,9 @@ from trimtab.engine.evidence import EvidenceSnapshot
 from trimtab.schemas.decision import Phase
 from trimtab.schemas.ids import NO_REVISION, Revision
 
-_VERSION: Final = 2
+_VERSION: Final = 3
+_READABLE: Final = (2, 3)
+"""What version 3 added has defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class ReleaseState(msgspec.Struct):
     step: int = 0
     step_began_ms: int = 0
     step_responses: list[int] = []
+    cleared_step: int = -1
+    """the last step that a person has let end"""
     origin: dict[str, tuple[int, int]] = {}
     """variant -> trials and reward sum that belong to an earlier spec"""
     now_ms: int = 0
@@ -67,6 +71,6 @@ def decode_snapshot(payload: bytes) -> ReleaseSnapshot:
         snapshot = msgspec.msgpack.decode(payload, type=ReleaseSnapshot)
     except msgspec.DecodeError as error:
         raise EngineError(f"not a snapshot of a release: {error}") from error
-    if snapshot.version != _VERSION:
+    if snapshot.version not in _READABLE:
         raise EngineError(f"snapshot of version {snapshot.version}: expected {_VERSION}")
     return snapshot

@@ -12,7 +12,7 @@ from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.ids import BASIS_POINTS, Revision
 from trimtab.schemas.version import Reader, Version, peek_json
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class Phase(StrEnum):
@@ -20,13 +20,18 @@ class Phase(StrEnum):
 
     PROGRESSING = "progressing"
     PAUSED = "paused"
+    """Weights are held; guardrails stay on guard."""
+    FROZEN = "frozen"
+    """Weights are held whatever happens, guardrails included."""
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled_back"
+    COMPLETED = "completed"
+    """What was to be found out is found out, without a move of traffic."""
 
     @property
     def is_over(self) -> bool:
         """Whether no further evidence can move the weights."""
-        return self in (Phase.PROMOTED, Phase.ROLLED_BACK)
+        return self in (Phase.PROMOTED, Phase.ROLLED_BACK, Phase.COMPLETED)
 
 
 class Verdict(StrEnum):
@@ -142,6 +147,8 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     """variant -> the proxy's name for it (Envoy: a cluster)"""
     prefix: str = "/"
     """the paths that are routed by these weights"""
+    mirror: dict[str, int] = {}
+    """variant -> basis points of the requests that are copied to it, whose answers nobody waits for"""
     v: Version = VERSION
 
     @property

@@ -10,7 +10,7 @@ import msgspec
 
 from trimtab.schemas.version import Reader, Version, peek_message_pack
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 COUNTS: Final = (
     "requests", "responses", "errors", "client_errors", "duration_us", "bytes", "late", "skewed",
@@ -95,11 +95,15 @@ class Command(msgspec.Struct, frozen=True, tag_field="t", tag="command"):
     """A person steers a release."""
 
     release: str
-    action: Literal["pause", "resume", "promote", "abort"]
+    action: Literal["pause", "resume", "promote", "abort", "retry", "freeze", "set-weights"]
     reason: str = ""
     actor: str = ""
     variant: str = ""
     """which variant to promote; empty: the one that does best"""
+    full: bool = True
+    """of `promote`: to the end; else by one step, where the strategy has steps"""
+    weights: dict[str, int] = {}
+    """of `set-weights`: variant -> basis points; those that are not named have none"""
     v: Version = VERSION
 
 

@@ -11,9 +11,10 @@ from pydantic import Field, model_validator
 from trimtab.schemas.guardrail import Guardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.part import BasisPoints, Name, Part, duration_text, refuse_repeated
-from trimtab.schemas.strategy import Canary, Strategy
+from trimtab.schemas.strategy import BlueGreen, Canary, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
+_BLUE_AND_GREEN: Final = 2
 
 
 class Metadata(Part):
@@ -93,6 +94,8 @@ class Spec(Part):
             raise ValueError(f"limits.maxWeight: expected at least minWeight {floor}, got {self.limits.max_weight}")
         if isinstance(self.strategy, Canary):
             self._steps_fit(self.strategy.steps)
+        if isinstance(self.strategy, BlueGreen) and len(self.variants) != _BLUE_AND_GREEN:
+            raise ValueError(f"strategy: blueGreen takes two variants, got {len(self.variants)}")
         return self
 
     def _steps_fit(self, steps: tuple[int, ...]) -> None:

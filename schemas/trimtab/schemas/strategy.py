@@ -4,7 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.part import BasisPoints, Part, PositiveDurationMs
+
+MinResponses = Annotated[int, Field(strict=True, ge=1)]
 
 
 class Canary(Part):
@@ -15,6 +18,39 @@ class Canary(Part):
     """basis points, rising; shared evenly by the candidates that are left"""
     hold: PositiveDurationMs = 10_000
     """how long each step lasts at least"""
+    advance: Literal["evidence", "time", "manual"] = "evidence"
+    """what a step waits for after that. `evidence`: every guardrail of every candidate passes; `time`: none fails;
+    `manual`: a person who says `promote`, as `evidence` lets it be said"""
+    min_responses: MinResponses = 20
+    """that each candidate has within a step before it may end"""
+
+
+class BlueGreen(Part):
+    """All traffic at once, with a look before the switch and one after it, in which the way back is as short."""
+
+    type: Literal["blueGreen"]
+    preview: BasisPoints = 0
+    """basis points for the candidate before the switch; at 0 its evidence comes from whoever reaches it otherwise"""
+    verify: PositiveDurationMs = 10_000
+    """how long it is looked at before the switch, at least: its guardrails have to pass"""
+    watch: PositiveDurationMs = 300_000
+    """how long it is looked at after the switch, at least, until it is promoted"""
+    switch: Literal["evidence", "manual"] = "evidence"
+    """`manual`: the switch waits for a person who says `promote` as well"""
+    min_responses: MinResponses = 20
+    """of the candidate within each look"""
+
+
+class Shadow(Part):
+    """Candidates answer copies of requests and take no traffic, until they have been seen for long enough."""
+
+    type: Literal["shadow"]
+    mirror: BasisPoints = BASIS_POINTS
+    """which share of the requests is copied to each candidate"""
+    duration: PositiveDurationMs = 600_000
+    """how long, at least"""
+    min_responses: MinResponses = 100
+    """of each candidate"""
 
 
 class Bandit(Part):
@@ -25,4 +61,4 @@ class Bandit(Part):
     """how often weights are chosen anew"""
 
 
-Strategy = Annotated[Canary | Bandit, Field(discriminator="type")]
+Strategy = Annotated[Canary | BlueGreen | Shadow | Bandit, Field(discriminator="type")]

@@ -96,8 +96,8 @@ def _headline(options: DemoOptions, story: Story, decision: Decision, ledger: Le
             return "rolled back"
         case Phase.PROMOTED:
             return f"promoted {_winner(decision)}"
-        case Phase.PAUSED:
-            return "paused"
+        case Phase.PAUSED | Phase.FROZEN | Phase.COMPLETED:
+            return str(decision.phase)
         case Phase.PROGRESSING if options.strategy is Strategy.CANARY:
             return f"still progressing (step {decision.step + 1} of {len(STEPS_BP)})"
         case Phase.PROGRESSING if story.bad and _is_out(story, decision):

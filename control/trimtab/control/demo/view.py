@@ -25,8 +25,10 @@ COLOURS: Final = {"v1": "cyan", "v2": "magenta", "v3": "yellow"}
 PHASES: Final = {
     Phase.PROGRESSING: ("●", "bold blue"),
     Phase.PAUSED: ("‖", "bold yellow"),
+    Phase.FROZEN: ("‖", "bold yellow"),
     Phase.PROMOTED: ("✔", "bold green"),
     Phase.ROLLED_BACK: ("↩", "bold red"),
+    Phase.COMPLETED: ("✔", "bold green"),
 }
 
 _RATE_S: Final = 2.0

@@ -28,6 +28,8 @@ class Situation:
     """when the weights reached the step"""
     step_responses: Sequence[int]
     """what `responses` were then"""
+    cleared_step: int = -1
+    """the last step that a person has let end"""
 
     @property
     def baseline(self) -> int:
@@ -38,6 +40,11 @@ class Situation:
     def candidates(self) -> list[int]:
         """Positions of the variants other than the baseline that may take traffic."""
         return [arm for arm, may in enumerate(self.eligible) if may and arm != self.baseline]
+
+    @property
+    def is_cleared(self) -> bool:
+        """Whether a person lets the present step end now."""
+        return self.cleared_step >= self.step
 
     def name(self, arm: int) -> str:
         """Name of the variant at a position."""
@@ -56,6 +63,8 @@ class Move:
     """the variant that takes all from now on, which ends the release once it has it"""
     keeps_floor: bool = False
     """whether every variant that may take traffic keeps at least the floor"""
+    is_complete: bool = False
+    """whether the release is over with this, without a variant that takes all"""
 
 
 def all_to(arm: int, arms: int) -> tuple[float, ...]:

@@ -1,0 +1,67 @@
+"""A decision's account of itself: what it saw, concluded and rests on, so that a person can check it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from trimtab.engine.belief import Belief
+from trimtab.engine.evidence import Evidence
+from trimtab.engine.release_state import ReleaseState
+from trimtab.schemas.decision import Arm, Assessment, Decision, Seen
+from trimtab.schemas.evidence import VALUE_SCALE
+from trimtab.schemas.ids import Revision
+from trimtab.schemas.release import Release
+
+_SHOWN_WINDOW_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision rests on."""
+
+    state: ReleaseState
+    """as the decision leaves it"""
+    evidence: Evidence
+    belief: Belief
+    assessments: dict[str, list[Assessment]]
+    """variant -> its guardrails' verdicts"""
+
+
+def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -> Decision:
+    """Gives the decision that `rule` made, with the numbers behind it."""
+    state, evidence = basis.state, basis.evidence
+    era, revision = state.newest
+    excluded = [f"{name} takes no traffic: {why}" for name, why in state.excluded.items()]
+    return Decision(
+        release=release.name, era=era, revision=revision, replaces=replaces, time_ms=state.now_ms,
+        phase=state.phase, strategy=release.spec.strategy.type, step=state.step,
+        weights={variant.name: weight for variant, weight in zip(release.spec.variants, state.weights, strict=True)},
+        rule=rule, reasons=[rule, *excluded], arms=_arms(release, basis),
+        assessments=[verdict for verdicts in basis.assessments.values() for verdict in verdicts],
+        seen=Seen(
+            offset=revision - 1,
+            sources={str(source): offset for source, offset in sorted(evidence.offsets.items())},
+            counted=evidence.counted, late=evidence.late, dead_lettered=evidence.dead_lettered,
+        ),
+    )  # fmt: skip
+
+
+def _arms(release: Release, basis: Basis) -> list[Arm]:
+    state, evidence, belief = basis.state, basis.evidence, basis.belief
+    names = [variant.name for variant in release.spec.variants]
+    best = belief.probabilities([name not in state.excluded for name in names])
+    arms = []
+    for name, weight, (trials, reward_sum), beta, chance in zip(
+        names, state.weights, belief.rewards(), belief.posteriors(), best, strict=True
+    ):
+        totals, window = evidence.totals[name], evidence.window(name, _SHOWN_WINDOW_MS)
+        arms.append(
+            Arm(
+                variant=name, weight=weight, excluded=state.excluded.get(name, ""),
+                trials=trials, reward_sum=reward_sum / VALUE_SCALE, alpha=beta.alpha, beta=beta.beta,
+                mean=beta.mean, probability_best=chance, requests=totals.requests, responses=totals.responses,
+                errors=totals.errors, in_flight=max(0, totals.requests - totals.responses),
+                error_ratio=window.error_ratio, p50_ms=window.latency.quantile_ms(0.5),
+                p99_ms=window.latency.quantile_ms(0.99),
+            )
+        )  # fmt: skip
+    return arms

@@ -1,0 +1,25 @@
+"""Which strategy a release file names."""
+
+from typing import assert_never
+
+from trimtab.engine.strategy.bandit import bandit
+from trimtab.engine.strategy.blue_green import blue_green
+from trimtab.engine.strategy.canary import canary
+from trimtab.engine.strategy.shadow import shadow
+from trimtab.engine.strategy.situation import Move, Situation
+from trimtab.schemas.strategy import Bandit, BlueGreen, Canary, Shadow
+
+
+def choose(situation: Situation) -> Move:
+    """Gives where the weights should go, by the strategy of the release."""
+    match situation.spec.strategy:
+        case Canary() as spec:
+            return canary(situation, spec)
+        case BlueGreen() as spec:
+            return blue_green(situation, spec)
+        case Shadow() as spec:
+            return shadow(situation, spec)
+        case Bandit():
+            return bandit(situation)
+        case other:
+            assert_never(other)
