@@ -1,0 +1,90 @@
+"""An absolute bound on a share: an error budget, or a latency quantile as the share of responses slower than a limit.
+
+Null: whatever came before, a response breaches with a probability of at most `allowed`. For a share p above it
+(p / allowed) ^ breaches ((1 - p) / (1 - allowed)) ^ others has mean 1 at `allowed` and less below, response by
+response. So evidence is valid at every response and a peek at an open second costs nothing, however often.
+`Side.BENEFIT` is the opposite: the null that the share is at least `allowed`, against shares below it.
+
+A look without responses is passed over.
+
+Source: mixture of likelihood ratios, Robbins: Statistical methods related to the law of the iterated logarithm (1970).
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from trimtab.engine.compiled import compiled
+from trimtab.engine.sequential.conclusion import Estimate, Side
+from trimtab.engine.sequential.look import Share
+from trimtab.engine.sequential.mixture import LN_ODDS, Floats, Mixture
+from trimtab.engine.sequential.starts import FIRST
+
+_LN_ODDS: Final = np.append(LN_ODDS, 6.4)
+"""One more than where arms are compared: where half of all responses fail, their odds are far above a budget's."""
+
+
+@compiled
+def share_steps(breach: Floats, other: Floats, look: Share) -> Floats:
+    """Gives the log likelihood ratio of each tilt; `breach`, `other`: of one response that breaches, or does not."""
+    responses, breaches = look
+    return breaches * breach + (responses - breaches) * other
+
+
+def ratios_of(allowed: float, side: Side) -> tuple[Floats, Floats]:
+    """Gives the log likelihood ratios of one response that breaches, and of one that does not, by tilt."""
+    tilts = -_LN_ODDS if side is Side.BENEFIT else _LN_ODDS
+    tilted = np.log1p(allowed * np.expm1(tilts))
+    return tilts - tilted, -tilted
+
+
+class BudgetTest:
+    """Whether a share stays within what is allowed.
+
+    >>> test = BudgetTest(0.02)
+    >>> test.update(Share(1_000, 20))
+    >>> round(test.evidence(), 2), round(test.evidence(Share(20, 10)), 2), test.estimate().value
+    (-0.92, 13.64, 0.02)
+    """
+
+    __slots__ = ("_allowed", "_breaches", "_mixture", "_ratios", "_responses")
+
+    def __init__(self, allowed: float, *, side: Side = Side.HARM, first: float = FIRST) -> None:
+        """`allowed`: the share, above 0 and below 1. `first`: see `starts`. Raises `ValueError` for anything else."""
+        if not 0.0 < allowed < 1.0:
+            raise ValueError(f"expected an allowed share between 0 and 1, got {allowed!r}")
+        if side is Side.BOTH:
+            raise ValueError("expected one side of a budget, got both")
+        self._allowed = allowed
+        self._ratios = ratios_of(allowed, side)
+        self._mixture = Mixture(len(_LN_ODDS), first)
+        self._responses = self._breaches = 0
+
+    def update(self, look: Share) -> None:
+        """Takes a look that is over."""
+        if look.responses:
+            self._mixture.update(share_steps(*self._ratios, look))
+            self._responses += look.responses
+            self._breaches += look.breaches
+
+    def evidence(self, peek: Share | None = None) -> float:
+        """Gives ln E; with `peek`, as it would be if that were the next look."""
+        if peek is None or not peek.responses:
+            return self._mixture.evidence()
+        return self._mixture.evidence(share_steps(*self._ratios, peek))
+
+    def estimate(self, peek: Share | None = None) -> Estimate:
+        """Gives the share of breaches since the test began."""
+        responses, breaches = peek or (0, 0)
+        responses, breaches = responses + self._responses, breaches + self._breaches
+        share = breaches / responses if responses else None
+        return Estimate(share, self._allowed, responses, is_within=breaches <= self._allowed * responses)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Gives the state as plain data."""
+        return {"responses": self._responses, "breaches": self._breaches, "mixture": self._mixture.snapshot()}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Continues from a snapshot of a test with the same settings."""
+        self._responses, self._breaches = snapshot["responses"], snapshot["breaches"]
+        self._mixture.restore(snapshot["mixture"])

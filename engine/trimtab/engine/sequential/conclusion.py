@@ -1,0 +1,133 @@
+"""Verdicts from evidence.
+
+The rules, in this order, are decided here:
+
+1. fewer than `min_samples` of either arm: INCONCLUSIVE. Missing is not zero;
+2. ln E at or above ln(1/alpha): FAIL. A harmless variant ever gets there with probability at most alpha;
+3. the estimate is beyond the limit: INCONCLUSIVE;
+4. E above 1: INCONCLUSIVE. The evidence of harm is greater than before the first look, of whatever start;
+5. where an opposite test is given, whose null is that the limit is crossed, and its E stays below 1/pass_alpha:
+   INCONCLUSIVE. That the variant keeps the limit is not shown;
+6. else PASS.
+
+A FAIL is for the moment: whoever acts on it remembers that it did.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol, TypeVar
+
+from trimtab.schemas.decision import Verdict
+
+MIN_SAMPLES: Final = 20
+
+
+class Side(Enum):
+    """Which way a truth may differ from the null for a test to notice."""
+
+    HARM = "harm"
+    """null: no worse than allowed"""
+    BENEFIT = "benefit"
+    """null: as bad as allowed, or worse"""
+    BOTH = "both"
+    """null: exactly as the other"""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a test has seen since it began."""
+
+    value: float | None
+    """in the unit of the limit; None where nothing can be said"""
+    limit: float
+    n: int
+    """responses or values, of the arm that has fewer"""
+    is_within: bool
+    """whether the value keeps the limit"""
+
+
+Look_contra = TypeVar("Look_contra", contravariant=True)
+
+
+class SequentialTest(Protocol[Look_contra]):
+    """What every test does."""
+
+    def update(self, look: Look_contra) -> None:
+        """Takes a look that is over."""
+
+    def evidence(self, peek: Look_contra | None = None) -> float:
+        """Gives ln E; with `peek`, as it would be if that were the next look."""
+
+    def estimate(self, peek: Look_contra | None = None) -> Estimate:
+        """Gives what was seen, `peek` included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How much evidence a verdict takes.
+
+    >>> round(Rule(alpha=0.01).threshold, 3)
+    4.605
+    """
+
+    alpha: float
+    """the probability with which a harmless variant may ever fail, between 0 and 1"""
+    min_samples: int = MIN_SAMPLES
+    pass_alpha: float = 0.05
+    """the probability with which a harmful variant may ever pass, where an opposite test is asked"""
+
+    @property
+    def threshold(self) -> float:
+        """The ln E that fails."""
+        return -math.log(self.alpha)
+
+    @property
+    def pass_threshold(self) -> float:
+        """The ln E of the opposite test that passes."""
+        return -math.log(self.pass_alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """A verdict with the numbers that it rests on."""
+
+    verdict: Verdict
+    reason: str
+    value: float | None
+    limit: float
+    ln_evidence: float
+    threshold: float
+    """`ln_evidence` that fails"""
+    n: int
+
+
+def conclude(
+    test: SequentialTest[Look_contra],
+    rule: Rule,
+    *,
+    peek: Look_contra | None = None,
+    opposite: SequentialTest[Look_contra] | None = None,
+) -> Conclusion:
+    """Gives the verdict on what a test has seen, and on an open look with it.
+
+    `opposite`: the same test with `Side.BENEFIT`, for a PASS that takes evidence and not only the absence of it.
+    """
+    estimate, evidence = test.estimate(peek), test.evidence(peek)
+    shown = math.inf if opposite is None else opposite.evidence(peek)
+    verdict, reason = _verdict(estimate, evidence, shown, rule)
+    return Conclusion(verdict, reason, estimate.value, estimate.limit, evidence, rule.threshold, estimate.n)
+
+
+def _verdict(estimate: Estimate, evidence: float, shown: float, rule: Rule) -> tuple[Verdict, str]:
+    if estimate.n < rule.min_samples:
+        return Verdict.INCONCLUSIVE, f"{estimate.n} of {rule.min_samples} samples"
+    if evidence >= rule.threshold:
+        return Verdict.FAIL, f"ln evidence of harm {evidence:.2f}, which reaches {rule.threshold:.2f}"
+    if not estimate.is_within:
+        return Verdict.INCONCLUSIVE, f"beyond the limit, but ln evidence {evidence:.2f} is below {rule.threshold:.2f}"
+    if evidence > 0.0:
+        return Verdict.INCONCLUSIVE, f"within the limit, but ln evidence of harm has risen to {evidence:.2f}"
+    if shown < rule.pass_threshold:
+        return Verdict.INCONCLUSIVE, f"within the limit, but ln evidence {shown:.2f} is below {rule.pass_threshold:.2f}"
+    return Verdict.PASS, "within the limit, and no evidence of harm"
