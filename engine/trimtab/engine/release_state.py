@@ -10,7 +10,9 @@ from trimtab.engine.evidence import EvidenceSnapshot
 from trimtab.schemas.decision import Phase
 from trimtab.schemas.ids import NO_REVISION, Revision
 
-_VERSION: Final = 2
+_VERSION: Final = 3
+_READABLE: Final = (2, 3)
+"""In 2, windows did not share their tiles, and nothing was kept by segment: `Evidence.restore` reads both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,6 @@ def decode_snapshot(payload: bytes) -> ReleaseSnapshot:
         snapshot = msgspec.msgpack.decode(payload, type=ReleaseSnapshot)
     except msgspec.DecodeError as error:
         raise EngineError(f"not a snapshot of a release: {error}") from error
-    if snapshot.version != _VERSION:
-        raise EngineError(f"snapshot of version {snapshot.version}: expected {_VERSION}")
+    if snapshot.version not in _READABLE:
+        raise EngineError(f"snapshot of version {snapshot.version}: expected one of {_READABLE}")
     return snapshot
