@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.engine.contribution import PaneRow, rows_of
+from trimtab.engine.contribution import PaneContent, PaneRow, rows_of
 from trimtab.engine.pane import FoldSpec, PaneBuilder
 from trimtab.engine.sketch import Sketch, buckets_of
-from trimtab.schemas.evidence import Panes, Spec
+from trimtab.schemas.evidence import ALWAYS, COUNTS, Panes, Spec
 from trimtab.schemas.release import Release
 from trimtab.schemas.telemetry import ColumnBatch, Event, Outcome, Request, Response, pack
 
@@ -114,6 +114,24 @@ def emitted(of: PaneBuilder) -> Panes:
 def rows(panes: Panes) -> dict[tuple[str, str, str, int], PaneRow]:
     """The panes of a record by (release, variant, segment, second)."""
     return {(row.key.release, row.key.variant, row.key.segment, row.second): row for row in rows_of(panes)}
+
+
+def content(
+    latency: Mapping[int, int] | None = None,
+    values: Mapping[str, tuple[int, int, int]] | None = None,
+    **counts: int,
+) -> PaneContent:
+    """The content of a pane: `latency` by bucket, `counts` by their names in `COUNTS`."""
+    cells = np.array([counts.get(name, 0) for name in COUNTS], dtype="<i8")
+    assert set(counts) <= set(COUNTS)
+    buckets = sorted((latency or {}).items())
+    return PaneContent(
+        cells[: len(ALWAYS)].tobytes(),
+        np.array([bucket for bucket, _ in buckets], dtype="<u2").tobytes(),
+        np.array([count for _, count in buckets], dtype="<u4").tobytes(),
+        dict(values or {}),
+        cells[len(ALWAYS) :].tobytes() if cells[len(ALWAYS) :].any() else b"",
+    )
 
 
 def sketch_of(durations_us: Sequence[int] | npt.NDArray[np.int64]) -> Sketch:

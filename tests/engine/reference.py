@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from trimtab.engine.pane import FoldSpec
-from trimtab.schemas.evidence import VALUE_SCALE
+from trimtab.schemas.evidence import COUNTS, VALUE_SCALE
 from trimtab.schemas.telemetry import ColumnBatch, Event, Failure, Outcome, Request, Response, pack
 
 Key = tuple[str, str, str]
 """(release, variant, segment)"""
+
+
+_PLAIN = [name for name in COUNTS if name != "duration_us"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Content:
     bytes: int = 0
     late: int = 0
     skewed: int = 0
+    timeouts: int = 0
+    connects: int = 0
+    resets: int = 0
+    overloads: int = 0
     durations_us: list[int] = field(default_factory=list)
     outcomes: dict[str, list[float]] = field(default_factory=dict)
 
@@ -46,7 +53,7 @@ class Content:
         """In the order of `COUNTS`."""
         return [
             self.requests, self.responses, self.errors, self.client_errors, sum(self.durations_us), self.bytes,
-            self.late, self.skewed,
+            self.late, self.skewed, self.timeouts, self.connects, self.resets, self.overloads,
         ]  # fmt: skip
 
     @property
@@ -75,13 +82,17 @@ class Content:
                 self.responses += 1
                 self.errors += event.status >= 500 or failed
                 self.client_errors += 400 <= event.status < 500 and not failed
+                self.timeouts += event.failure == Failure.TIMEOUT
+                self.connects += event.failure == Failure.CONNECT
+                self.resets += event.failure == Failure.RESET
+                self.overloads += event.failure == Failure.OVERLOAD
                 self.bytes += event.bytes
                 self.durations_us.append(round(event.duration_ms * 1000))
             case Outcome():
                 self.outcomes.setdefault(event.metric, []).append(event.value)
 
     def merge(self, other: "Content") -> None:
-        for name in ("requests", "responses", "errors", "client_errors", "bytes", "late", "skewed"):
+        for name in _PLAIN:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.durations_us += other.durations_us
         for metric, values in other.outcomes.items():

@@ -1,4 +1,4 @@
-"""Which changes of a shape break whoever has the old one: all but fields that were added with a default.
+"""Which changes of a shape break whoever has the old one: all but fields with a default and constants that are new.
 
 A release file is written by people and travels as it is: it may also get more to choose from, since a worker that does
 not know a choice says so. Records of our own may not.
@@ -23,7 +23,7 @@ def _breaks(kind: str, old: Shape, new: Shape | None) -> Iterator[str]:
         yield f"{kind}: version {new['version']} came after {old['version']}"
     elif new["version"] == old["version"]:
         yield from _differences(f"{kind}: its type", old["root"], new["root"])
-        for name in old["constants"] | new["constants"]:
+        for name in old["constants"]:
             yield from _differences(f"{kind}: {name}", old["constants"].get(name), new["constants"].get(name))
         for name, struct in old["structs"].items():
             yield from _of_struct(f"{kind}: {name}", struct, new["structs"].get(name))

@@ -45,6 +45,7 @@ PANES: Final = Panes(
     sketch_bucket=b"\5\0", sketch_count=b"\6\0\0\0", value_row=b"\0\0", value_metric=b"\0\0",
     value_sums=b"\7" * 24, more=True,
 )  # fmt: skip
+FAILED: Final = msgspec.structs.replace(PANES, failures=b"\1" + 31 * b"\0")
 SPEC: Final = Spec(release="checkout", document=b'{"kind": "Release"}', actor="operator")
 COMMAND: Final = Command(release="checkout", action="promote", reason="looks good", actor="operator", variant="v2")
 LETTER: Final = dead_letter.DeadLetter(
@@ -103,6 +104,7 @@ SAMPLES: Final = [
         for event in EVENTS
     ),
     _own("evidence-panes", "msgpack", PANES, evidence.decode),
+    _own("evidence-panes-failed", "msgpack", FAILED, evidence.decode),
     _own("evidence-tick", "msgpack", Tick(), evidence.decode),
     _own("evidence-spec", "msgpack", SPEC, evidence.decode),
     _own("evidence-command", "msgpack", COMMAND, evidence.decode),

@@ -37,7 +37,8 @@ def shapes() -> dict[str, Shape]:
         "evidence": _shape(
             evidence.VERSION,
             evidence.Record,
-            counts=list(evidence.COUNTS),
+            counts=list(evidence.ALWAYS),
+            failures=list(evidence.FAILURES),
             value_scale=evidence.VALUE_SCALE,
             max_value=evidence.MAX_VALUE,
             buckets=sketch.BUCKETS,

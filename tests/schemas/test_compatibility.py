@@ -125,6 +125,10 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda new: new["evidence"]["constants"]["counts"].reverse(),
         "evidence: counts: was",
     ),
+    "kinds of failure changed places": (
+        lambda new: new["evidence"]["constants"]["failures"].reverse(),
+        "evidence: failures: was",
+    ),
     "values got another scale": (
         lambda new: new["evidence"]["constants"].update(value_scale=1 << 24),
         "evidence: value_scale: was 1048576, now it is 16777216",
@@ -157,11 +161,12 @@ def test_a_change_that_others_cannot_read_is_caught(case: str) -> None:
     assert breaks(recorded_shapes(), new)[0].startswith(expected)
 
 
-def test_a_field_with_a_default_may_be_added() -> None:
+def test_a_field_with_a_default_and_a_constant_may_be_added() -> None:
     new = recorded_shapes()
     fields(new, "decision", "Decision")["note"] = 'str, default ""'
     fields(new, "telemetry", "RoutingKey")["region"] = 'str, default ""'
     new["vote"] = new["weights"]
+    new["evidence"]["constants"]["moods"] = ["cheerful"]
     assert breaks(recorded_shapes(), new) == []
 
 

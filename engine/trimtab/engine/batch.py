@@ -33,6 +33,10 @@ class Class(IntEnum):
     ERROR = 2
     CLIENT_ERROR = 3
     OUTCOME = 4
+    TIMEOUT = 5
+    CONNECT = 6
+    RESET = 7
+    OVERLOAD = 8
 
 
 # Enumerations are slow to look at once a message, and slower still to compute with: plain numbers and tables instead.
@@ -40,8 +44,11 @@ _RESPONSE, _OUTCOME = int(Kind.RESPONSE), int(Kind.OUTCOME)
 _ERROR, _CLIENT_ERROR = int(Class.ERROR), int(Class.CLIENT_ERROR)
 _OF_KIND: Final = np.full(256, Class.OUTCOME, dtype=np.int64)
 _OF_KIND[[Kind.REQUEST, Kind.RESPONSE]] = Class.REQUEST, Class.SUCCESS
-_IS_FAILURE: Final = np.ones(256, dtype=bool)
-_IS_FAILURE[[Failure.NONE, Failure.CLIENT]] = False
+_OF_FAILURE: Final = np.full(256, Class.ERROR, dtype=np.int64)
+"""What failures make of a response that is no error by its status; 0 where nothing changes."""
+_OF_FAILURE[[Failure.NONE, Failure.CLIENT]] = 0
+for _failure in (Failure.TIMEOUT, Failure.CONNECT, Failure.RESET, Failure.OVERLOAD):
+    _OF_FAILURE[_failure] = Class[_failure.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +212,10 @@ class Reading:
             status, failure = self._column("status", "<u2"), self._column("failure", "u1")
             is_response = self._kind == _RESPONSE
             classes[is_response & (status >= _CLIENT_ERROR_STATUS)] = _CLIENT_ERROR
-            classes[is_response & ((status >= _ERROR_STATUS) | _IS_FAILURE[failure])] = _ERROR
+            classes[is_response & (status >= _ERROR_STATUS)] = _ERROR
+            if failure.any():
+                failed = is_response & (_OF_FAILURE[failure] > 0)
+                classes[failed] = _OF_FAILURE[failure[failed]]
         return classes
 
     @property

@@ -7,19 +7,21 @@ import numpy.typing as npt
 
 from trimtab.engine.batch import Bools, Class, Columns, PaneKeys
 from trimtab.engine.sketch import BUCKETS, buckets_of
-from trimtab.schemas.evidence import COUNTS, VALUE_SCALE, PaneKey
+from trimtab.schemas.evidence import COUNTS, FAILURES, VALUE_SCALE, PaneKey
 
 Ints = npt.NDArray[np.int64]
 
 _CLASSES: Final = len(Class)
-_REQUEST, _SUCCESS, _ERROR, _CLIENT_ERROR, _OUTCOME = map(int, Class)
-_REQUESTS, _RESPONSES, _ERRORS, _CLIENT_ERRORS, _DURATION_US, _BYTES, _LATE, _SKEWED = range(len(COUNTS))
+_REQUEST, _SUCCESS, _ERROR, _CLIENT_ERROR, _OUTCOME, _FAILED, *_ = map(int, Class)
+_REQUESTS, _RESPONSES, _ERRORS, _CLIENT_ERRORS, _DURATION_US, _BYTES, _LATE, _SKEWED, *_ = range(len(COUNTS))
+_FAILURES: Final = len(COUNTS) - len(FAILURES)
+"""The counter of the first kind of failure; further ones follow as their classes follow `_FAILED`."""
 _MANY_CODES: Final = 1 << 16
 _DENSE_CELLS: Final = 1 << 18
 _NO_CODES: Final = np.zeros(0, dtype=np.int64)
 _NEVER: Final = (1 << 63) - 1
 """An offset that no message has."""
-_ROW_BYTES, _BUCKET_BYTES, _METRIC_BYTES = 160, 8, 60
+_ROW_BYTES, _BUCKET_BYTES, _METRIC_BYTES = 192, 8, 60
 """In a record, names included where they are of usual length."""
 _ANSWERED: Final = (_RESPONSES, _ERRORS)
 _FEWEST_ERRORS: Final = 3
@@ -71,6 +73,11 @@ class Block:
         counts[:, _RESPONSES] += table[:, _SUCCESS:_OUTCOME].sum(axis=1)
         counts[:, _ERRORS] += table[:, _ERROR]
         counts[:, _CLIENT_ERRORS] += table[:, _CLIENT_ERROR]
+        failed = table[:, _FAILED:]
+        if failed.any():
+            counts[:, _FAILURES:] += failed
+            counts[:, _RESPONSES] += failed.sum(axis=1)
+            counts[:, _ERRORS] += failed.sum(axis=1)
         if events.is_skewed.any():
             counts[:, _SKEWED] += np.bincount(row[events.is_skewed], minlength=n)
         self._add_responses(row, events)

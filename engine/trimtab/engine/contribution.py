@@ -12,15 +12,17 @@ import numpy.typing as npt
 from trimtab.engine.block import Block
 from trimtab.engine.sketch import BUCKETS
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.schemas.evidence import COUNTS, PaneKey, Panes
+from trimtab.schemas.evidence import ALWAYS, FAILURES, PaneKey, Panes
 
 Ints = npt.NDArray[np.int64]
 
 _LARGEST: Final = 2**63 - 1
 _COUNT_BYTES, _BUCKET_BYTES, _BUCKET_COUNT_BYTES = 8, 2, 4
-_ROW_BYTES: Final = _COUNT_BYTES * len(COUNTS)
-_RESPONSES_AT: Final = _COUNT_BYTES * COUNTS.index("responses")
-_ERRORS_AT: Final = _COUNT_BYTES * COUNTS.index("errors")
+_ROW_BYTES: Final = _COUNT_BYTES * len(ALWAYS)
+NO_FAILURES: Final = bytes(_COUNT_BYTES * len(FAILURES))
+_FAILURE_BYTES: Final = len(NO_FAILURES)
+_RESPONSES_AT: Final = _COUNT_BYTES * ALWAYS.index("responses")
+_ERRORS_AT: Final = _COUNT_BYTES * ALWAYS.index("errors")
 MAX_BYTES: Final = 600_000
 """Size of a record, about: below the megabyte that brokers take, and below what 16-bit indexes can tell apart."""
 
@@ -33,11 +35,14 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True):
     packed_bucket_counts: bytes
     values: dict[str, tuple[int, int, int]]
     """metric -> count, sum, sum of squares; the sums in units of 1/VALUE_SCALE"""
+    packed_failures: bytes = b""
+    """empty where all of them are zero"""
 
     @property
     def counts(self) -> Ints:
         """One per name in `COUNTS`."""
-        return np.frombuffer(self.packed_counts, dtype="<i8").astype(np.int64)
+        packed = self.packed_counts + (self.packed_failures or NO_FAILURES)
+        return np.frombuffer(packed, dtype="<i8").astype(np.int64)
 
     @property
     def buckets(self) -> Ints:
@@ -72,6 +77,15 @@ class PaneRow(msgspec.Struct, frozen=True):
     second: int
     first_offset: int
     content: PaneContent
+
+
+_EVENTS: Final = [ALWAYS.index(name) for name in ("requests", "responses", "late")]
+
+
+def events_of(content: PaneContent) -> int:
+    """Gives how many events a pane was made of, late ones included."""
+    outcomes = sum(count for count, _, _ in content.values.values())
+    return int(content.counts[_EVENTS].sum()) + outcomes
 
 
 def panes_of(source: int, offset: int, final_s: int, blocks: Sequence[tuple[Block, Ints]]) -> list[Panes]:
@@ -151,14 +165,17 @@ def _packed_panes(source: int, offset: int, final_s: int, blocks: Sequence[tuple
     values = np.array(value_rows, dtype=np.int64).reshape(-1, 5)
     sketch_row, sketch_bucket, sketch_count = (np.concatenate(parts) for parts in zip(*sketches, strict=True))
     counts = np.concatenate([block.counts[rows] for block, rows in blocks])
+    failures = counts[:, len(ALWAYS) :]
     first = np.concatenate([block.first_offsets(rows) for block, rows in blocks])
     return Panes(
         source=source, offset=offset, final_s=final_s, keys=list(keys), metrics=list(metrics), rows=len(key),
-        key=_packed(key, "<u2"), second=_packed(np.concatenate(second), "<i8"), counts=_packed(counts, "<i8"),
-        first_offset=_packed(first, "<i8"), sketch_row=_packed(sketch_row, "<u2"),
-        sketch_bucket=_packed(sketch_bucket, "<u2"), sketch_count=_packed(sketch_count, "<u4"),
-        value_row=_packed(values[:, 0], "<u2"), value_metric=_packed(values[:, 1], "<u2"),
+        key=_packed(key, "<u2"), second=_packed(np.concatenate(second), "<i8"),
+        counts=_packed(counts[:, : len(ALWAYS)], "<i8"), first_offset=_packed(first, "<i8"),
+        sketch_row=_packed(sketch_row, "<u2"), sketch_bucket=_packed(sketch_bucket, "<u2"),
+        sketch_count=_packed(sketch_count, "<u4"), value_row=_packed(values[:, 0], "<u2"),
+        value_metric=_packed(values[:, 1], "<u2"),
         value_sums=_packed(values[:, 2:], "<i8"), more=more,
+        failures=_packed(failures, "<i8") if failures.any() else b"",
     )  # fmt: skip
 
 
@@ -181,6 +198,7 @@ def rows_of(panes: Panes) -> Iterator[PaneRow]:
     bounds = np.searchsorted(np.frombuffer(panes.sketch_row, dtype="<u2"), np.arange(panes.rows + 1)).tolist()
     values = _values_of(panes)
     counts, buckets, bucket_counts, keys = panes.counts, panes.sketch_bucket, panes.sketch_count, panes.keys
+    failures = _failures_of(panes)
     for row in range(panes.rows):
         start, stop = bounds[row], bounds[row + 1]
         content = PaneContent(
@@ -188,6 +206,7 @@ def rows_of(panes: Panes) -> Iterator[PaneRow]:
             buckets[_BUCKET_BYTES * start : _BUCKET_BYTES * stop],
             bucket_counts[_BUCKET_COUNT_BYTES * start : _BUCKET_COUNT_BYTES * stop],
             values.get(row, {}),
+            failures.get(row, b""),
         )
         yield PaneRow(keys[key[row]], second[row], first_offset[row], content)
 
@@ -198,7 +217,8 @@ def _check(panes: Panes) -> None:
     lengths = (
         ("key", panes.key, 2 * panes.rows),
         ("second", panes.second, 8 * panes.rows),
-        ("counts", panes.counts, 8 * len(COUNTS) * panes.rows),
+        ("counts", panes.counts, _ROW_BYTES * panes.rows),
+        ("failures", panes.failures, _FAILURE_BYTES * panes.rows if panes.failures else 0),
         ("first_offset", panes.first_offset, 8 * panes.rows),
         ("sketch_row", panes.sketch_row, 2 * sketches),
         ("sketch_bucket", panes.sketch_bucket, 2 * sketches),
@@ -230,6 +250,15 @@ def _values_of(panes: Panes) -> dict[int, dict[str, tuple[int, int, int]]]:
     for row, metric, (count, total, squares) in zip(rows, metrics, sums, strict=True):
         values.setdefault(row, {})[panes.metrics[metric]] = (count, total, squares)
     return values
+
+
+def _failures_of(panes: Panes) -> dict[int, bytes]:
+    """Gives the packed failures of the rows that have any: a content is the same bytes whatever it came with."""
+    if not panes.failures:
+        return {}
+    starts = range(0, len(panes.failures), _FAILURE_BYTES)
+    of_rows = [panes.failures[start : start + _FAILURE_BYTES] for start in starts]
+    return {row: packed for row, packed in enumerate(of_rows) if packed != NO_FAILURES}
 
 
 def _packed(cells: "Ints | list[int]", dtype: str) -> bytes:

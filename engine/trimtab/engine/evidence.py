@@ -12,22 +12,22 @@ its variant took part (that was refused when it became final), and what is of a 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
-import numpy as np
 
 from trimtab.engine.contribution import PaneContent, PaneRow
-from trimtab.engine.window import ArmWindow, Windows, WindowSnapshot
-from trimtab.schemas.evidence import COUNTS, VALUE_SCALE
+from trimtab.engine.seconds import ClosedSecond, Seconds, SecondsSnapshot
+from trimtab.engine.tile import Change
+from trimtab.engine.totals import ArmTotals, TotalsSnapshot
+from trimtab.engine.whole_window import WholeWindow, shared
+from trimtab.engine.window import ArmWindow, Keep, Windows, WindowsSnapshot
+from trimtab.schemas.evidence import ALWAYS
 
 REMEMBER_S: Final = 3
-_REQUESTS, _RESPONSES, _ERRORS, _LATE = (COUNTS.index(name) for name in ("requests", "responses", "errors", "late"))
-_NOTHING: Final = PaneContent(bytes(8 * len(COUNTS)), b"", b"", {})
-_MANY: Final = 256
-"""Changes that are laid by at most."""
-_NO_SUMS: Final = (0, 0, 0)
+_NOTHING: Final = PaneContent(bytes(8 * len(ALWAYS)), b"", b"", {})
+_MANY: Final = 128
+"""Panes whose changes are laid by at most."""
 
 Rank = tuple[int, int]
 """(-first offset, offset): the greater content wins"""
@@ -49,46 +49,29 @@ _UNKNOWN: Final = 1 << 62
 """More responses than there are: of a content that does not merely continue the one that it replaces."""
 
 
-@dataclass(slots=True)
-class ArmTotals:
-    """What one variant did since the release began. Plain integers, so that no sum ever overflows."""
+class Segment:
+    """What one variant did in a segment that has totals and windows of its own."""
 
-    counts: list[int] = field(default_factory=lambda: [0] * len(COUNTS))
-    """one per name in `COUNTS`"""
-    values: dict[str, list[int]] = field(default_factory=dict)
-    """metric -> count, sum, sum of squares"""
+    __slots__ = ("began_s", "totals", "windows")
 
-    @property
-    def requests(self) -> int:
-        """Requests routed."""
-        return self.counts[_REQUESTS]
+    def __init__(self, keep: Keep, began_s: int) -> None:
+        """`began_s`: what happened in a second before it does not belong."""
+        self.began_s = began_s
+        self.totals = ArmTotals()
+        self.windows = Windows(keep, began_s)
 
-    @property
-    def responses(self) -> int:
-        """Requests that ended."""
-        return self.counts[_RESPONSES]
+    def replace(self, second: int, old: PaneContent, new: PaneContent) -> None:
+        """Replaces the content of a pane in the totals."""
+        if second >= self.began_s:
+            self.totals.replace(old, new)
 
-    @property
-    def errors(self) -> int:
-        """Responses that were errors."""
-        return self.counts[_ERRORS]
 
-    @property
-    def late(self) -> int:
-        """Events that came after their second was final."""
-        return self.counts[_LATE]
+class SegmentSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """`Segment` as plain data."""
 
-    @property
-    def counted(self) -> int:
-        """Events that are in the totals."""
-        return self.requests + self.responses + sum(count for count, _, _ in self.values.values())
-
-    def rewards(self, metric: str) -> tuple[int, int]:
-        """Gives (trials, sum of rewards in 1/VALUE_SCALE) for a metric; `success` is one less error per response."""
-        if metric == "success":
-            return self.responses, (self.responses - self.errors) * VALUE_SCALE
-        count, total, _ = self.values.get(metric, (0, 0, 0))
-        return count, total
+    began_s: int
+    totals: TotalsSnapshot
+    windows: WindowsSnapshot
 
 
 class EvidenceSnapshot(msgspec.Struct, array_like=True):
@@ -96,27 +79,36 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
 
     final_s: dict[int, int]
     offsets: dict[int, int]
-    totals: dict[str, tuple[list[int], dict[str, list[str]]]]
-    """sums as decimal texts: they may be longer than any integer of MessagePack"""
-    windows: dict[str, dict[int, WindowSnapshot]]
+    totals: dict[str, TotalsSnapshot]
+    whole_windows: dict[str, dict[int, WholeWindow]]
+    """of snapshots of version 2 alone, which have none of `windows`"""
     contents: list[tuple[PaneId, Rank, PaneContent]]
     refused_s: dict[str, dict[int, int]]
     dead_lettered: int
     now_s: int
+    keep: Keep = Keep()
+    windows: dict[str, WindowsSnapshot] = {}
+    segments: dict[str, dict[str, SegmentSnapshot]] = {}
+    seconds: SecondsSnapshot | None = None
 
 
 class Evidence:
     """Totals and windows of the variants of one release."""
 
-    __slots__ = ("_contents", "_final_s", "_laid_by", "_now_s", "_refused_s", "_totals", "_windows", "dead_lettered",
-                 "news", "offsets")  # fmt: skip
+    __slots__ = ("_contents", "_final_s", "_keep", "_laid_by", "_now_s", "_refused_s", "_seconds", "_segments",
+                 "_windows", "dead_lettered", "news", "offsets", "totals")  # fmt: skip
 
-    def __init__(self, variants: Iterable[str], final_s: dict[int, int]) -> None:
+    def __init__(self, variants: Iterable[str], final_s: dict[int, int], keep: Keep | None = None) -> None:
         """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
-        self._totals: dict[str, ArmTotals] = {}
+        self._keep = keep or Keep()
+        self.totals: dict[str, ArmTotals] = {}
+        """what each variant did since the release began, in all segments"""
         self._windows: dict[str, Windows] = {}
-        self._laid_by: dict[str, list[tuple[int, bytes]]] = {}
-        """variant -> sign and packed counts that are not in the totals yet"""
+        self._segments: dict[str, dict[str, Segment]] = {}
+        """by variant and name, of the segments that are kept apart; what is of none of them is only in the whole"""
+        self._laid_by: dict[str, dict[tuple[int, int, str], tuple[PaneContent, PaneContent]]] = {}
+        """variant -> (source, second, segment) -> content that the windows have, and what they have not yet"""
+        self._seconds = Seconds(self._keep.metrics)
         self._now_s = 0
         self.news: dict[str, News] = {}
         """by variant, of those that contributions brought something of; for whoever assesses guardrails to clear"""
@@ -134,29 +126,46 @@ class Evidence:
     def admit(self, variants: Iterable[str]) -> None:
         """Makes room for variants that take part from now on."""
         for variant in variants:
-            if variant not in self._totals:
-                self._totals[variant] = ArmTotals()
-                self._laid_by[variant] = []
+            if variant not in self.totals:
+                self.totals[variant] = ArmTotals()
+                self._laid_by[variant] = {}
                 self._refused_s[variant] = dict(self._final_s)
-                self._windows[variant] = Windows()
+                self._windows[variant] = Windows(self._keep)
+                self._segments[variant] = {name: Segment(self._keep, 0) for name in self._keep.segments}
+        self._seconds.admit(self.totals)
 
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""
-        return variant in self._totals
+        return variant in self.totals
 
-    def restart(self, since_s: int) -> None:
-        """Empties all windows; they hold what happens from `since_s` on. Totals stay."""
+    def restart(self, since_s: int, keep: Keep | None = None) -> None:
+        """Empties all windows; they hold what happens from `since_s` on. Totals stay, also of segments kept before."""
+        self._add_all()
+        self._keep = keep or self._keep
+        self._seconds = self._seconds.restarted(since_s, self._keep.metrics)
         for variant in self._windows:
-            self._windows[variant] = Windows(since_s)
+            known = [change for change in self._remembered(variant) if change[1][0] >= since_s]
+            self._windows[variant] = _begun(self._keep, since_s, [change for _, change in known], self._now_s)
+            segments, self._segments[variant] = self._segments[variant], {}
+            for name in self._keep.segments:
+                of_segment = [change for segment, change in known if segment == name]
+                segment = self._segments[variant][name] = Segment(self._keep, since_s)
+                segment.windows = _begun(self._keep, since_s, of_segment, self._now_s)
+                if name in segments:
+                    segment.began_s, segment.totals = segments[name].began_s, segments[name].totals
+                else:
+                    for second, _, content in of_segment:
+                        segment.replace(second, _NOTHING, content)
+            if self._keep.keeps_seconds:
+                self._seconds.begin(variant, [change for _, change in known])
 
-    @property
-    def totals(self) -> dict[str, ArmTotals]:
-        """What each variant did since the release began."""
-        for variant, laid_by in self._laid_by.items():
-            if laid_by:
-                _add_counts(self._totals[variant], laid_by)
-                laid_by.clear()
-        return self._totals
+    def _remembered(self, variant: str) -> Iterator[tuple[str, Change]]:
+        """Gives the contents of a variant that are remembered, each with its segment."""
+        for of_source in self._contents.values():
+            for second, of_second in of_source.items():
+                for (of, segment), (_, content) in of_second.items():
+                    if of == variant:
+                        yield segment, (second, +1, content)
 
     @property
     def counted(self) -> int:
@@ -184,7 +193,7 @@ class Evidence:
         self.advance(now_s)
         was_final_s = self._final_s.get(source, 0)
         for row in rows:
-            if row.key.variant in self._totals:
+            if row.key.variant in self.totals:
                 self._replace(source, offset, was_final_s, row)
         self.offsets[source] = max(offset, self.offsets.get(source, -1))
         if not more:
@@ -203,37 +212,58 @@ class Evidence:
         known = of_second.get(pane)
         if known is None:
             of_second[pane] = (rank, row.content)
-            self._add(variant, second, _NOTHING, row.content)
+            self._add(variant, (source, second, row.key.segment), _NOTHING, row.content)
         elif known[0] < rank:
             of_second[pane] = (rank, row.content)
             if known[1] != row.content:
-                self._add(variant, second, known[1], row.content, continues=known[0][0] == rank[0])
+                place = (source, second, row.key.segment)
+                self._add(variant, place, known[1], row.content, continues=known[0][0] == rank[0])
 
-    def _add(self, variant: str, second: int, old: PaneContent, new: PaneContent, *, continues: bool = True) -> None:
-        """`continues`: whether `new` holds all that `old` does."""
-        windows, laid_by = self._windows[variant], self._laid_by[variant]
-        for sign, content in ((-1, old), (1, new)):
-            if content is not _NOTHING:
-                change = (second, sign, content.packed_counts, content.packed_buckets, content.packed_bucket_counts)
-                windows.update(change, self._now_s)
-                laid_by.append((sign, content.packed_counts))
+    def _add(
+        self, variant: str, place: tuple[int, int, str], old: PaneContent, new: PaneContent, *, continues: bool = True
+    ) -> None:
+        """`place`: source, second and segment. `continues`: whether `new` holds all that `old` does."""
+        laid_by = self._laid_by[variant]
+        earlier = laid_by.get(place)
+        laid_by[place] = (earlier[0] if earlier else old, new)
         if len(laid_by) >= _MANY:
-            _add_counts(self._totals[variant], laid_by)
-            laid_by.clear()
-        if new.values or old.values:
-            self._add_values(variant, old, new)
+            self._add_laid_by(variant)
+        self.totals[variant].replace(old, new)
+        if self._keep.segments:
+            _, second, name = place
+            segment = self._segments[variant].get(name)
+            if segment is not None:
+                segment.replace(second, old, new)
         responses, errors, slowest = self.news.get(variant, _NO_NEWS)
         more, failed = new.responses - old.responses, new.errors - old.errors
         if not continues or more < 0 or failed < 0:
             more = failed = _UNKNOWN
         self.news[variant] = News(responses + more, errors + failed, max(slowest, new.slowest))
 
-    def _add_values(self, variant: str, old: PaneContent, new: PaneContent) -> None:
-        arm = self._totals[variant]
-        for metric in {**new.values, **old.values}:
-            sums, before = new.values.get(metric, _NO_SUMS), old.values.get(metric, _NO_SUMS)
-            total = arm.values.setdefault(metric, [0, 0, 0])
-            arm.values[metric] = [total[place] + sums[place] - before[place] for place in range(3)]
+    def _add_laid_by(self, variant: str) -> None:
+        """Adds to the windows of a variant what was laid by: of many changes of a pane that is one."""
+        laid_by = self._laid_by[variant]
+        if not laid_by:
+            return
+        changes: list[Change] = []
+        by_segment: dict[str, list[Change]] = {name: [] for name in self._keep.segments}
+        for (_, second, name), (old, new) in laid_by.items():
+            change: list[Change] = [(second, -1, old)] if old is not _NOTHING else []
+            change.append((second, +1, new))
+            changes += change
+            if name in by_segment:
+                by_segment[name] += change
+        laid_by.clear()
+        self._windows[variant].update(changes, self._now_s)
+        for name, of_segment in by_segment.items():
+            if of_segment:
+                self._segments[variant][name].windows.update(of_segment, self._now_s)
+        if self._keep.keeps_seconds:
+            self._seconds.update(variant, changes)
+
+    def _add_all(self) -> None:
+        for variant in self._laid_by:
+            self._add_laid_by(variant)
 
     def _forget(self, source: int, before_s: int) -> None:
         of_source = self._contents.get(source, {})
@@ -244,24 +274,64 @@ class Evidence:
         """Moves the windows on to `now_s`. Time never goes back."""
         self._now_s = max(self._now_s, now_s)
 
-    def window(self, variant: str, length_ms: int) -> ArmWindow:
-        """Gives what a variant did in the last `length_ms` (10 s, 1 m or 5 m)."""
-        return self._windows[variant].at(length_ms, self._now_s)
+    def window(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
+        """Gives what a variant did in the last `length_ms`, one of the lengths that are kept.
+
+        In all segments where none is named; with segment "" what is of none of those that are kept apart. What it gives
+        is not to be changed. Raises `EngineError` for a length that is not kept.
+        """
+        self._add_laid_by(variant)
+        whole = self._windows[variant].at(length_ms, self._now_s)
+        if segment is None:
+            return whole
+        if segment:
+            return self._segments[variant][segment].windows.at(length_ms, self._now_s)
+        parts = [part.windows.at(length_ms, self._now_s) for part in self._segments[variant].values()]
+        return whole.without(parts)
+
+    def tumbling(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
+        """Gives what a variant did in the last whole `length_ms` that is over; as `window` otherwise."""
+        self._add_laid_by(variant)
+        whole = self._windows[variant].tumbled(length_ms, self._now_s)
+        if segment is None:
+            return whole
+        if segment:
+            return self._segments[variant][segment].windows.tumbled(length_ms, self._now_s)
+        parts = [part.windows.tumbled(length_ms, self._now_s) for part in self._segments[variant].values()]
+        return whole.without(parts)
+
+    def segment_totals(self, variant: str, segment: str) -> ArmTotals:
+        """Gives what a variant did in a segment that is kept apart, since it is; with "" what is of none of those."""
+        if segment:
+            return self._segments[variant][segment].totals
+        return self.totals[variant].without([part.totals for part in self._segments[variant].values()])
+
+    def closed(self, up_to_s: int) -> list[ClosedSecond]:
+        """Gives each second below `up_to_s` that was not given before, once and in order; needs `keeps_seconds`.
+
+        Seconds in which no variant did anything are left out.
+        """
+        self._add_all()
+        return self._seconds.close(up_to_s)
+
+    @property
+    def missed(self) -> int:
+        """Events that came after their second was given by `closed`; they are in totals and windows alone."""
+        self._add_all()
+        return self._seconds.missed
 
     def leaving(self, variant: str, length_ms: int) -> Iterator[ArmWindow]:
-        """Gives what of that window leaves with each of the hops to come."""
+        """Gives what of that window, in all segments, leaves with each of the hops to come."""
         return self._windows[variant].leaving(length_ms)
 
     def snapshot(self) -> EvidenceSnapshot:
         """Gives the evidence as plain data."""
+        self._add_all()
         return EvidenceSnapshot(
             final_s=dict(self._final_s),
             offsets=dict(self.offsets),
-            totals={
-                variant: (list(arm.counts), {metric: list(map(str, sums)) for metric, sums in arm.values.items()})
-                for variant, arm in self.totals.items()
-            },
-            windows={variant: windows.snapshot(self._now_s) for variant, windows in self._windows.items()},
+            totals={variant: arm.snapshot() for variant, arm in self.totals.items()},
+            whole_windows={},
             contents=[
                 ((source, second, *pane), rank, known)
                 for source, of_source in self._contents.items()
@@ -271,36 +341,48 @@ class Evidence:
             now_s=self._now_s,
             refused_s=self._refused_s,
             dead_lettered=self.dead_lettered,
+            keep=self._keep,
+            windows={variant: windows.snapshot(self._now_s) for variant, windows in self._windows.items()},
+            segments={
+                variant: {name: self._segment_snapshot(segment) for name, segment in segments.items()}
+                for variant, segments in self._segments.items()
+            },
+            seconds=self._seconds.snapshot(),
         )
+
+    def _segment_snapshot(self, segment: Segment) -> SegmentSnapshot:
+        return SegmentSnapshot(segment.began_s, segment.totals.snapshot(), segment.windows.snapshot(self._now_s))
 
     @classmethod
     def restore(cls, snapshot: EvidenceSnapshot) -> "Evidence":
-        """Gives the evidence of which `snapshot` was taken."""
-        evidence = cls((), snapshot.final_s)
+        """Gives the evidence of which `snapshot` was taken, by this version or the one before."""
+        keep = snapshot.keep
+        evidence = cls(snapshot.totals, snapshot.final_s, keep)
         evidence.offsets = dict(snapshot.offsets)
         evidence._refused_s = snapshot.refused_s
         evidence.dead_lettered = snapshot.dead_lettered
         evidence._now_s = snapshot.now_s
-        for variant, (counts, values) in snapshot.totals.items():
-            sums = {metric: list(map(int, texts)) for metric, texts in values.items()}
-            evidence._totals[variant] = ArmTotals(counts, sums)
-            evidence._laid_by[variant] = []
-            evidence._windows[variant] = Windows.restore(snapshot.windows[variant])
+        whole = {variant: shared(windows) for variant, windows in snapshot.whole_windows.items()}
+        for variant, windows in (snapshot.windows or whole).items():
+            evidence._windows[variant] = Windows.restore(keep, windows)
+        for variant, totals in snapshot.totals.items():
+            evidence.totals[variant] = ArmTotals.restore(totals)
+        for variant, segments in snapshot.segments.items():
+            for name, kept in segments.items():
+                segment = evidence._segments[variant][name] = Segment(keep, kept.began_s)
+                segment.totals = ArmTotals.restore(kept.totals)
+                segment.windows = Windows.restore(keep, kept.windows)
+        if snapshot.seconds is not None:
+            evidence._seconds = Seconds.restore(keep.metrics, snapshot.seconds)
         for (source, second, *pane), rank, known in snapshot.contents:
             evidence._contents.setdefault(source, {}).setdefault(second, {})[pane[0], pane[1]] = (rank, known)
         return evidence
 
 
-def _add_counts(arm: ArmTotals, laid_by: Sequence[tuple[int, bytes]]) -> None:
-    counts = np.frombuffer(b"".join([packed for _, packed in laid_by]), dtype="<i8").reshape(-1, len(COUNTS))
-    change = np.array([sign for sign, _ in laid_by], dtype=np.int64) @ counts
-    arm.counts = [total + more for total, more in zip(arm.counts, change.tolist(), strict=True)]
-
-
-def events_of(content: PaneContent) -> int:
-    """Gives how many events a pane was made of, late ones included."""
-    outcomes = sum(count for count, _, _ in content.values.values())
-    return int(content.counts[[_REQUESTS, _RESPONSES, _LATE]].sum()) + outcomes
+def _begun(keep: Keep, since_s: int, changes: Sequence[Change], now_s: int) -> Windows:
+    windows = Windows(keep, since_s)
+    windows.update(changes, now_s)
+    return windows
 
 
 def pane_name(row: PaneRow) -> str:

@@ -17,9 +17,9 @@ import msgspec
 from pydantic import ValidationError
 
 from trimtab.engine.batch import Refusal
-from trimtab.engine.contribution import PaneRow, rows_of
+from trimtab.engine.contribution import PaneRow, events_of, rows_of
 from trimtab.engine.errors import EngineError
-from trimtab.engine.evidence import events_of, pane_name
+from trimtab.engine.evidence import pane_name
 from trimtab.engine.release import ReleaseFold
 from trimtab.engine.release_state import Position
 from trimtab.engine.strangers import Stranger, Strangers

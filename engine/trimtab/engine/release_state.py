@@ -12,7 +12,8 @@ from trimtab.schemas.ids import NO_REVISION, Revision
 
 _VERSION: Final = 3
 _READABLE: Final = (2, 3)
-"""What version 3 added has defaults."""
+"""In 2, windows did not share their tiles, and nothing was kept by segment: `Evidence.restore` reads both. All else
+that version 3 added has defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +73,5 @@ def decode_snapshot(payload: bytes) -> ReleaseSnapshot:
     except msgspec.DecodeError as error:
         raise EngineError(f"not a snapshot of a release: {error}") from error
     if snapshot.version not in _READABLE:
-        raise EngineError(f"snapshot of version {snapshot.version}: expected {_VERSION}")
+        raise EngineError(f"snapshot of version {snapshot.version}: expected one of {_READABLE}")
     return snapshot

@@ -12,12 +12,19 @@ from trimtab.schemas.version import Reader, Version, peek_message_pack
 
 VERSION: Final = 2
 
+FAILURES: Final = ("timeouts", "connects", "resets", "overloads")
+"""Counters of the errors that are a failure of this kind, rather than an answer of the service. Each of them is one of
+`errors`, too."""
+
 COUNTS: Final = (
-    "requests", "responses", "errors", "client_errors", "duration_us", "bytes", "late", "skewed",
+    "requests", "responses", "errors", "client_errors", "duration_us", "bytes", "late", "skewed", *FAILURES,
 )  # fmt: skip
-"""The counter columns of a pane, in their order. `errors`: status 500 and above, or a failure that is not the
-client's own; `client_errors`: status 400 to 499; `late`: events that came after their second was final, booked in the
-second in which they came; `skewed`: events whose time was corrected by their publisher's skew."""
+"""The counters of a pane, in their order. `errors`: status 500 and above, or a failure that is not the client's own;
+`client_errors`: status 400 to 499; `late`: events that came after their second was final, booked in the second in which
+they came; `skewed`: events whose time was corrected by their publisher's skew."""
+
+ALWAYS: Final = COUNTS[: -len(FAILURES)]
+"""The counters that a record has a column for; those of `FAILURES` follow apart, where there are any."""
 
 VALUE_SCALE: Final = 1 << 20
 """Sums of outcome values and of their squares are integers in units of 1/VALUE_SCALE, so that adding them up gives
@@ -56,7 +63,7 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
     second: bytes
     """signed 64 bit, seconds since the epoch"""
     counts: bytes
-    """signed 64 bit, rows by len(COUNTS)"""
+    """signed 64 bit, rows by len(ALWAYS)"""
     first_offset: bytes
     """signed 64 bit, the oldest telemetry message that is in the pane"""
     sketch_row: bytes
@@ -74,6 +81,8 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
     more: bool = False
     """whether another record follows that belongs to the same emission: only the last one makes seconds final"""
     v: Version = VERSION
+    failures: bytes = b""
+    """signed 64 bit, rows by len(FAILURES); empty where nothing failed so, and from builders that do not tell them"""
 
 
 class Tick(msgspec.Struct, frozen=True, tag_field="t", tag="tick"):

@@ -1,0 +1,318 @@
+"""Tiles: what an arm did in a stretch of time, packed into bytes.
+
+A tile is the sum of contents of panes: exact, whatever came in which order, and the same bytes for the same sum. Its
+form: the first latency bucket and the one after the last (unsigned 16 bit, little-endian), a byte that is 1 where some
+number is negative, one number for each of `COUNTS`, one for each bucket; numbers in seven bits a byte, the lowest
+first (LEB128), zigzag where some are negative, and a bucket of zero tells how many further ones follow. So most buckets
+take one byte, and gaps between them none. The empty tile has no bytes.
+
+Sums of outcome values may be longer than any machine integer: they lie beside the bytes, as Python's integers.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trimtab.engine.compiled import compiled
+from trimtab.engine.contribution import NO_FAILURES, PaneContent
+from trimtab.engine.sketch import BUCKETS, Sketch
+from trimtab.schemas.evidence import ALWAYS, COUNTS
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Cells = npt.NDArray[np.int64]
+
+Change = tuple[int, int, PaneContent]
+"""(second, +1 or -1, content of a pane in that second)"""
+Sums = tuple[int, int, int]
+"""count, sum and sum of squares of outcomes, the sums in units of 1/VALUE_SCALE"""
+Values = dict[str, Sums]
+"""metric -> its sums"""
+
+_COUNTS: Final = len(COUNTS)
+_HEAD: Final = 5
+_LONGEST: Final = 10
+"""Bytes of a number at most."""
+_NO_SUMS: Final = (0, 0, 0)
+_ALL_BUT_SIGN: Final = (1 << 63) - 1
+_ROOM: Final = _HEAD + _LONGEST * (_COUNTS + BUCKETS)
+
+
+@compiled
+def _read(packed: Bytes, at: int) -> tuple[int, int]:
+    number, shift = np.int64(0), 0
+    while packed[at] >= 128:  # noqa: PLR2004 - the bit that says that more follow
+        number |= (np.int64(packed[at]) & 127) << shift
+        shift += 7
+        at += 1
+    return int(number | (np.int64(packed[at]) << shift)), at + 1
+
+
+@compiled
+def _range(packed: Bytes, start: int) -> tuple[int, int]:
+    """Gives the first bucket of a tile, and the one after the last; 0 for both where it has none."""
+    first = np.int64(packed[start]) | (np.int64(packed[start + 1]) << 8)
+    stop = np.int64(packed[start + 2]) | (np.int64(packed[start + 3]) << 8)
+    return int(first), int(stop)
+
+
+@compiled
+def _write(out: Bytes, at: int, number: int) -> int:
+    rest = np.uint64(number)
+    while rest >= np.uint64(128):
+        out[at] = np.uint8((rest & np.uint64(127)) | np.uint64(128))
+        rest >>= np.uint64(7)
+        at += 1
+    out[at] = np.uint8(rest)
+    return at + 1
+
+
+@compiled
+def _signed(number: int, is_signed: bool) -> int:  # noqa: FBT001 - compiled code takes arguments by place
+    return ((number >> 1) & _ALL_BUT_SIGN) ^ -(number & 1) if is_signed else number
+
+
+@compiled
+def _zigzag(number: int) -> int:
+    return (number << 1) ^ (number >> 63)
+
+
+@compiled
+def _add_tile(packed: Bytes, start: int, counts: Ints, buckets: Ints) -> None:
+    first, stop = _range(packed, start)
+    is_signed = packed[start + 4] == 1
+    at = start + 5
+    for name in range(len(counts)):
+        number, at = _read(packed, at)
+        counts[name] += _signed(number, is_signed)
+    bucket = first
+    while bucket < stop:
+        number, at = _read(packed, at)
+        if number:
+            buckets[bucket] += _signed(number, is_signed)
+        else:
+            number, at = _read(packed, at)
+            bucket += number
+        bucket += 1
+
+
+@compiled
+def _add_tiles(packed: Bytes, starts: Ints, counts: Ints, buckets: Ints) -> tuple[int, int]:
+    """Gives the buckets that tiles were added to: the first of them, and the one after the last."""
+    first, stop = len(buckets), 0
+    for start in starts:
+        _add_tile(packed, start, counts, buckets)
+        begin, end = _range(packed, start)
+        if end:
+            first, stop = min(first, begin), max(stop, end)
+    return first, stop
+
+
+@compiled
+def _add_counts(packed: Bytes, starts: Ints, rows: Ints, table: Cells) -> None:
+    for position in range(len(starts)):
+        at = starts[position] + 5
+        is_signed = packed[at - 1] == 1
+        for name in range(table.shape[1]):
+            number, at = _read(packed, at)
+            table[rows[position], name] += _signed(number, is_signed)
+
+
+@compiled
+def _pack(counts: Ints, buckets: Ints, out: Bytes) -> int:
+    """Writes a tile into `out`, and gives its length; 0 where there is nothing in it."""
+    first, stop, least, is_empty = len(buckets), 0, 0, True
+    for number in counts:
+        is_empty &= number == 0
+        least = min(least, number)
+    for bucket in range(len(buckets)):
+        if buckets[bucket] != 0:
+            first, stop = min(first, bucket), bucket + 1
+            least = min(least, buckets[bucket])
+    if stop == 0:
+        if is_empty:
+            return 0
+        first = 0
+    out[0], out[1], out[2], out[3] = first & 255, first >> 8, stop & 255, stop >> 8
+    out[4] = least < 0
+    at = 5
+    for number in counts:
+        at = _write(out, at, _zigzag(number) if least < 0 else number)
+    bucket = first
+    while bucket < stop:
+        number = buckets[bucket]
+        at = _write(out, at, _zigzag(number) if least < 0 else number)
+        bucket += 1
+        if number == 0:
+            gap = bucket
+            while buckets[bucket] == 0:
+                bucket += 1
+            at = _write(out, at, bucket - gap)
+    return at
+
+
+@compiled
+def _merge(  # noqa: PLR0913, PLR0917 - the columns of changes: compiled code takes arguments by place
+    packed: Bytes, starts: Ints, table: Cells, signs: Ints, sizes: Ints, buckets: Ints, amounts: Ints, out: Bytes
+) -> int:
+    """Writes the sum of tiles and changes into `out`, and gives its length."""
+    counts = np.zeros(_COUNTS, dtype=np.int64)
+    dense = np.zeros(BUCKETS, dtype=np.int64)
+    for start in starts:
+        _add_tile(packed, start, counts, dense)
+    cell = 0
+    for change in range(len(signs)):
+        sign = signs[change]
+        for name in range(table.shape[1]):
+            counts[name] += sign * table[change, name]
+        for _ in range(sizes[change]):
+            dense[buckets[cell]] += sign * amounts[cell]
+            cell += 1
+    return _pack(counts, dense, out)
+
+
+def _laid_out(tiles: Sequence[bytes]) -> tuple[Bytes, Ints]:
+    """Gives tiles end to end, and where each of them starts."""
+    if len(tiles) == 1:
+        return np.frombuffer(tiles[0], dtype=np.uint8), np.zeros(1, dtype=np.int64)
+    starts, end = [], 0
+    for tile in tiles:
+        starts.append(end)
+        end += len(tile)
+    return np.frombuffer(b"".join(tiles), dtype=np.uint8), np.array(starts, dtype=np.int64)
+
+
+def merged(tiles: Sequence[bytes], changes: Sequence[Change]) -> bytes:
+    r"""Gives the tile that holds what `tiles` and `changes` do. None of `tiles` is empty.
+
+    >>> once = PaneContent(np.arange(8, dtype="<i8").tobytes(), b"\5\0", b"\7\0\0\0", {})
+    >>> twice = merged([merged([], [(100, +1, once)])], [(100, +1, once)])
+    >>> counts, latency = summed([twice])
+    >>> counts.tolist()[:4], latency.count, merged([twice], [(100, -1, once), (100, -1, once)])
+    ([0, 2, 4, 6], 14, b'')
+    """
+    packed, starts = _laid_out(tiles)
+    contents = [change[2] for change in changes]
+    cells, width = [content.packed_counts for content in contents], len(ALWAYS)
+    if any(content.packed_failures for content in contents):
+        cells = [content.packed_counts + (content.packed_failures or NO_FAILURES) for content in contents]
+        width = _COUNTS
+    packed_buckets = [content.packed_buckets for content in contents]
+    out = np.empty(_ROOM, dtype=np.uint8)
+    size = _merge(
+        packed,
+        starts,
+        np.frombuffer(b"".join(cells), dtype="<i8").reshape(-1, width),
+        np.array([change[1] for change in changes], dtype=np.int64),
+        np.array([len(buckets) // 2 for buckets in packed_buckets], dtype=np.int64),
+        np.frombuffer(b"".join(packed_buckets), dtype="<u2"),
+        np.frombuffer(b"".join([content.packed_bucket_counts for content in contents]), dtype="<u4"),
+        out,
+    )
+    return out[:size].tobytes()
+
+
+def summed(tiles: Sequence[bytes]) -> tuple[Ints, Sketch]:
+    """Gives the counts and latencies of all `tiles` together. None of them is empty."""
+    counts, buckets = np.zeros(_COUNTS, dtype=np.int64), np.zeros(BUCKETS, dtype=np.int64)
+    first, stop = _add_tiles(*_laid_out(tiles), counts, buckets)
+    return counts, Sketch(first, buckets[first:stop].copy()) if stop else Sketch()
+
+
+def counts_by_row(tiles: Sequence[bytes], rows: Sequence[int], row_count: int) -> Cells:
+    """Gives the counts alone of `tiles`, each added up in its row."""
+    table = np.zeros((row_count, _COUNTS), dtype=np.int64)
+    _add_counts(*_laid_out(tiles), np.array(rows, dtype=np.int64), table)
+    return table
+
+
+def add_values(total: Values, sign: int, values: Values) -> None:
+    """Adds sums of outcomes, or takes them out with a `sign` of -1. What comes to nothing is let go of."""
+    for metric, (count, amount, squares) in values.items():
+        known = total.get(metric, _NO_SUMS)
+        sums = (known[0] + sign * count, known[1] + sign * amount, known[2] + sign * squares)
+        if any(sums):
+            total[metric] = sums
+        else:
+            total.pop(metric, None)
+
+
+TilesSnapshot = tuple[list[tuple[int, bytes]], list[tuple[int, dict[str, list[str]]]]]
+"""Tiles and their values, by rising number; sums as decimal texts: they may be longer than MessagePack's integers."""
+
+
+class Tiles:
+    """Tiles by their number: of a window, or second by second."""
+
+    __slots__ = ("packed", "values")
+
+    def __init__(self) -> None:
+        self.packed: dict[int, bytes] = {}
+        self.values: dict[int, Values] = {}
+
+    def add(self, number: int, changes: Sequence[Change], metrics: Sequence[str]) -> None:
+        """Adds changes to a tile, and of their outcomes those of `metrics`."""
+        self._lay(number, changes, (self.packed[number],) if number in self.packed else ())
+        if metrics:
+            for _, sign, content in changes:
+                if content.values:
+                    kept = {metric: content.values[metric] for metric in metrics if metric in content.values}
+                    self._add_values(number, sign, kept)
+
+    def _lay(self, number: int, changes: Sequence[Change], tiles: Sequence[bytes]) -> None:
+        tile = merged(tiles, changes)
+        if tile:
+            self.packed[number] = tile
+        else:
+            self.packed.pop(number, None)
+
+    def _add_values(self, number: int, sign: int, values: Values) -> None:
+        total = self.values.setdefault(number, {})
+        add_values(total, sign, values)
+        if not total:
+            del self.values[number]
+
+    def before(self, number: int) -> list[int]:
+        """Gives the numbers below `number`, rising."""
+        return sorted(tile for tile in self.packed.keys() | self.values.keys() if tile < number)
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Lets tiles go."""
+        for number in numbers:
+            self.packed.pop(number, None)
+            self.values.pop(number, None)
+
+    def hand_over(self, numbers: Sequence[int], target: "Tiles", number: int) -> None:
+        """Lets tiles go that become part of tile `number` of `target`."""
+        tiles = [self.packed[one] for one in numbers if one in self.packed]
+        if number in target.packed:
+            tiles.append(target.packed[number])
+        if len(tiles) > 1:
+            target._lay(number, (), tiles)
+        elif tiles:
+            target.packed[number] = tiles[0]
+        for one in numbers:
+            if one in self.values:
+                target._add_values(number, +1, self.values[one])
+        self.drop(numbers)
+
+    def snapshot(self) -> TilesSnapshot:
+        """Gives the tiles as plain data."""
+        values = [
+            (number, {metric: list(map(str, sums)) for metric, sums in sorted(of_tile.items())})
+            for number, of_tile in sorted(self.values.items())
+        ]
+        return sorted(self.packed.items()), values
+
+    @classmethod
+    def restore(cls, snapshot: TilesSnapshot) -> "Tiles":
+        """Gives the tiles of which `snapshot` was taken."""
+        packed, values = snapshot
+        tiles = cls()
+        tiles.packed = dict(packed)
+        for number, of_tile in values:
+            tiles.values[number] = {metric: (int(n), int(total), int(squares))
+                                    for metric, (n, total, squares) in of_tile.items()}  # fmt: skip
+        return tiles
