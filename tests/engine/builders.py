@@ -27,6 +27,7 @@ def release(  # noqa: PLR0913 - one argument a field
     guardrails: Sequence[Json] = (),
     limits: Json | None = None,
     objective: Json | None = None,
+    **more: object,
 ) -> Release:
     """A release whose first variant is the baseline; a bandit where nothing else is said."""
     return Release.model_validate(
@@ -41,6 +42,7 @@ def release(  # noqa: PLR0913 - one argument a field
                 "guardrails": list(guardrails),
                 "limits": limits or {},
                 "objective": objective or {},
+                **more,
             },
         }
     )

@@ -1,5 +1,6 @@
 """Laws 5, 6 and 7 of any sequence of decisions, whatever evidence, commands and specs led to it."""
 
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -151,23 +152,23 @@ def test_a_paused_release_moves_only_to_exclude(log: Log) -> None:
 @given(evidence_logs())
 def test_verdicts_follow_from_the_numbers_beside_them(log: Log) -> None:
     for _, published in decisions_of(log):
-        rails = {
-            f"{rail.metric} over {rail.window // 1000}": rail
-            for rail in parse_document(published.document).spec.guardrails
-        }
+        spec = parse_document(published.document).spec
+        rails = {rail.title: rail for rail in spec.guardrails}
+        sharing = [rail for rail in spec.guardrails if rail.confidence is None]
         for verdict in published.decision.assessments:
-            rail = rails[f"{verdict.guardrail.split()[0]} over {verdict.window_s}"]
-            prior = (1 - verdict.allowed_ratio) / verdict.allowed_ratio
-            above = stats.beta(1 + verdict.breaches, prior + verdict.n - verdict.breaches).sf(verdict.allowed_ratio)
-            assert verdict.probability == pytest.approx(above, rel=1e-6, abs=1e-12)
-            assert (verdict.limit, verdict.confidence) == (rail.max, rail.confidence)
+            rail = rails[verdict.guardrail]
+            alpha = spec.false_aborts / (len(sharing) * (len(spec.variants) - 1)) if rail in sharing else 0.0
+            alpha = alpha if rail.confidence is None else 1 - rail.confidence
+            assert verdict.threshold == pytest.approx(-math.log(alpha))
+            assert verdict.limit == rail.max
             assert 0 <= verdict.breaches <= verdict.n
             assert (verdict.value is None) == (verdict.n == 0)
-            if verdict.n < rail.min_samples:
-                assert verdict.verdict is Verdict.INCONCLUSIVE
-            else:
-                wanted = Verdict.FAIL if above >= rail.confidence else Verdict.INCONCLUSIVE
-                assert verdict.verdict is (Verdict.PASS if above <= 0.5 else wanted)
+            assert (verdict.samples < rail.min_samples) <= (verdict.verdict is Verdict.INCONCLUSIVE)
+            assert (verdict.verdict is Verdict.FAIL) == (
+                verdict.samples >= rail.min_samples and verdict.ln_evidence >= verdict.threshold
+            )
+            assert (verdict.verdict is Verdict.PASS) <= (verdict.ln_evidence <= 0)
+            assert verdict.reason
 
 
 @settings(max_examples=25)

@@ -28,7 +28,8 @@ ARM: Final = Arm(
 )  # fmt: skip
 ASSESSMENT: Final = Assessment(
     guardrail="error_rate", variant="v2", verdict=Verdict.INCONCLUSIVE, value=None, limit=0.02, n=0, breaches=0,
-    allowed_ratio=0.02, probability=0.5, confidence=0.999, window_s=10,
+    allowed_ratio=0.02, window_s=10, bound="max", ln_evidence=-0.5, threshold=6.9, samples=12,
+    reason="12 of 20 samples",
 )  # fmt: skip
 DECISION: Final = Decision(
     release="checkout", era=1, revision=8, replaces=(1, 7), time_ms=5, phase=Phase.PROGRESSING, strategy="canary",

@@ -68,7 +68,8 @@ def test_an_empty_file_is_refused(text: str) -> None:
 
 NAME = "expected a text that matches ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DURATION = "expected a duration such as 500ms, 10s or 5m"
-GUARDED = "'error_rate', 'latency_p50_ms', 'latency_p90_ms', 'latency_p95_ms', 'latency_p99_ms'"
+LATENCIES = "'latency_p50_ms', 'latency_p90_ms', 'latency_p95_ms', 'latency_p99_ms'"
+GUARDED = f"'error_rate', 'client_error_rate', {LATENCIES}, 'outcome'"
 MISTAKES = [
     # the document
     ("null", "1: (document): expected a mapping, got None"),
@@ -127,7 +128,10 @@ MISTAKES = [
         CANARY + "  guardrails:\n  - {metric: foo, max: 1}\n",
         f"13: spec.guardrails[0].metric: expected one of {GUARDED}, got 'foo'",
     ),
-    (CANARY + "  guardrails:\n  - metric: error_rate\n", "13: spec.guardrails[0].max: expected a value, found none"),
+    (
+        CANARY + "  guardrails:\n  - metric: error_rate\n",
+        "13: spec.guardrails[0].max: expected a value here or in maxRatio, found none",
+    ),
     (
         CANARY + "  guardrails:\n  - metric: error_rate\n    max: 5\n",
         "14: spec.guardrails[0].max: expected below 1.0, got 5",
@@ -146,7 +150,7 @@ MISTAKES = [
     ),
     (
         CANARY + "  guardrails:\n  - metric: error_rate\n    max: 0.5\n    window: 20s\n",
-        "15: spec.guardrails[0].window: expected one of 10s, 1m, 5m, got 20s",
+        "15: spec.guardrails[0].window: expected one of 10s, 30s, 1m, 5m, 15m, 1h, got 20s",
     ),
     (
         CANARY + "  guardrails:\n  - {metric: error_rate, max: 0.5}\n  - {metric: error_rate, max: 0.4}\n",
@@ -160,6 +164,15 @@ MISTAKES = [
         CANARY + "  guardrails:\n  - {metric: error_rate, max: 0.5, minSamples: 0}\n",
         "13: spec.guardrails[0].minSamples: expected at least 1, got 0",
     ),
+    (
+        CANARY + "  guardrails:\n  - {metric: error_rate, maxRatio: 0.9}\n",
+        "13: spec.guardrails[0].maxRatio: expected at least 1.0, got 0.9",
+    ),
+    (
+        CANARY + "  guardrails:\n  - {metric: outcome, name: revenue}\n",
+        "13: spec.guardrails[0].max: expected a value here or in min, maxRatio, minRatio, found none",
+    ),
+    (CANARY + "  falseAborts: 0.5\n", "12: spec.falseAborts: expected below 0.5, got 0.5"),
     # limits
     (CANARY + "  limits:\n", "12: spec.limits: expected a mapping, got None"),
     (CANARY + "  limits: {minWeight: 5.5}\n", "12: spec.limits.minWeight: expected a whole number, got 5.5"),

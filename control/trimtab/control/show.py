@@ -97,6 +97,6 @@ def _assessments(decision: Decision) -> Table:
         value = _NOTHING if verdict.value is None else f"{verdict.value:.4g}"
         table.add_row(
             verdict.guardrail, verdict.variant, Text(verdict.verdict, style=_VERDICT_STYLE[verdict.verdict]),
-            value, f"{verdict.limit:g}", str(verdict.n), f"{verdict.probability:.4f}",
+            value, f"{verdict.limit:g}", str(verdict.n), f"{verdict.ln_evidence:.2f}",
         )  # fmt: skip
     return table

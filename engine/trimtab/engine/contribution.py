@@ -64,6 +64,14 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True):
         """Responses that were errors."""
         return int.from_bytes(self.packed_counts[_ERRORS_AT : _ERRORS_AT + _COUNT_BYTES], "little")
 
+    def slower_than(self, bucket: int) -> int:
+        """Gives how many durations lie in higher buckets than `bucket`."""
+        if self.slowest <= bucket:
+            return 0
+        buckets = np.frombuffer(self.packed_buckets, dtype="<u2")
+        counts = np.frombuffer(self.packed_bucket_counts, dtype="<u4")
+        return int(counts[np.searchsorted(buckets, bucket, side="right") :].sum())
+
     @property
     def slowest(self) -> int:
         """The highest latency bucket that occurred; -1 without any."""

@@ -90,6 +90,7 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
     windows: dict[str, WindowsSnapshot] = {}
     segments: dict[str, dict[str, SegmentSnapshot]] = {}
     seconds: SecondsSnapshot | None = None
+    slower: dict[str, dict[int, int]] = {}
 
 
 class Evidence:
@@ -132,7 +133,12 @@ class Evidence:
                 self._refused_s[variant] = dict(self._final_s)
                 self._windows[variant] = Windows(self._keep)
                 self._segments[variant] = {name: Segment(self._keep, 0) for name in self._keep.segments}
+            self._count_slower(variant)
         self._seconds.admit(self.totals)
+
+    def _count_slower(self, variant: str) -> None:
+        counted = self.totals[variant].slower
+        self.totals[variant].slower = {bucket: counted.get(bucket, 0) for bucket in self._keep.slower_than}
 
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""
@@ -144,6 +150,7 @@ class Evidence:
         self._keep = keep or self._keep
         self._seconds = self._seconds.restarted(since_s, self._keep.metrics)
         for variant in self._windows:
+            self._count_slower(variant)
             known = [change for change in self._remembered(variant) if change[1][0] >= since_s]
             self._windows[variant] = _begun(self._keep, since_s, [change for _, change in known], self._now_s)
             segments, self._segments[variant] = self._segments[variant], {}
@@ -348,6 +355,7 @@ class Evidence:
                 for variant, segments in self._segments.items()
             },
             seconds=self._seconds.snapshot(),
+            slower={variant: dict(arm.slower) for variant, arm in self.totals.items()},
         )
 
     def _segment_snapshot(self, segment: Segment) -> SegmentSnapshot:
@@ -367,6 +375,7 @@ class Evidence:
             evidence._windows[variant] = Windows.restore(keep, windows)
         for variant, totals in snapshot.totals.items():
             evidence.totals[variant] = ArmTotals.restore(totals)
+            evidence.totals[variant].slower = dict(snapshot.slower.get(variant, {}))
         for variant, segments in snapshot.segments.items():
             for name, kept in segments.items():
                 segment = evidence._segments[variant][name] = Segment(keep, kept.began_s)

@@ -1,64 +1,227 @@
-"""The guard of a release: which guardrails its candidates are held to, and when one of them has to be looked at."""
+"""The guard of a release: every bound on every variant, second by second, and what it says of each.
 
-from collections.abc import Sequence
+* Evidence against a candidate starts when the release does, under a spec, and may be looked at as often as anybody
+  likes: a candidate that keeps all bounds is failed with a probability of at most its part of `falseAborts`, ever.
+* A guardrail with a confidence of its own is judged by that. The others share what is allowed, evenly.
+* The baseline is looked at too, so that people see it, and never failed.
+* An absolute bound on a share is judged response by response, as they are told: looks end when a second of the log's
+  time does, and what has come since is a peek.
+* All other bounds are judged by seconds of event time, each looked at once, when it is over by `CLOSED_AFTER_S`: most
+  of its telemetry has come by then, and which part of it came first does not matter.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from trimtab.engine.evidence import Evidence, News
-from trimtab.engine.guardrail import Guardrail, Room, assess, breaches_at_most
-from trimtab.engine.window import HOP_MS
-from trimtab.schemas.decision import Assessment
+from trimtab.engine.rail import Pair, Rail, ShareRail, rails_of
+from trimtab.engine.seconds import ClosedSecond
+from trimtab.engine.sequential.conclusion import Conclusion, Rule
+from trimtab.engine.sequential.look import Share
+from trimtab.engine.shown import assessment_of
+from trimtab.engine.sketch import bucket_of_limit
+from trimtab.engine.totals import ArmTotals
+from trimtab.engine.window import ArmWindow, Keep
+from trimtab.schemas.decision import Assessment, Verdict
+from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuardrail, OutcomeGuardrail
+from trimtab.schemas.release import Spec
+
+CLOSED_AFTER_S: Final = 2
+_SHOWN_MS: Final = 60_000
+"""The window that every decision shows of every variant."""
+
+Snapshot = dict[str, Any]
+"""Plain data, as MessagePack and JSON have it"""
+_NOTHING: Final = ArmWindow()
+_NO_SHARE: Final = Share(0, 0)
+
+
+@dataclass(slots=True)
+class _Bound:
+    """One bound of one guardrail on one variant."""
+
+    variant: str
+    guardrail: Guardrail
+    name: str
+    """the field of the guardrail: max, min, maxRatio, minRatio"""
+    rail: Rail
+    rule: Rule
+    began_s: int = 0
+    """the second of the first response; 0 before"""
+
+    def is_warming_up(self, now_s: int) -> bool:
+        """Whether the variant's warm-up, which begins with its first response, is not over."""
+        warm_up_ms = self.guardrail.warm_up
+        return warm_up_ms > 0 and (not self.began_s or (now_s - self.began_s) * 1000 < warm_up_ms)
+
+    def see(self, second: int, responses: int) -> None:
+        """Takes note of responses."""
+        if responses and not self.began_s:
+            self.began_s = second
+
+
+@dataclass(slots=True)
+class _ShareBound(_Bound):
+    """An absolute bound on a share of responses: judged response by response, in the order in which they are told."""
+
+    told: Share = _NO_SHARE
+    """what the test has taken"""
+    most: float = math.inf
+    """ln E, at most, with all that has come since it was last looked at; infinite where it has to be looked at"""
+    gain: float = 0.0
+    """what one breach adds to ln E at most"""
+
+    def ahead(self, totals: ArmTotals) -> Share:
+        """Gives what has come since. Contents may be replaced by lesser ones: what is missing then is waited for."""
+        seen = counted(self.guardrail, totals)
+        more = max(0, seen.responses - self.told.responses)
+        return Share(more, min(more, max(0, seen.breaches - self.told.breaches)))
+
+    def close(self, totals: ArmTotals, now_s: int) -> None:
+        """Lets what has come be a look."""
+        look = self.ahead(totals)
+        self.see(now_s, look.responses)
+        if look.responses and not self.is_warming_up(now_s):
+            self.rail.update(look)
+            self.most = math.inf
+        self.told = Share(self.told.responses + look.responses, self.told.breaches + look.breaches)
+
+
+def keep_of(spec: Spec) -> Keep:
+    """Gives what has to be kept of a release for its guardrails and for what is shown of it."""
+    watched = [(guardrail, rails_of(guardrail)) for guardrail in spec.guardrails if guardrail.severity != "muted"]
+    outcomes = {guardrail.name: None for guardrail, _ in watched if isinstance(guardrail, OutcomeGuardrail)}
+    slower = {bucket_of_limit(one.max) for one, _ in watched if isinstance(one, LatencyGuardrail) and one.max}
+    return Keep(
+        lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *(guardrail.window for guardrail, _ in watched)),
+        metrics=tuple(outcomes),
+        keeps_seconds=any(not isinstance(rail, ShareRail) for _, rails in watched for rail in rails.values()),
+        slower_than=tuple(sorted(slower)),
+    )
 
 
 class Guard:
-    """Guardrails on the variants of one release.
+    """Guardrails on the variants of one release, under one spec."""
 
-    How much room there is left is remembered between looks; what is not remembered is looked up, so that none of it is
-    part of a release's state.
-    """
+    __slots__ = ("_bounds", "_closed_s", "_evidence", "_has_pairs", "_spec")
 
-    __slots__ = ("_evidence", "_rails", "_room")
-
-    def __init__(self, rails: Sequence[Guardrail], evidence: Evidence) -> None:
-        self._rails = rails
+    def __init__(self, spec: Spec, evidence: Evidence) -> None:
+        self._spec = spec
         self._evidence = evidence
-        self._room: dict[tuple[str, int], Room] = {}
-        """by variant and place of a guardrail"""
+        self._bounds = {variant.name: self._on(variant.name) for variant in spec.variants}
+        self._has_pairs = keep_of(spec).keeps_seconds
+        self._closed_s = 0
 
-    def may_break(self, news: dict[str, News], candidates: Sequence[str], now_ms: int) -> bool:
-        """Whether what has just come may make a candidate fail a guardrail that it did not fail before."""
-        return any(
-            breaches and self._has_no_room((name, at), breaches, now_ms)
-            for name, new in news.items()
-            if name in candidates
-            for at, rail in enumerate(self._rails)
-            if (breaches := breaches_at_most(rail, new))
-        )
+    def _on(self, variant: str) -> list[_Bound]:
+        """Gives fresh bounds on a variant; those that act share what `falseAborts` allows over all candidates."""
+        spec, bounds = self._spec, list[_Bound]()
+        rails = [(guardrail, rails_of(guardrail)) for guardrail in spec.guardrails]
+        acting = sum(len(of) for one, of in rails if one.severity != "signal" and one.confidence is None)
+        alpha = spec.false_aborts / max(1, acting * (len(spec.variants) - 1))
+        for guardrail, of in rails:
+            rule = Rule(alpha if guardrail.confidence is None else 1.0 - guardrail.confidence, guardrail.min_samples)
+            for name, rail in of.items():
+                if isinstance(rail, ShareRail):
+                    told = counted(guardrail, self._evidence.totals[variant])
+                    bounds.append(_ShareBound(variant, guardrail, name, rail, rule, told=told, gain=rail.gain))
+                else:
+                    bounds.append(_Bound(variant, guardrail, name, rail, rule))
+        return bounds
 
-    def _has_no_room(self, of: tuple[str, int], breaches: int, now_ms: int) -> bool:
-        """Whether the `breaches` that have just come may make a guardrail fail: its window is looked at if need be."""
-        rail, known = self._rails[of[1]], self._room.get(of)
-        if known and known.takes(breaches, now_ms // HOP_MS[rail.window]):
-            return False
-        self._room[of] = self._look(of, now_ms)
-        return not self._room[of].is_there
+    def close(self, now_s: int, pace: int = 1) -> None:
+        """Lets what has come be a look, and takes the seconds that are over; every `pace` seconds."""
+        if now_s - self._closed_s < pace:
+            return
+        self._closed_s = now_s
+        for name, bounds in self._bounds.items():
+            for bound in bounds:
+                if isinstance(bound, _ShareBound):
+                    bound.close(self._evidence.totals[name], now_s)
+        for closed in self._evidence.closed(now_s - CLOSED_AFTER_S) if self._has_pairs else ():
+            self._take(closed)
 
-    def _look(self, of: tuple[str, int], now_ms: int) -> Room:
-        variant, rail = of[0], self._rails[of[1]]
-        window = self._evidence.window(variant, rail.window)
-        return Room(rail, window, self._evidence.leaving(variant, rail.window), now_ms // HOP_MS[rail.window])
+    def _take(self, closed: ClosedSecond) -> None:
+        baseline = closed.arms.get(self._spec.baseline, _NOTHING)
+        for name, bounds in self._bounds.items():
+            pair = Pair(closed.arms.get(name, _NOTHING), baseline)
+            for bound in bounds:
+                if not isinstance(bound, _ShareBound):
+                    bound.see(closed.second, pair.variant.responses)
+                    if not bound.is_warming_up(closed.second):
+                        bound.rail.update(pair)
 
-    def assess(self, names: Sequence[str]) -> dict[str, list[Assessment]]:
+    def fails(self, news: Mapping[str, News], candidates: Sequence[str], now_s: int) -> bool:
+        """Whether one of these variants fails; `news` is what has come since this was last asked."""
+        urgent: list[_Bound] = []
+        for name in candidates:
+            new = news.get(name)
+            for bound in self._bounds[name]:
+                if isinstance(bound, _ShareBound):
+                    bound.most += bound.gain * breaches_at_most(bound.guardrail, new) if new else 0.0
+                    if bound.most < bound.rule.threshold:
+                        continue
+                urgent.append(bound)
+        return any(self._look(bound, now_s).verdict is Verdict.FAIL for bound in urgent)
+
+    def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
         """Gives the verdict of every guardrail on each of these variants."""
-        return {
-            name: [assess(rail, name, self._evidence.window(name, rail.window)) for rail in self._rails]
-            for name in names
-        }
+        return {name: [self._assess(bound, now_s) for bound in self._bounds[name]] for name in names}
 
-    def forget(self) -> None:
-        """Forgets what room there was: somebody looked away in the meantime."""
-        self._room.clear()
+    def _assess(self, bound: _Bound, now_s: int) -> Assessment:
+        window = self._evidence.window(bound.variant, bound.guardrail.window)
+        return assessment_of(bound.guardrail, bound.name, bound.variant, self._look(bound, now_s), window)
 
-    def watch(self, candidates: Sequence[str], now_ms: int) -> None:
-        """Takes note of the room that is left for each of these variants, once they are assessed."""
-        self._room = {
-            (name, at): self._look((name, at), now_ms) for name in candidates for at in range(len(self._rails))
-        }
+    def _look(self, bound: _Bound, now_s: int) -> Conclusion:
+        """Gives the verdict of a bound, with what is no look yet where it may be judged."""
+        if not isinstance(bound, _ShareBound):
+            return bound.rail.conclude(bound.rule)
+        ahead = _NO_SHARE if bound.is_warming_up(now_s) else bound.ahead(self._evidence.totals[bound.variant])
+        conclusion = bound.rail.conclude(bound.rule, ahead)
+        bound.most = conclusion.ln_evidence
+        return conclusion
+
+    def start_over(self, does: Callable[[Guardrail], bool]) -> None:
+        """Lets the evidence of the guardrails that `does` holds for start anew: somebody has acted on it."""
+        for variant, bounds in self._bounds.items():
+            pairs = zip(bounds, self._on(variant), strict=True)
+            self._bounds[variant] = [fresh if does(old.guardrail) else old for old, fresh in pairs]
+
+    def snapshot(self) -> Snapshot:
+        """Gives the state as plain data."""
+        bounds = {name: [_snapshot_of(bound) for bound in of_variant] for name, of_variant in self._bounds.items()}
+        return {"closed_s": self._closed_s, "bounds": bounds}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continues from a snapshot of a guard under the same spec."""
+        self._closed_s = snapshot["closed_s"]
+        for name, bounds in self._bounds.items():
+            for bound, kept in zip(bounds, snapshot["bounds"][name], strict=True):
+                bound.began_s = kept["began_s"]
+                bound.rail.restore(kept["rail"])
+                if isinstance(bound, _ShareBound):
+                    bound.told = Share(*kept["told"])
+
+
+def _snapshot_of(bound: _Bound) -> Snapshot:
+    kept: Snapshot = {"began_s": bound.began_s, "rail": bound.rail.snapshot()}
+    return kept | {"told": list(bound.told)} if isinstance(bound, _ShareBound) else kept
+
+
+def counted(guardrail: Guardrail, totals: ArmTotals) -> Share:
+    """Gives the responses of a variant since its release began, and those that breach an absolute bound on a share."""
+    match guardrail:
+        case LatencyGuardrail():
+            return Share(totals.responses, totals.slower.get(bucket_of_limit(guardrail.max or 0.0), 0))
+        case ErrorRateGuardrail(metric="error_rate"):
+            return Share(totals.responses, totals.errors)
+        case _:
+            return Share(totals.responses, totals.client_errors)
+
+
+def breaches_at_most(guardrail: Guardrail, news: News) -> int:
+    """Gives how many breaches of an absolute bound on a share are among `news`, at most."""
+    if isinstance(guardrail, LatencyGuardrail):
+        return news.responses if news.slowest > bucket_of_limit(guardrail.max or 0.0) else 0
+    return news.errors if guardrail.metric == "error_rate" else news.responses

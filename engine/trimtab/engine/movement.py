@@ -79,6 +79,19 @@ class Movement:
         if stood_on != state.step and self.has_reached(state.step):
             state.step_began_ms, state.step_responses = state.now_ms, responses
 
+    def step_back(self, responses: list[int]) -> bool:
+        """Goes back to the step before, by as much as limits allow; False where there is none."""
+        state = self._state
+        if not state.step or not self.candidates or state.chosen:
+            return False
+        share = share_of(self._steps, state.step - 1, self._spec.limits.max_weight, len(self.candidates))
+        each = share / len(self.candidates)
+        target = [each if name in self.candidates else 0.0 for name in self.names]
+        target[self.baseline] = float(BASIS_POINTS - share)
+        state.step_began_ms, state.step_responses = state.now_ms, responses
+        self.settle(Move(tuple(target), "", state.step - 1), responses)
+        return True
+
     def has_reached(self, step: int) -> bool:
         """Whether the candidates have what they take in a step; never without steps."""
         if not self._steps:

@@ -3,8 +3,8 @@
 The rules of a release's life are here, and only here:
 
 * A release begins with all traffic on its baseline.
-* Guardrails are assessed on every record that brings errors or slow responses, and whenever weights are chosen. A
-  candidate that fails one is excluded at once (`movement.py`).
+* Guardrails are looked at on every record that brings errors or slow responses, and whenever weights are chosen
+  (`guard.py`). A candidate that fails one is excluded at once, unless the guardrail asks for less.
 * Weights are chosen anew once an interval of the log's time, and only when there is new evidence: no traffic, no move.
 * A paused release holds its weights; its guardrails stay on guard. A frozen one holds them whatever happens.
 * A release that is over (promoted, rolled back, completed) moves no more until it is retried or applied with another
@@ -23,14 +23,15 @@ from trimtab.engine.command import refusal_of, rule_of
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import Evidence
-from trimtab.engine.guard import Guard
+from trimtab.engine.guard import Guard, keep_of
 from trimtab.engine.movement import Movement
 from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
+from trimtab.engine.shown import acts, breach
 from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.choice import choose
 from trimtab.engine.strategy.situation import Move, Situation, all_to
 from trimtab.engine.strategy.steps import shortest_ms, steps_of
-from trimtab.schemas.decision import Assessment, Decision, Phase, Verdict, WeightsRecord
+from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes
 from trimtab.schemas.ids import BASIS_POINTS
@@ -55,14 +56,14 @@ class ReleaseFold:
         spec = parse_document(document).spec
         names = [variant.name for variant in spec.variants]
         weights = [BASIS_POINTS * (name == spec.baseline) for name in names]
-        self._adopt(document, Evidence(names, final_s), ReleaseState(weights=weights))
+        self._adopt(document, Evidence(names, final_s, keep_of(spec)), ReleaseState(weights=weights))
 
     def _adopt(self, document: bytes, evidence: Evidence, state: ReleaseState) -> None:
         """Goes on under a spec, with this evidence and from this state."""
         self._document, self._release = document, parse_document(document)
         self._evidence, self._state = evidence, state
         self._belief = Belief(self._spec, evidence, state.origin)
-        self._guard = Guard(self._spec.guardrails, evidence)
+        self._guard = Guard(self._spec, evidence)
         self._movement = Movement(self._spec, state)
 
     @property
@@ -120,7 +121,7 @@ class ReleaseFold:
         spec = parse_document(document).spec
         names = [variant.name for variant in spec.variants]
         self._evidence.admit(names)
-        self._evidence.restart(state.now_ms // 1000)
+        self._evidence.restart(state.now_ms // 1000, keep_of(spec))
         weights = [before.get(name, 0) for name in names]
         weights[names.index(spec.baseline)] += BASIS_POINTS - sum(weights)
         totals = self._evidence.totals
@@ -171,7 +172,6 @@ class ReleaseFold:
         return self._decision(at, rule, self._assess())
 
     def _follow(self, command: Command) -> str:
-        self._guard.forget()
         state, rule = self._state, rule_of(command)
         match command.action:
             case "pause":
@@ -180,6 +180,7 @@ class ReleaseFold:
                 state.phase = Phase.FROZEN
             case "resume":
                 state.phase = Phase.PROGRESSING
+                self._guard.start_over(lambda guardrail: guardrail.on_fail == "pause")
             case "abort":
                 self._movement.roll_back()
             case "retry":
@@ -214,18 +215,19 @@ class ReleaseFold:
         return True
 
     def _consider(self, at: Position, pace: int = 1) -> Decision | None:
-        state = self._state
+        state, now_s = self._state, self._state.now_ms // 1000
+        self._guard.close(now_s, pace)
+        news, self._evidence.news = self._evidence.news, {}
         if state.phase.is_over:
             is_due = self._is_due(REFRESH_MS)
             return self._decision(at, f"{state.phase}: what it still sees", self._assess()) if is_due else None
-        news, self._evidence.news = self._evidence.news, {}
-        is_due, is_guarded = self._is_due(self._interval_ms(pace)), state.phase is not Phase.FROZEN
-        if not is_due and not (is_guarded and self._guard.may_break(news, self._movement.candidates, state.now_ms)):
+        fails = self._guard.fails(news, self._movement.candidates, now_s)
+        is_due = self._is_due(self._interval_ms(pace))
+        if not is_due and not (fails and state.phase is not Phase.FROZEN):
             return None
         assessments = self._assess()
-        self._guard.watch(self._movement.candidates, state.now_ms)
-        if is_guarded and (broken := self._exclude(assessments)):
-            return self._decision(at, "guardrail: " + "; ".join(broken), assessments)
+        if state.phase is not Phase.FROZEN and (rule := self._react(assessments)):
+            return self._decision(at, rule, assessments)
         return self._decision(at, self._next(assessments), assessments) if is_due else None
 
     def _is_due(self, interval_ms: int) -> bool:
@@ -241,7 +243,12 @@ class ReleaseFold:
             case Phase.FROZEN:
                 return "frozen: weights are held whatever happens"
             case _:
-                return self._move(assessments)
+                return self._hold(assessments) or self._move(assessments)
+
+    def _hold(self, assessments: dict[str, list[Assessment]]) -> str:
+        """Gives why weights are held although nobody says so; empty where they are not."""
+        failed = next((one for name in self._movement.candidates for one in assessments[name] if acts(one)), None)
+        return f"guardrail: weights are held, {failed.variant}: {breach(failed)}" if failed else ""
 
     def _interval_ms(self, pace: int) -> int:
         strategy = self._spec.strategy
@@ -250,18 +257,24 @@ class ReleaseFold:
         return max(STEP_INTERVAL_MS, min(STEP_INTERVAL_MS * pace, shortest_ms(strategy) // _LOOKS_PER_HOLD))
 
     def _assess(self) -> dict[str, list[Assessment]]:
-        return self._guard.assess([name for name in self._movement.names if name not in self._state.excluded])
+        names = [name for name in self._movement.names if name not in self._state.excluded]
+        return self._guard.assess(names, self._state.now_ms // 1000)
 
-    def _exclude(self, assessments: dict[str, list[Assessment]]) -> list[str]:
-        """Takes candidates that fail a guardrail out of the release; gives what they failed."""
-        reasons = {
-            name: _breach(failed)
-            for name in self._movement.candidates
-            if (failed := next((one for one in assessments[name] if one.verdict is Verdict.FAIL), None))
-        }
-        if reasons:
-            self._movement.exclude(reasons)
-        return [f"{name} excluded, {why}" for name, why in reasons.items()]
+    def _react(self, assessments: dict[str, list[Assessment]]) -> str:
+        """Does what guardrails that fail ask for, and gives the rule; empty where weights may go on."""
+        fails = [one for name in self._movement.candidates for one in assessments[name] if acts(one)]
+        if aborts := {one.variant: breach(one) for one in reversed(fails) if one.on_fail == "abort"}:
+            self._movement.exclude(aborts)
+            excluded = [f"{name} excluded, {aborts[name]}" for name in self._movement.names if name in aborts]
+            return "guardrail: " + "; ".join(excluded)
+        for one in fails:
+            if one.on_fail == "pause" and self._state.phase is Phase.PROGRESSING:
+                self._state.phase = Phase.PAUSED
+                return f"guardrail: paused, {one.variant}: {breach(one)}"
+            if one.on_fail == "stepBack" and self._movement.step_back(self._responses()):
+                self._guard.start_over(lambda guardrail: guardrail.on_fail == "stepBack")
+                return f"guardrail: a step back, {one.variant}: {breach(one)}"
+        return ""
 
     def _responses(self) -> list[int]:
         return [self._evidence.totals[name].responses for name in self._movement.names]
@@ -309,7 +322,7 @@ class ReleaseFold:
 
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""
-        return encode_snapshot(self._document, self._state, self._evidence.snapshot())
+        return encode_snapshot(self._document, self._state, self._evidence.snapshot(), self._guard.snapshot())
 
     @classmethod
     def restore(cls, payload: bytes) -> "ReleaseFold":
@@ -320,12 +333,6 @@ class ReleaseFold:
             fold._adopt(snapshot.document, Evidence.restore(snapshot.evidence), snapshot.state)
         except ValidationError as error:
             raise EngineError(f"not a snapshot of a release: {error}") from error
+        if snapshot.guard:
+            fold._guard.restore(snapshot.guard)
         return fold
-
-
-def _breach(failed: Assessment) -> str:
-    return (
-        f"{failed.guardrail} is {failed.value:.4g} against a limit of {failed.limit:g}"
-        f" ({failed.breaches} of {failed.n} responses breach, {failed.allowed_ratio:g} allowed,"
-        f" P(above) {failed.probability:.5f} >= {failed.confidence:g})"
-    )

@@ -1,7 +1,7 @@
 """What a release remembers, and how that travels: state apart from the rules that move it (`release.py`)."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -59,11 +59,13 @@ class ReleaseSnapshot(msgspec.Struct, array_like=True):
     document: bytes
     state: ReleaseState
     evidence: EvidenceSnapshot
+    guard: dict[str, Any] = {}
+    """empty in version 2: evidence of guardrails then starts anew"""
 
 
-def encode_snapshot(document: bytes, state: ReleaseState, evidence: EvidenceSnapshot) -> bytes:
+def encode_snapshot(document: bytes, state: ReleaseState, evidence: EvidenceSnapshot, guard: dict[str, Any]) -> bytes:
     """Gives the MessagePack form of a release."""
-    return msgspec.msgpack.encode(ReleaseSnapshot(_VERSION, state.offset, document, state, evidence))
+    return msgspec.msgpack.encode(ReleaseSnapshot(_VERSION, state.offset, document, state, evidence, guard))
 
 
 def decode_snapshot(payload: bytes) -> ReleaseSnapshot:

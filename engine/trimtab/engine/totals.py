@@ -7,7 +7,9 @@ from typing import Final
 from trimtab.engine.contribution import NO_FAILURES, PaneContent
 from trimtab.schemas.evidence import ALWAYS, COUNTS, FAILURES, VALUE_SCALE
 
-_REQUESTS, _RESPONSES, _ERRORS, _LATE = (COUNTS.index(name) for name in ("requests", "responses", "errors", "late"))
+_REQUESTS, _RESPONSES, _ERRORS, _CLIENT_ERRORS, _LATE = (
+    COUNTS.index(name) for name in ("requests", "responses", "errors", "client_errors", "late")
+)
 _ALWAYS: Final = len(ALWAYS)
 _counts_in = Struct(f"<{_ALWAYS}q").unpack
 _failures_in = Struct(f"<{len(FAILURES)}q").unpack
@@ -30,6 +32,8 @@ class ArmTotals:
     """one per name in `COUNTS`"""
     values: dict[str, list[int]] = field(default_factory=dict)
     """metric -> count, sum, sum of squares"""
+    slower: dict[int, int] = field(default_factory=dict)
+    """latency bucket -> durations above it since somebody asked for them to be counted"""
 
     @property
     def requests(self) -> int:
@@ -50,6 +54,11 @@ class ArmTotals:
     def late(self) -> int:
         """Events that came after their second was final."""
         return self.counts[_LATE]
+
+    @property
+    def client_errors(self) -> int:
+        """Responses that were errors of the client."""
+        return self.counts[_CLIENT_ERRORS]
 
     @property
     def in_flight(self) -> int:
@@ -85,6 +94,8 @@ class ArmTotals:
             ]
         if old.values or new.values:
             self._replace_values(old, new)
+        for bucket in self.slower:
+            self.slower[bucket] += new.slower_than(bucket) - old.slower_than(bucket)
 
     def _replace_values(self, old: PaneContent, new: PaneContent) -> None:
         for metric in {**new.values, **old.values}:

@@ -37,7 +37,9 @@ USUAL_MS: Final = (10_000, 60_000, 300_000)
 MAX_METRICS: Final = 32
 MAX_SEGMENTS: Final = 16
 
-_REQUESTS, _RESPONSES, _ERRORS = (COUNTS.index(name) for name in ("requests", "responses", "errors"))
+_REQUESTS, _RESPONSES, _ERRORS, _CLIENT_ERRORS = (
+    COUNTS.index(name) for name in ("requests", "responses", "errors", "client_errors")
+)
 
 
 class Keep(msgspec.Struct, frozen=True, array_like=True):
@@ -57,6 +59,8 @@ class Keep(msgspec.Struct, frozen=True, array_like=True):
     """that have totals and windows of their own"""
     keeps_seconds: bool = False
     """whether `Evidence.closed` gives single seconds"""
+    slower_than: tuple[int, ...] = ()
+    """latency buckets above which durations are counted in the totals"""
 
     def __post_init__(self) -> None:
         """Sorts lengths. Raises `ValueError` for what cannot be kept."""
@@ -114,6 +118,11 @@ class ArmWindow:
     def errors(self) -> int:
         """Responses that were errors."""
         return int(self.counts[_ERRORS])
+
+    @property
+    def client_errors(self) -> int:
+        """Responses that were errors of the client."""
+        return int(self.counts[_CLIENT_ERRORS])
 
     @property
     def error_ratio(self) -> float | None:

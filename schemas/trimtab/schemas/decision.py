@@ -49,20 +49,30 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     verdict: Verdict
     value: float | None
-    """what was seen in the window, in the metric's unit; null without evidence"""
+    """what was seen, in the metric's unit: in the window, or, of a bound relative to the baseline, since the test
+    began; null without evidence"""
     limit: float
     """what must not be crossed, in the same unit"""
     n: int
-    """responses that the verdict rests on"""
+    """responses, or outcomes, that the value rests on"""
     breaches: int
-    """of these, the errors (or the responses slower than the limit)"""
+    """of these, the errors (or the responses slower than the limit); 0 where the bound is on no share"""
     allowed_ratio: float
-    """the share of breaches that the guardrail allows"""
-    probability: float
-    """posterior probability that the true share of breaches is above the allowed one"""
-    confidence: float
-    """at and above which `probability` is a fail; at and below one half it is a pass"""
+    """the share of breaches that the guardrail allows; 0 where it bounds no share"""
     window_s: int
+    bound: str = "max"
+    """the field of the guardrail that is judged: max, min, maxRatio, minRatio"""
+    ln_evidence: float = 0.0
+    """ln E against the variant since the test began: E is 1 before the first look, and above 1/alpha with a probability
+    of at most alpha while the bound is kept, at however many looks"""
+    threshold: float = 0.0
+    """the `ln_evidence` that fails: ln(1/alpha)"""
+    samples: int = 0
+    """responses, or outcomes, that `ln_evidence` rests on"""
+    reason: str = ""
+    """why the verdict is what it is"""
+    severity: str = "critical"
+    on_fail: str = "abort"
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,37 +1,119 @@
-"""Guardrails of a release file: bounds that no variant may cross."""
+"""Guardrails of a release file: bounds that no variant may cross.
 
-from typing import Annotated, Literal
+A bound is absolute (`max`, `min`), or relative to what the baseline does in the same seconds (`maxRatio`, `minRatio`).
+One that has both is two guardrails.
+"""
 
-from pydantic import Field
+from typing import Annotated, Literal, Self, TypeVar
 
-from trimtab.schemas.part import Part, WindowMs
+from pydantic import Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from trimtab.schemas.part import DurationMs, Name, Part, WindowMs, duration_text
+
+Severity = Literal["critical", "ordinary", "signal", "muted"]
+OnFail = Literal["abort", "stepBack", "pause", "hold"]
+Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class ErrorRateGuardrail(Part):
-    """Bounds the share of responses that are errors."""
+class _Watch(Part):
+    """How a guardrail is watched, and what comes of it."""
 
-    metric: Literal["error_rate"]
-    max: Annotated[float, Field(gt=0, lt=1)]
-    """share, between 0 and 1"""
     window: WindowMs = 10_000
+    """over which the value is shown; evidence is gathered second by second from the start on"""
     min_samples: Annotated[int, Field(ge=1)] = 20
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.999
+    """below which nothing is concluded"""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] | None = None
+    """that a candidate which keeps the bound is never failed, at however many looks; its part of `falseAborts` where it
+    is not given"""
+    severity: Severity = "critical"
+    """`critical`: a step waits until it passes; `ordinary`: a step waits only while it fails; `signal`: it is shown and
+    nothing else; `muted`: it is not looked at"""
+    on_fail: OnFail = "abort"
+    """`abort`: the candidate loses all traffic for good; `stepBack`: back to the step before (else as `hold`); `pause`:
+    weights are held until a person resumes; `hold`: weights are held for as long as it fails"""
+    warm_up: DurationMs = 0
+    """from a variant's first response on, what does not count yet"""
 
 
-class LatencyGuardrail(Part):
+class ErrorRateGuardrail(_Watch):
+    """Bounds the share of responses that are errors, of the service or of its clients."""
+
+    metric: Literal["error_rate", "client_error_rate"]
+    max: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """share, between 0 and 1"""
+    max_ratio: Ratio | None = None
+    """the odds of an error, against those of the baseline; 1 tolerates no difference at all"""
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        return _bounded(self, "max", "max_ratio")
+
+    @property
+    def title(self) -> str:
+        """What tells it from others."""
+        return f"{self.metric} over {duration_text(self.window)}"
+
+
+class LatencyGuardrail(_Watch):
     """Bounds a quantile of the response time."""
 
     metric: Literal["latency_p50_ms", "latency_p90_ms", "latency_p95_ms", "latency_p99_ms"]
-    max: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    max: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """milliseconds"""
-    window: WindowMs = 10_000
-    min_samples: Annotated[int, Field(ge=1)] = 20
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.999
+    max_ratio: Ratio | None = None
+    """times the baseline's quantile"""
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        return _bounded(self, "max", "max_ratio")
 
     @property
     def quantile(self) -> float:
         """The quantile that is bounded, between 0 and 1."""
         return int(self.metric.removeprefix("latency_p").removesuffix("_ms")) / 100
 
+    @property
+    def title(self) -> str:
+        """What tells it from others."""
+        return f"{self.metric} over {duration_text(self.window)}"
 
-Guardrail = Annotated[ErrorRateGuardrail | LatencyGuardrail, Field(discriminator="metric")]
+
+class OutcomeGuardrail(_Watch):
+    """Bounds the mean of an outcome's values."""
+
+    metric: Literal["outcome"]
+    name: Name
+    """of the outcome"""
+    max: Finite | None = None
+    min: Finite | None = None
+    max_ratio: Ratio | None = None
+    """times the baseline's mean, which has to be above 0"""
+    min_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
+    """times the baseline's mean, which has to be above 0"""
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        return _bounded(self, "max", "min", "max_ratio", "min_ratio")
+
+    @property
+    def title(self) -> str:
+        """What tells it from others."""
+        return f"outcome {self.name} over {duration_text(self.window)}"
+
+
+Guardrail = Annotated[ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail, Field(discriminator="metric")]
+
+Rail = ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail
+
+
+_R = TypeVar("_R", bound=Rail)
+
+
+def _bounded(rail: _R, *bounds: str) -> _R:
+    """Gives a guardrail that has one of `bounds`. Raises `ValueError` for others."""
+    if all(getattr(rail, bound) is None for bound in bounds):
+        first, *others = map(to_camel, bounds)
+        raise ValueError(f"{first}: expected a value here or in {', '.join(others)}, found none")
+    return rail

@@ -13,8 +13,8 @@ from pydantic.alias_generators import to_camel
 
 from trimtab.schemas.ids import BASIS_POINTS, NAME_PATTERN
 
-WINDOWS_MS: Final = (10_000, 60_000, 300_000)
-"""The windows that the engine keeps."""
+WINDOWS_MS: Final = (10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000)
+"""The windows that the engine can keep."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
@@ -65,7 +65,7 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 BasisPoints = Annotated[int, Field(strict=True, ge=0, le=BASIS_POINTS)]
 WindowMs = Annotated[
     int,
-    BeforeValidator(duration_ms, json_schema_input_type=Literal["10s", "1m", "5m"]),
+    BeforeValidator(duration_ms, json_schema_input_type=Literal["10s", "30s", "1m", "5m", "15m", "1h"]),
     AfterValidator(_kept),
     PlainSerializer(duration_text, return_type=str),
 ]

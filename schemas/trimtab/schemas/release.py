@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from trimtab.schemas.guardrail import Guardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
-from trimtab.schemas.part import BasisPoints, Name, Part, duration_text, refuse_repeated
+from trimtab.schemas.part import BasisPoints, Name, Part, refuse_repeated
 from trimtab.schemas.strategy import BlueGreen, Canary, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
@@ -71,6 +71,8 @@ class Spec(Part):
     variants: Annotated[tuple[Variant, ...], Field(min_length=2)]
     objective: Objective = Objective()
     guardrails: tuple[Guardrail, ...] = ()
+    false_aborts: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    """the probability that guardrails ever fail a candidate although all candidates keep all bounds"""
     limits: Limits = Limits()
     strategy: Strategy
 
@@ -81,7 +83,7 @@ class Spec(Part):
         refuse_repeated("variants", [variant.at_proxy for variant in self.variants], what="target")
         if self.baseline not in names:
             raise ValueError(f"baseline: expected one of the variants {', '.join(names)}, got {self.baseline!r}")
-        refuse_repeated("guardrails", [f"{rail.metric} over {duration_text(rail.window)}" for rail in self.guardrails])
+        refuse_repeated("guardrails", [rail.title for rail in self.guardrails])
         return self
 
     @model_validator(mode="after")

@@ -170,8 +170,10 @@ def _causes(error: ValidationError) -> list[Any]:
 
 
 def _problem(file: str, lines: dict[Path, int], detail: Any) -> Problem:
-    location, message = _in_file(detail["loc"], lines), detail["msg"]
-    kind, context = detail["type"], detail.get("ctx", {})
+    kind, context, message = detail["type"], detail.get("ctx", {}), detail["msg"]
+    # A value that is wrong as a whole is there: what its location ends in may be a tag.
+    location = _in_file((*detail["loc"], *[""] * (kind == "value_error")), lines)
+    location = location[:-1] if kind == "value_error" else location
     if kind == "value_error":
         message = str(context["error"])
         field, colon, rest = message.partition(": ")

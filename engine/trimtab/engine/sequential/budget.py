@@ -88,3 +88,9 @@ class BudgetTest:
         """Continues from a snapshot of a test with the same settings."""
         self._responses, self._breaches = snapshot["responses"], snapshot["breaches"]
         self._mixture.restore(snapshot["mixture"])
+
+
+def most_per_breach(allowed: float) -> float:
+    """Gives what one breach adds to ln E at most: all that comes besides, and a later start, only take from it."""
+    breach, _ = ratios_of(allowed, Side.HARM)
+    return float(breach.max())

@@ -1,8 +1,9 @@
 """Steps: strategies that give the candidates a share of traffic together, look, and go on to the next share.
 
 What a step waits for is decided here, and only here. It ends when the weights have reached its share, it has lasted
-as long as it has to, every candidate that is left has had enough responses in it, and every guardrail of each says
-PASS. INCONCLUSIVE waits: missing evidence never moves traffic. A person may let a step end at once.
+as long as it has to, every candidate that is left has had enough responses in it, every critical guardrail of each says
+PASS, and no ordinary one FAIL. INCONCLUSIVE waits: missing evidence never moves traffic. A person may let a step end at
+once.
 """
 
 from collections.abc import Sequence
@@ -88,6 +89,7 @@ def _too_few(situation: Situation, arm: int, min_responses: int) -> str:
 
 def _unproven(situation: Situation, arm: int) -> str:
     for assessment in situation.assessments.get(situation.name(arm), ()):
-        if assessment.verdict is not Verdict.PASS:
+        waits = {"critical": assessment.verdict is not Verdict.PASS, "ordinary": assessment.verdict is Verdict.FAIL}
+        if waits.get(assessment.severity, False):
             return f"{assessment.guardrail} of {situation.name(arm)} is {assessment.verdict}"
     return ""

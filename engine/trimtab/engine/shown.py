@@ -1,0 +1,61 @@
+"""What people see of a guardrail: its value in the window, beside the evidence that its verdict rests on."""
+
+from trimtab.engine.rail import allowed_of, breaches_of, sums_of
+from trimtab.engine.sequential.conclusion import Conclusion
+from trimtab.engine.window import ArmWindow
+from trimtab.schemas.decision import Assessment, Verdict
+from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuardrail, OutcomeGuardrail
+
+
+def assessment_of(
+    guardrail: Guardrail, field: str, variant: str, conclusion: Conclusion, window: ArmWindow
+) -> Assessment:
+    """Gives the assessment of a bound; `window` is what the variant did in the guardrail's window.
+
+    The value of a relative bound is what its test has seen since it began; of an absolute one it is that of the window.
+    """
+    is_absolute = not field.endswith("Ratio")
+    is_share = is_absolute and not isinstance(guardrail, OutcomeGuardrail)
+    return Assessment(
+        guardrail=guardrail.title, bound=field, variant=variant, verdict=conclusion.verdict, reason=conclusion.reason,
+        value=_value(guardrail, window) if is_absolute else conclusion.value,
+        limit=_limit(guardrail, field) if is_absolute else conclusion.limit,
+        n=window.responses if is_share else conclusion.n,
+        breaches=breaches_of(guardrail)(window) if is_share and not isinstance(guardrail, OutcomeGuardrail) else 0,
+        allowed_ratio=allowed_of(guardrail) or 0.0 if is_share else 0.0,
+        ln_evidence=conclusion.ln_evidence, threshold=conclusion.threshold, samples=conclusion.n,
+        severity=guardrail.severity, on_fail=guardrail.on_fail, window_s=guardrail.window // 1000,
+    )  # fmt: skip
+
+
+def _limit(guardrail: Guardrail, field: str) -> float:
+    limit = guardrail.max if field == "max" or not isinstance(guardrail, OutcomeGuardrail) else guardrail.min
+    return 0.0 if limit is None else limit
+
+
+def _value(guardrail: Guardrail, window: ArmWindow) -> float | None:
+    match guardrail:
+        case ErrorRateGuardrail():
+            breaches = breaches_of(guardrail)(window)
+            return breaches / window.responses if window.responses else None
+        case LatencyGuardrail():
+            return window.latency.quantile_ms(guardrail.quantile)
+        case OutcomeGuardrail():
+            sums = sums_of(window, guardrail.name)
+            return sums.mean if sums.n else None
+
+
+def acts(assessment: Assessment) -> bool:
+    """Whether something has to be done about it."""
+    return assessment.verdict is Verdict.FAIL and assessment.severity != "signal"
+
+
+def breach(failed: Assessment) -> str:
+    """Gives what was failed, in words and numbers."""
+    value = "nothing" if failed.value is None else f"{failed.value:.4g}"
+    counted = f"{failed.breaches} of {failed.n} responses breach, {failed.allowed_ratio:g} allowed, "
+    return (
+        f"{failed.guardrail} is {value} against {failed.bound} {failed.limit:g}"
+        f" ({counted if failed.allowed_ratio else ''}ln E {failed.ln_evidence:.2f} >= {failed.threshold:.2f}"
+        f" after {failed.samples})"
+    )
