@@ -11,11 +11,12 @@ share p itself: one response can neither condemn nor acquit. With n responses, o
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import floor
 from typing import Final
 
 from trimtab.engine.evidence import News
-from trimtab.engine.posterior import Beta
+from trimtab.engine.posterior import share_above
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment, Verdict
@@ -32,9 +33,9 @@ def assess(guardrail: Guardrail, variant: str, window: ArmWindow) -> Assessment:
     """Gives the verdict of a guardrail on what a variant did in the guardrail's window."""
     allowed, breaches = _allowed(guardrail), _breaches(guardrail, window)
     n = window.responses
-    probability = Beta(1.0 + breaches, (1.0 - allowed) / allowed + n - breaches).probability_above(allowed)
+    probability = share_above(1.0 + breaches, (1.0 - allowed) / allowed + n - breaches, allowed)
     return Assessment(
-        guardrail=f"{guardrail.metric} over {duration_text(guardrail.window)}",
+        guardrail=_name(guardrail.metric, guardrail.window),
         variant=variant,
         verdict=_verdict(guardrail, n, probability),
         value=_value(guardrail, window),
@@ -72,11 +73,14 @@ class Room:
         """`leaving`: what the window lets go of with the first, second, ... hop after `hop`."""
         self._hop, self._used = hop, 0
         responses, breaches = window.responses, _breaches(guardrail, window)
-        self._left = [room(guardrail, responses, breaches)]
+        left = room(guardrail, responses, breaches)
+        self._left = [left]
         for tile in leaving:
-            responses -= tile.responses
-            breaches -= _breaches(guardrail, tile) if breaches else 0
-            self._left.append(room(guardrail, responses, breaches))
+            if gone := tile.responses:
+                responses -= gone
+                breaches -= _breaches(guardrail, tile) if breaches else 0
+                left = room(guardrail, responses, breaches)
+            self._left.append(left)
 
     @property
     def is_there(self) -> bool:
@@ -104,6 +108,11 @@ def room(guardrail: Guardrail, responses: int, breaches: int) -> int:
     allowed = _allowed(guardrail)
     is_bell = (1.0 - allowed) * (1.0 / allowed + responses) >= 1.0
     return max(_FULL, floor(allowed * responses - breaches)) if is_bell else _FULL
+
+
+@lru_cache(maxsize=256)
+def _name(metric: str, window_ms: int) -> str:
+    return f"{metric} over {duration_text(window_ms)}"
 
 
 def _allowed(guardrail: Guardrail) -> float:

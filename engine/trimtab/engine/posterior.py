@@ -30,8 +30,13 @@ class Beta:
 
     def probability_above(self, limit: float) -> float:
         """Gives the probability that the share is above `limit` (between 0 and 1)."""
-        # The complement by symmetry, not 1 - cdf: it keeps its digits where it is small.
-        return float(betainc(self.beta, self.alpha, 1.0 - limit))
+        return share_above(self.alpha, self.beta, limit)
+
+
+def share_above(alpha: float, beta: float, limit: float) -> float:
+    """Gives the probability that a share with posterior Beta(`alpha`, `beta`) is above `limit` (between 0 and 1)."""
+    # The complement by symmetry, not 1 - cdf: it keeps its digits where it is small.
+    return float(betainc(beta, alpha, 1.0 - limit))
 
 
 @dataclass(frozen=True, slots=True)
