@@ -146,3 +146,42 @@ def test_the_baseline_keeps_its_weight_whatever_is_said_of_it() -> None:
 def test_weights_that_are_not_complete_are_a_fault(current: list[int]) -> None:
     with pytest.raises(EngineError, match="expected 10000"):
         allocate([0.5, 0.5], current, [Bounds(0, BASIS_POINTS)] * 2, 100)
+
+
+@settings(max_examples=150)
+@given(cases(most=5), st.integers(0, BASIS_POINTS))
+def test_a_holdout_is_a_floor_of_the_baseline(case: Case, holdout: int) -> None:
+    target, current, bounds, max_step = case
+    raised = [Bounds(max(holdout, bounds[0].floor), BASIS_POINTS), *bounds[1:]]
+    weights = allocate(target, current, bounds, max_step, holdout=holdout)
+    assert weights == allocate(target, current, raised, max_step)
+
+
+def test_a_holdout_is_kept_by_the_baseline_wherever_it_stands() -> None:
+    free = [Bounds(0, BASIS_POINTS)] * 3
+    wish = [0.0, 1.0, 0.0]
+    assert allocate(wish, [0, 0, 10_000], free, BASIS_POINTS, baseline=2, holdout=1_500) == (0, 8_500, 1_500)
+
+
+@settings(max_examples=150)
+@given(cases(most=5), st.integers(0, BASIS_POINTS))
+def test_weights_stay_where_no_move_is_as_great_as_the_hysteresis_or_a_step(case: Case, hysteresis: int) -> None:
+    target, current, bounds, max_step = case
+    moved = allocate(*case)
+    holds = all(bound.floor <= weight <= bound.cap for bound, weight in zip(bounds, current, strict=True))
+    furthest = max(abs(new - old) for new, old in zip(moved, current, strict=True))
+    stays = holds and furthest < min(hysteresis, max_step)
+    weights = allocate(target, current, bounds, max_step, hysteresis=hysteresis)
+    assert weights == (tuple(current) if stays else moved)
+
+
+def test_a_small_move_that_a_floor_asks_for_is_made() -> None:
+    floors = [Bounds(100, BASIS_POINTS)] * 2
+    assert allocate([1.0, 0.0], [9_960, 40], floors, 2_000, hysteresis=500) == (9_900, 100)
+
+
+def test_steps_smaller_than_the_hysteresis_lead_to_where_it_holds() -> None:
+    weights: tuple[int, ...] = (10_000, 0)
+    for _ in range(60):
+        weights = allocate([0.5, 0.5], weights, [Bounds(0, BASIS_POINTS)] * 2, 100, hysteresis=300)
+    assert weights == (5_000, 5_000)

@@ -1,4 +1,4 @@
-"""P(best) against brute-force quadrature, adaptive quadrature, closed form, and sampling."""
+"""P(best) of Beta posteriors against brute-force quadrature, adaptive quadrature, closed form, and sampling."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from scipy import integrate, stats
 from scipy.special import betaln
 
 from engine import quadrature
-from trimtab.engine.best import probability_best
+from trimtab.engine.best import probability_best, probability_best_of
 from trimtab.engine.posterior import Beta
 
 Draw = Callable[[np.random.Generator, int], list[Beta]]
@@ -167,3 +167,15 @@ def test_a_single_arm_is_best_for_certain() -> None:
 def test_without_arms_there_is_no_best() -> None:
     with pytest.raises(ValueError, match="at least one"):
         probability_best([])
+
+
+@pytest.mark.parametrize("huge", [1e13, 1e17, 1e100])
+def test_more_trials_than_floats_can_tell_apart_still_have_a_best_arm(huge: float) -> None:
+    assert probability_best([Beta(huge, huge), Beta(2 * huge, huge)]).tolist() == pytest.approx([0, 1], abs=1e-6)
+    assert probability_best([Beta(huge, 1), Beta(huge, 1)]).tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
+
+
+def test_arrays_give_the_same_as_posteriors() -> None:
+    posteriors = of_counts([(100, 9), (120, 12), (3, 0)])
+    alpha, beta = (np.array([getattr(one, side) for one in posteriors]) for side in ("alpha", "beta"))
+    assert probability_best_of(alpha, beta).tolist() == probability_best(posteriors).tolist()

@@ -63,6 +63,14 @@ def test_any_quantile_above_ten_microseconds_is_within_one_percent(durations_us:
 
 
 @given(durations, durations)
+def test_durations_are_counted_as_their_buckets_are(first: list[int], second: list[int]) -> None:
+    sketch = Sketch()
+    for part in (first, second):
+        sketch.update(np.array(part, dtype=np.uint32))
+    assert sketch.snapshot() == sketch_of(first + second).snapshot()
+
+
+@given(durations, durations)
 def test_merging_is_the_same_as_adding_all_to_one(first: list[int], second: list[int]) -> None:
     merged = sketch_of(first)
     merged.merge(sketch_of(second))

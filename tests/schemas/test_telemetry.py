@@ -94,6 +94,24 @@ def test_columns_give_back_the_events_that_were_packed(events: list[Event]) -> N
     assert (batch.publisher, batch.seq, batch.sent_ms, batch.count) == ("p", 9, NOW_MS, len(events))
 
 
+@given(EVENTS)
+def test_events_are_packed_as_a_packer_packs_them_one_by_one(events: list[Event]) -> None:
+    packer = Packer()
+    for event in events:
+        key = RoutingKey(event.release, event.variant, event.segment, event.era, event.revision)
+        match event:
+            case Request():
+                packer.request(key, event.time_ms)
+            case Response():
+                packer.response(
+                    key, event.time_ms, event.duration_ms, event.status, size=event.bytes, failure=event.failure
+                )
+            case Outcome():
+                packer.outcome(key, event.time_ms, event.metric, event.value)
+    expected = packer.finish(publisher="p", seq=9, sent_ms=NOW_MS)
+    assert pack(events, publisher="p", seq=9, sent_ms=NOW_MS) == expected
+
+
 WAYS_TO_ENCODE: list[Callable[[object], bytes]] = [msgspec.json.encode, msgspec.msgpack.encode]
 
 
@@ -115,6 +133,22 @@ def test_bare_rows_give_the_columns_of_a_publisher_without_a_name(
 @given(EVENTS.filter(bool))
 def test_one_event_as_json_gives_the_columns_of_a_batch_of_one(events: list[Event]) -> None:
     assert decode(msgspec.json.encode(events[0])) == pack(events[:1], publisher="", seq=0, sent_ms=0)
+
+
+def test_events_within_an_event_do_not_make_it_a_batch() -> None:
+    row = valid_row(x={"events": []})
+    assert decode(json.dumps(row).encode()).count == 1
+
+
+def test_the_name_of_a_batchs_events_may_be_escaped() -> None:
+    text = json.dumps({"events": [valid_row(), valid_row()]})
+    assert decode(text.replace('"events"', '"\\u0065vents"').encode()).count == 2
+
+
+@pytest.mark.parametrize("longest", [4_294_967.0, 4_294_967.1, 1e300])
+def test_rows_with_durations_beyond_71_minutes_are_cut(longest: float) -> None:
+    rows = [valid_row(duration_ms=longest), valid_row(duration_ms=2.0)]
+    assert cells(decode(json.dumps(rows).encode()).duration_us, "I", 2) == [4_294_967_000, 2_000]
 
 
 def test_json_may_begin_with_white_space() -> None:
@@ -181,6 +215,7 @@ def valid_row(**changes: object) -> dict[str, object]:
         valid_row(segment=None),
         valid_row(duration_ms=...),
         valid_row(duration_ms=-0.1),
+        valid_row(duration_ms=-0.0001),
         valid_row(duration_ms="1"),
         valid_row(status=...),
         valid_row(status=-1),

@@ -11,16 +11,19 @@ it ended, of an outcome when it became known. An event names the revision of the
 """
 
 import contextlib
+import struct
 import sys
 from array import array
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from trimtab.schemas.errors import InvalidEvent, NewerVersion
 from trimtab.schemas.version import REFUSALS, Version, Versioned, peek_json, peek_message_pack
+
+K = TypeVar("K")
 
 VERSION: Final = 1
 MAX_EVENTS: Final = 500
@@ -53,7 +56,7 @@ class Failure(IntEnum):
     """The client went away first: not the variant's fault, so not an error."""
 
 
-class _Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
+class _Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True, gc=False):
     """What every event names: where it was routed, by which revision of the weights, and when."""
 
     release: str
@@ -65,11 +68,11 @@ class _Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
     v: Version = VERSION
 
 
-class Request(_Event, frozen=True, tag="request"):
+class Request(_Event, frozen=True, tag="request", gc=False):
     """A request was routed to a variant."""
 
 
-class Response(_Event, frozen=True, tag="response", kw_only=True):
+class Response(_Event, frozen=True, tag="response", kw_only=True, gc=False):
     """A request ended. An error is a status of 500 or more, or a failure other than the client's own."""
 
     duration_ms: float
@@ -78,7 +81,7 @@ class Response(_Event, frozen=True, tag="response", kw_only=True):
     failure: int = Failure.NONE
 
 
-class Outcome(_Event, frozen=True, tag="outcome", kw_only=True):
+class Outcome(_Event, frozen=True, tag="outcome", kw_only=True, gc=False):
     """Something came of a request: a conversion (0 or 1), a rating, revenue. `value` must be finite."""
 
     metric: str
@@ -164,6 +167,9 @@ class _Shape(msgspec.Struct):
     """Just enough of a JSON object to tell a batch from a single event."""
 
     events: msgspec.Raw = msgspec.Raw()
+
+
+_decode_shape = msgspec.json.Decoder(_Shape).decode
 
 
 class _VersionedRows(Versioned):
@@ -257,6 +263,73 @@ def pack(events: Sequence[Event], *, publisher: str, seq: int, sent_ms: int) -> 
 
     Raises `InvalidEvent` for a number that its column cannot hold.
     """
+    said = _Said(publisher, seq, sent_ms)
+    try:
+        return _pack_columns(events, said)
+    except (struct.error, TypeError, ValueError, OverflowError):
+        return _pack_rows(events, said)  # some duration has to be cut, or some event does not fit: which, this tells
+
+
+class _Said(NamedTuple):
+    """What a publisher says of a batch."""
+
+    publisher: str
+    seq: int
+    sent_ms: int
+
+
+class _Numbers(dict[K, int]):
+    """Numbers of what occurs, in order of occurrence."""
+
+    def __missing__(self, key: K) -> int:
+        number = self[key] = len(self)
+        return number
+
+
+_KIND_OF: Final[dict[type[Event], Kind]] = {
+    Request: Kind.REQUEST, Response: Kind.RESPONSE, Outcome: Kind.OUTCOME
+}  # fmt: skip
+
+
+def _pack_columns(events: Sequence[Event], said: _Said) -> ColumnBatch:
+    """Packs column by column: the same as row by row, in a quarter of the time."""
+    base_ms = events[0].time_ms if events else said.sent_ms
+    keys: _Numbers[tuple[str, str, str, int, int]] = _Numbers()
+    metrics: _Numbers[str] = _Numbers()
+    kind = bytes([_KIND_OF[type(event)] for event in events])
+    responses = [event for event in events if type(event) is Response]
+    outcomes = [event for event in events if type(event) is Outcome]
+    return ColumnBatch(
+        publisher=said.publisher, seq=said.seq, sent_ms=said.sent_ms, base_ms=base_ms, count=len(kind), kind=kind,
+        key=_column("H", [keys[one.release, one.variant, one.segment, one.era, one.revision] for one in events]),
+        time=_column("i", [event.time_ms - base_ms for event in events]),
+        duration_us=_column("I", _whole_us([one.duration_ms for one in responses]), kind, Kind.RESPONSE),
+        status=_column("H", [one.status for one in responses], kind, Kind.RESPONSE),
+        size=_column("I", [one.bytes for one in responses], kind, Kind.RESPONSE),
+        failure=_column("B", [one.failure for one in responses], kind, Kind.RESPONSE),
+        metric=_column("B", [metrics[one.metric] for one in outcomes], kind, Kind.OUTCOME),
+        value=_column("d", [one.value for one in outcomes], kind, Kind.OUTCOME),
+        keys=[RoutingKey(*key) for key in keys], metrics=list(metrics),
+    )  # fmt: skip
+
+
+def _whole_us(durations_ms: list[float]) -> list[int]:
+    if durations_ms and (min(durations_ms) < 0 or max(durations_ms) > MAX_DURATION_MS):
+        raise ValueError("expected durations from 0 to 71 minutes")
+    return [round(duration_ms * 1000) for duration_ms in durations_ms]
+
+
+def _column(code: str, cells: list[int] | list[float], kinds: bytes = b"", kind: int = 0) -> bytes:
+    """Packs cells, of the events of one kind where `kinds` is given: zeros stand for the others."""
+    if len(cells) < len(kinds):
+        if not cells:
+            return b""
+        rest = iter(cells)
+        cells = [next(rest) if one == kind else 0 for one in kinds]
+    return struct.pack(f"<{len(cells)}{code}", *cells)
+
+
+def _pack_rows(events: Sequence[Event], said: _Said) -> ColumnBatch:
     packer = Packer()
     for event in events:
         key = RoutingKey(event.release, event.variant, event.segment, event.era, event.revision)
@@ -269,7 +342,7 @@ def pack(events: Sequence[Event], *, publisher: str, seq: int, sent_ms: int) -> 
                 )
             case Outcome():
                 packer.outcome(key, event.time_ms, event.metric, event.value)
-    return packer.finish(publisher=publisher, seq=seq, sent_ms=sent_ms)
+    return packer.finish(publisher=said.publisher, seq=said.seq, sent_ms=said.sent_ms)
 
 
 def decode(payload: bytes) -> ColumnBatch:
@@ -300,7 +373,7 @@ def _refuse_newer(version: int) -> None:
 
 
 def _newest(rows: RowBatch | _VersionedRows) -> int:
-    return max([rows.v, *(event.v for event in rows.events)])
+    return max([rows.v, *[event.v for event in rows.events]])
 
 
 def _peek(payload: bytes) -> int:
@@ -319,9 +392,16 @@ def _decode_any(payload: bytes) -> ColumnBatch | RowBatch | list[Event]:
     if first == b"[":
         return _decode_json_events(payload)
     if first == b"{":
-        is_batch = msgspec.json.decode(payload, type=_Shape).events != msgspec.Raw()
-        return _decode_json_rows(payload) if is_batch else [_decode_json_event(payload)]
+        return _decode_json_object(payload)
     return _decode_columns(payload) if b"\xa6format\xa7columns" in payload else _decode_rows(payload)
+
+
+def _decode_json_object(payload: bytes) -> RowBatch | list[Event]:
+    if b'"events"' in payload:  # so it is a batch, unless that stands somewhere within it
+        with contextlib.suppress(msgspec.ValidationError):
+            return _decode_json_rows(payload)
+    is_batch = _decode_shape(payload).events != msgspec.Raw()
+    return _decode_json_rows(payload) if is_batch else [_decode_json_event(payload)]
 
 
 def _little_endian(column: "array[int] | array[float]") -> bytes:

@@ -1,0 +1,231 @@
+"""What a decision costs in the engine: P(best), a whole decision, the fold of events, the sketch, and memory.
+
+A decision is what a record costs that brings the newest content of the panes of five variants and makes a decision due:
+from `Ledger.advance` to its effects. `stage_us` says where that goes: each stage is measured by itself on the same
+evidence, and `rest` is what they leave of the whole.
+"""
+
+import argparse
+import gc
+import time
+import tracemalloc
+from collections.abc import Callable
+from itertools import cycle
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from benchmarks.best_cases import ARMS, by_brute_force, cases
+from benchmarks.evidence_feed import EvidenceFeed, rows_of_responses, spec_of
+from benchmarks.stopwatch import us_per_call, us_per_item
+from trimtab.engine.allocation import Bounds, allocate
+from trimtab.engine.batch import Message
+from trimtab.engine.best import probability_best
+from trimtab.engine.contribution import rows_of
+from trimtab.engine.evidence import Evidence
+from trimtab.engine.guard import Guard, keep_of
+from trimtab.engine.ledger import Effects, Ledger
+from trimtab.engine.pane import FoldSpec, PaneBuilder
+from trimtab.engine.posterior import Beta
+from trimtab.engine.sketch import Sketch
+from trimtab.schemas.evidence import Panes, Record, Tick
+from trimtab.schemas.release import parse_document
+from trimtab.schemas.telemetry import Packer, RoutingKey, decode, encode
+
+_DECISIONS: Final = 2_100
+_NAME: Final = "checkout"
+_EVENTS: Final = 500
+_MESSAGES: Final = 200
+_READ: Final = 20
+"""messages that are read, and emitted, together"""
+_FEW: Final = 10
+_MANY: Final = 10_000
+_HOUR_S: Final = 3_600
+
+Figures = dict[str, object]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what may be chosen."""
+    parser.add_argument("--many", type=int, default=_MANY, help="releases that are compared with ten")
+    parser.add_argument("--seconds", type=int, default=_HOUR_S, help="of traffic that a release's memory is read after")
+
+
+def measure(options: argparse.Namespace) -> Figures:
+    """Gives microseconds and nanoseconds of each step, KiB of a release, and what many releases cost against ten."""
+    return {
+        **_best(),
+        **_decision(),
+        **_fold(),
+        **_sketch(),
+        "release_kib": round(_release_kib(options.seconds), 1),
+        **_growth(options.many),
+    }
+
+
+def _best() -> Figures:
+    known = cases()
+    errors = [np.abs(probability_best(case) - by_brute_force(case)) for case in known]
+    turns = cycle(known)
+    return {
+        "pbest5_us": round(us_per_call(lambda: probability_best(next(turns)), 7_000), 2),
+        "pbest5_max_error": float(f"{max(error.max() for error in errors):.2g}"),
+        "pbest5_mean_error": float(f"{np.mean([error.mean() for error in errors]):.2g}"),
+        "pbest5_cases": len(known),
+    }
+
+
+def _decision() -> Figures:
+    records = list(EvidenceFeed([_NAME], variants=ARMS).records(_DECISIONS, 100))
+    decided = us_per_item(_advancing(Ledger(), "100ms"), records)
+    merged = us_per_item(_advancing(Ledger(), "1h"), records)
+    stages = {"record_without_decision": merged, **_stages([panes for _, panes in records])}
+    inner = sum(took for name, took in stages.items() if name != "read_rows")
+    return {
+        "decision5_us": round(decided, 1),
+        "stage_us": {name: round(took, 1) for name, took in (*stages.items(), ("rest", decided - inner))},
+    }
+
+
+def _advancing(ledger: Ledger, interval: str) -> Callable[[tuple[int, Record]], object]:
+    """Gives what takes records with their append time into a ledger of one release."""
+    _take(ledger, (0, spec_of(_NAME, ARMS, interval)))
+    return lambda record: _take(ledger, record)
+
+
+def _stages(records: list[Panes]) -> dict[str, float]:
+    spec = parse_document(spec_of(_NAME, ARMS, "100ms").document).spec
+    names = [variant.name for variant in spec.variants]
+    evidence = Evidence(names, {}, keep_of(spec))
+    guard = Guard(spec, evidence)
+    for panes in records:
+        evidence.merge(panes.source, panes.offset, panes.final_s, list(rows_of(panes)), panes.final_s + 2)
+    totals = evidence.totals
+    posteriors = [Beta(1.0 + totals[name].responses - totals[name].errors, 1.0 + totals[name].errors) for name in names]
+    now_s = records[-1].final_s + 2
+    guard.close(now_s)
+    bounds = [Bounds(100, 10_000)] * ARMS
+    wish, now = probability_best(posteriors).tolist(), [2_000] * ARMS
+    return {
+        "read_rows": us_per_call(lambda: list(rows_of(records[-1])), 2_100),
+        "posteriors_and_best": us_per_call(lambda: probability_best(posteriors).tolist(), 2_100),
+        "assess": us_per_call(lambda: guard.assess(names, now_s), 2_100),
+        "allocate": us_per_call(lambda: allocate(wish, now, bounds, 2_000), 2_100),
+    }
+
+
+def _fold() -> Figures:
+    columns = _column_payloads()
+    rows = [rows_of_responses(_EVENTS, 3, seed) for seed in range(_READ)]
+    as_json = [msgspec.json.encode({"publisher": "p", "events": events}) for events in rows]
+    as_message_pack = [msgspec.msgpack.encode({"publisher": "p", "events": events}) for events in rows]
+    figures = {
+        name: round(_fold_us(payloads), 3)
+        for name, payloads in (
+            ("fold_columns_us_per_event", columns),
+            ("fold_json_rows_us_per_event", as_json),
+            ("fold_message_pack_rows_us_per_event", as_message_pack),
+        )
+    }
+    slower = max(figures["fold_json_rows_us_per_event"], figures["fold_message_pack_rows_us_per_event"])
+    return {**figures, "fold_rows_us_per_event": slower}
+
+
+def _column_payloads() -> list[bytes]:
+    keys = [RoutingKey(_NAME, f"v{variant}", "eu", 1, 7) for variant in range(3)]
+    payloads = []
+    for seed in range(_READ):
+        packer = Packer()
+        for row in rows_of_responses(_EVENTS, 3, seed):
+            number = int(str(row["variant"])[1:])
+            packer.response(keys[number], _whole(row["time_ms"]), _real(row["duration_ms"]), _whole(row["status"]))
+        payloads.append(encode(packer.finish(publisher="p", seq=seed, sent_ms=0)))
+    return payloads
+
+
+def _whole(cell: object) -> int:
+    return int(str(cell))
+
+
+def _real(cell: object) -> float:
+    return float(str(cell))
+
+
+def _fold_us(payloads: list[bytes]) -> float:
+    """Gives what an event costs from its message's bytes to the record that its pane goes out with."""
+    builder = PaneBuilder(0, FoldSpec(), lambda _: 0)
+    first = decode(payloads[0])
+    append_ms = first.base_ms + 100
+
+    def fold(_: int) -> None:
+        start = builder.next_offset
+        builder.update_all(Message(start + at, append_ms, decode(payload)) for at, payload in enumerate(payloads))
+        builder.emit()
+
+    return us_per_item(fold, range(_MESSAGES // 2)) / (len(payloads) * _EVENTS)
+
+
+def _sketch() -> Figures:
+    rng = np.random.default_rng(3)
+    durations = (rng.lognormal(np.log(20_000), 0.6, _EVENTS * 40)).astype(np.uint32).reshape(-1, _EVENTS)
+    sketch, turns = Sketch(), cycle(durations)
+
+    values_ns = us_per_call(lambda: sketch.update(next(turns)), 2_100) / _EVENTS * 1000
+    other = Sketch.restore(sketch.snapshot())
+    return {
+        "sketch_ns_per_value": round(values_ns, 1),
+        "merge_us": round(us_per_call(lambda: sketch.merge(other), 7_000), 2),
+    }
+
+
+def _release_kib(seconds: int) -> float:
+    """Gives what a release of three variants and four segments holds after an hour of traffic, second by second."""
+    _fed(60)
+    gc.collect()
+    tracemalloc.start()
+    ledger = _fed(seconds)
+    gc.collect()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held / 1024 if ledger.releases else 0.0
+
+
+def _fed(seconds: int) -> Ledger:
+    ledger = Ledger()
+    _take(ledger, (0, spec_of(_NAME, 3, "1s")))
+    for record in EvidenceFeed([_NAME], variants=3, segments=4, events=10).records(seconds, 1_000):
+        _take(ledger, record)
+    return ledger
+
+
+def _growth(many: int) -> Figures:
+    few_us, _ = _per_release_us(_FEW, 300)
+    many_us, idle_us = _per_release_us(many, 3)
+    return {
+        f"cost_{many}_vs_{_FEW}": round(many_us / few_us, 2),
+        f"release_second_us_{_FEW}": round(few_us, 1),
+        f"release_second_us_{many}": round(many_us, 1),
+        "quiet_release_second_us": round(idle_us, 2),
+    }
+
+
+def _per_release_us(releases: int, seconds: int) -> tuple[float, float]:
+    """Gives what a second of a release costs, with a contribution and a decision, and what one without events does."""
+    names = [f"release-{number}" for number in range(releases)]
+    ledger = Ledger()
+    for name in names:
+        _take(ledger, (0, spec_of(name, 3, "1s")))
+    records = list(EvidenceFeed(names, variants=3, events=1).records(seconds, 1_000))
+    gc.collect()
+    took_us: dict[int, float] = {}
+    for append_ms, panes in records:
+        began_ns = time.perf_counter_ns()
+        _take(ledger, (append_ms, panes))
+        took_us[append_ms] = took_us.get(append_ms, 0.0) + (time.perf_counter_ns() - began_ns) / 1000
+    quiet = [(records[-1][0] + 1_000 * (at + 10), Tick()) for at in range(20)]
+    return min(took_us.values()) / releases, us_per_item(lambda record: _take(ledger, record), quiet) / releases
+
+
+def _take(ledger: Ledger, record: tuple[int, Record]) -> Effects:
+    return ledger.advance(ledger.offset + 1, *record)
