@@ -28,6 +28,7 @@ from trimtab.control.command import (
     settings_in_force,
 )
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
+from trimtab.control.explain_command import explain
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.streams.backend import Backend, WrongBackend
@@ -179,6 +180,9 @@ def get_release(
     if view is None:
         fail(f"no release {name!r}", 1)
     _show(view, output)
+
+
+app.command("explain")(explain)
 
 
 @app.command()
