@@ -10,11 +10,12 @@ from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.kafka_connection import KafkaConnection, librdkafka_config
 from trimtab.streams.kafka_reach import Admin
 
-_BATCH: Final = 500
 _SILENCE_S: Final = 10.0
 """How long a broker may keep us waiting for messages that it has."""
 _AHEAD_KIB: Final = 16_384
 """What is fetched ahead; a search reads one message in many places."""
+_EMPTY_ANSWER_MS: Final = 20
+"""How long the broker holds back an answer at a partition's end: whoever looks elsewhere next waits for it."""
 
 
 class Entry(NamedTuple):
@@ -36,7 +37,7 @@ class KafkaLog:
             {
                 **librdkafka_config(kafka), "group.id": f"{kafka.client_id}-replay", "enable.auto.commit": False,
                 "enable.auto.offset.store": False, "enable.partition.eof": True, "auto.offset.reset": "error",
-                "queued.max.messages.kbytes": _AHEAD_KIB, "log_level": 0,
+                "queued.max.messages.kbytes": _AHEAD_KIB, "fetch.wait.max.ms": _EMPTY_ANSWER_MS, "log_level": 0,
             }
         )  # fmt: skip
 
@@ -63,20 +64,19 @@ class KafkaLog:
         if start >= stop:
             return
         self._consumer.assign([TopicPartition(topic, partition, start)])
-        while True:
-            messages = self._consumer.consume(_BATCH, _SILENCE_S)
-            if not messages:
+        offset = start - 1
+        while offset < stop - 1:
+            # One by one: `consume` waits for a full batch. What was fetched is at hand, so it costs a microsecond.
+            message = self._consumer.poll(_SILENCE_S)
+            if message is None:
                 where = f"kafka at {self._kafka.bootstrap}: {topic}/{partition}"
                 raise Unreachable(f"{where}: no message for {_SILENCE_S:.0f} s, expected those up to offset {stop - 1}")
-            for message in messages:
-                error = message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    raise self._failure(KafkaException(error))
-                if error is not None or message.offset() >= stop:
-                    return
-                yield Entry(message.offset(), message.timestamp()[1], message.value() or b"")
-                if message.offset() == stop - 1:
-                    return
+            error = message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise self._failure(KafkaException(error))
+            offset = message.offset()
+            if error is None and offset < stop:
+                yield Entry(offset, message.timestamp()[1], message.value() or b"")
 
     def _failure(self, error: KafkaException) -> Unreachable:
         return Admin(self._kafka).failure(error)
