@@ -160,6 +160,10 @@ def test_too_few_trials_are_told_not_estimated(trials: tuple[int, int], target: 
     assert refused.trials == sum(trials)
 
 
+def test_no_traffic_at_all_is_too_little() -> None:
+    assert estimate(Logged.of([], [])) == TooFew(0.0, 0.0)
+
+
 def test_trials_that_no_share_can_have_routed_are_left_out_and_counted() -> None:
     logged = one_interval((8, 3), (1.0, 0.0), (1.0, 0.0), rewards=(4, 3))
     found = estimate(logged)

@@ -29,6 +29,7 @@ from trimtab.control.command import (
 )
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.explain_command import explain
+from trimtab.control.replay_command import replay
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.streams.backend import Backend, WrongBackend
@@ -183,6 +184,7 @@ def get_release(
 
 
 app.command("explain")(explain)
+app.command("replay")(replay)
 
 
 @app.command()

@@ -173,9 +173,9 @@ def _compare(made: Decision, recorded: Recorded, found: Comparison) -> None:
         found.identical += 1
     elif known is not None:
         found.note(difference(made.release, made.id, known, payload))
-    elif made.id < recorded.oldest:
+    elif made.id <= recorded.oldest:  # a record may cause decisions on several releases
         found.forgotten += 1
-    elif made.id > recorded.newest:
+    elif made.id >= recorded.newest:
         found.ahead += 1
     else:
         found.note(Difference(made.release, made.id, "(decision)", _ABSENT, "one"))

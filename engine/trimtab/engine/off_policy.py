@@ -56,8 +56,9 @@ class Logged:
         >>> ips(Logged.of([batch], [[0.5, 0.5]])).value
         0.75
         """
+        arms = len(batches[0].trials) if batches else 0
         trials, rewards, squares, shares = (
-            np.array([getattr(batch, name) for batch in batches], dtype=np.float64)
+            np.array([getattr(batch, name) for batch in batches], dtype=np.float64).reshape(len(batches), arms)
             for name in ("trials", "rewards", "squares", "shares")
         )
         known = shares > 0
