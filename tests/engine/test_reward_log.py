@@ -1,0 +1,100 @@
+"""What each second brought, and the shares in force, against the totals of the ledger and sums over milliseconds."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.builders import NOW_MS, NOW_S, outcome, release, response
+from engine.evidence_rig import EvidenceRig, decisions
+from trimtab.engine.reward_log import RewardLog, Shares
+from trimtab.schemas.evidence import Panes
+
+BOTH = ("stable", "canary")
+
+
+def taken(running: EvidenceRig, metric: str) -> RewardLog:
+    log = RewardLog("checkout", metric)
+    for _, record in running.log:
+        if isinstance(record, Panes):
+            log.merge(record)
+    return log
+
+
+def busy_rig(metric: str) -> EvidenceRig:
+    running = EvidenceRig()
+    running.apply(release(objective={"metric": metric}, strategy={"type": "bandit", "interval": "100ms"}))
+    for step in range(40):
+        running.now_ms += 150
+        at_ms = running.now_ms - step % 3 * 400
+        events = [
+            response(variant, at_ms, status=500 if (step + n) % 7 == 0 else 200) for n in range(5) for variant in BOTH
+        ]
+        running.bring(*events, outcome("canary", at_ms, value=step % 3 / 2), response("stable", at_ms, of="search"))
+    return running
+
+
+@pytest.mark.parametrize("metric", ["success", "converted"])
+def test_all_seconds_together_are_what_the_decision_rests_on(metric: str) -> None:
+    running = busy_rig(metric)
+    log = taken(running, metric)
+    batches = log.batches(BOTH, Shares(), log.seconds)
+    newest = decisions(running.replay())[-1]
+    assert [sum(batch.trials[place] for batch in batches) for place in (0, 1)] == [arm.trials for arm in newest.arms]
+    assert [sum(batch.rewards[place] for batch in batches) for place in (0, 1)] == [
+        arm.reward_sum for arm in newest.arms
+    ]
+    assert newest.arms[1].reward_sum > 0
+
+
+def test_repeated_and_reordered_contributions_change_nothing() -> None:
+    running = busy_rig("success")
+    records = [record for _, record in running.log if isinstance(record, Panes)]
+    log, other = RewardLog("checkout", "success"), RewardLog("checkout", "success")
+    for record in records:
+        log.merge(record)
+    for record in (*reversed(records), *records):
+        other.merge(record)
+    assert log.batches(BOTH, Shares(), log.seconds) == other.batches(BOTH, Shares(), other.seconds)
+
+
+def test_squares_are_those_of_the_outcomes() -> None:
+    running = EvidenceRig()
+    running.apply(release(objective={"metric": "converted"}))
+    running.bring(outcome("canary", NOW_MS, value=0.5), outcome("canary", NOW_MS, value=1.0))
+    (batch,) = taken(running, "converted").batches(BOTH, Shares(), [NOW_S])
+    assert (batch.trials, batch.rewards, batch.squares) == ([0, 2], [0.0, 1.5], [0.0, 1.25])
+
+
+def test_seconds_that_are_not_asked_for_are_left_out_and_empty_ones_are_empty() -> None:
+    running = EvidenceRig()
+    running.apply(release())
+    running.bring(response("canary", NOW_MS))
+    (batch,) = taken(running, "success").batches(BOTH, Shares(), [NOW_S + 1])
+    assert batch.trials == [0, 0]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1_500), st.integers(0, 10_000)), min_size=1, max_size=8),
+    st.integers(99, 106),
+)
+def test_the_share_of_a_second_is_the_mean_over_its_milliseconds(steps: list[tuple[int, int]], second: int) -> None:
+    shares, now_ms, decided = Shares(), 100_000, []
+    for step_ms, weight in steps:
+        now_ms += step_ms
+        shares.decide(now_ms, {"v1": weight, "v2": 10_000 - weight})
+        decided.append((now_ms, weight))
+    in_force = [
+        [weight for since_ms, weight in decided if since_ms <= at_ms][-1:]
+        for at_ms in range(second * 1_000, second * 1_000 + 1_000)
+    ]
+    known = [found[0] for found in in_force if found]
+    assert shares.mean(second, ["v1", "v2", "v3"]) == pytest.approx(
+        [sum(known) / 1e7, sum(10_000 - weight for weight in known) / 1e7, 0.0]
+    )
+
+
+@pytest.mark.parametrize(("time_ms", "first_s"), [(60_000, 60), (60_001, 61)])
+def test_the_first_whole_second_is_the_one_after_the_first_decision(time_ms: int, first_s: int) -> None:
+    shares = Shares()
+    shares.decide(time_ms, {"v1": 10_000})
+    assert shares.first_s == first_s
