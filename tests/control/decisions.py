@@ -17,7 +17,8 @@ def arm(variant: str = "v2", **changes: object) -> Arm:
 def assessment(**changes: object) -> Assessment:
     made = Assessment(
         guardrail="error_rate over 10s", variant="v2", verdict=Verdict.FAIL, value=0.2, limit=0.05, n=30, breaches=6,
-        allowed_ratio=0.05, probability=0.99923, confidence=0.999, window_s=10,
+        allowed_ratio=0.05, window_s=10, ln_evidence=7.25, threshold=6.907755, samples=30,
+        reason="ln evidence of harm 7.25, which reaches 6.91",
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
 

@@ -214,7 +214,7 @@ HEAD = msgspec.msgpack.encode({"t": "evidence-log", "v": 1, "partition": 0, "sta
     "content",
     [
         b"plain text", b"", gzip.compress(b""), gzip.compress(b"\0\0"), gzip.compress(b"\0\0\0\x09abc"),
-        frames(encode(Tick())), frames(HEAD, b"\xc1"), frames(HEAD, msgspec.msgpack.encode(["other", 1, 1, b""])),
+        frames(encode(Tick(v=1))), frames(HEAD, b"\xc1"), frames(HEAD, msgspec.msgpack.encode(["other", 1, 1, b""])),
         frames(HEAD)[:-3],
     ],
 )  # fmt: skip

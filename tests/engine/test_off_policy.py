@@ -40,17 +40,17 @@ def logged_rows(rows: Sequence[Row], shares: Sequence[Sequence[float]], targets:
     return Logged.of(batches, targets)
 
 
-def simplexes(arms: int, least: float) -> st.SearchStrategy[list[float]]:
-    """Shares that sum to 1."""
-    parts = st.lists(st.floats(least, 1), min_size=arms, max_size=arms).filter(lambda drawn: sum(drawn) > 0)
+def simplexes(arms: int, least: int) -> st.SearchStrategy[list[float]]:
+    """Shares that sum to 1, of parts from `least` to 1,000."""
+    parts = st.lists(st.integers(least, 1_000), min_size=arms, max_size=arms).filter(lambda drawn: sum(drawn) > 0)
     return parts.map(lambda drawn: [part / sum(drawn) for part in drawn])
 
 
 @st.composite
 def row_logs(draw: st.DrawFn) -> tuple[list[Row], list[list[float]], list[list[float]]]:
     arms, intervals = draw(st.integers(2, 4)), draw(st.integers(1, 7))
-    shares = draw(st.lists(simplexes(arms, 0.05), min_size=intervals, max_size=intervals))
-    targets = draw(st.lists(simplexes(arms, 0.0), min_size=intervals, max_size=intervals))
+    shares = draw(st.lists(simplexes(arms, 50), min_size=intervals, max_size=intervals))
+    targets = draw(st.lists(simplexes(arms, 0), min_size=intervals, max_size=intervals))
     row = st.builds(Row, st.integers(0, intervals - 1), st.integers(0, arms - 1), st.sampled_from([0.0, 0.25, 1.0]))
     return draw(st.lists(row, min_size=2, max_size=60)), shares, targets
 

@@ -6,14 +6,15 @@ with as many digits as tell them apart from a threshold; counts and weights are 
 """
 
 from datetime import UTC, datetime
-from math import isclose
+from math import exp, isclose
 from typing import Final
 
-from trimtab.schemas.decision import Arm, Assessment, Decision, Verdict
+from trimtab.schemas.decision import Arm, Assessment, Decision
 from trimtab.schemas.ids import NO_REVISION, Revision
-from trimtab.schemas.release import Bandit, Limits, Spec, duration_text
+from trimtab.schemas.part import duration_text
+from trimtab.schemas.release import Limits, Spec
+from trimtab.schemas.strategy import Bandit
 
-_EVEN: Final = 0.5
 _UNKNOWN: Final = "unknown"
 
 
@@ -45,7 +46,7 @@ def time_text(time_ms: int) -> str:
 def _head(decision: Decision) -> list[str]:
     replaces = decision.replaces
     before = "nothing: it is the first" if replaces == NO_REVISION else f"revision {revision_text(replaces)}"
-    step = f", step {decision.step + 1}" if decision.strategy == "canary" else ""
+    step = f", step {decision.step + 1}" if decision.strategy in ("canary", "blueGreen") else ""
     return [
         f"{decision.release}: revision {revision_text(decision.id)}, decided at {time_text(decision.time_ms)}",
         f"replaces {before}",
@@ -126,37 +127,29 @@ def _last_minute(arm: Arm) -> str:
 
 def _assessment(found: Assessment) -> list[str]:
     value = "unknown, for nothing was seen" if found.value is None else _number(found.value)
-    share = f", a share of {_number(found.breaches / found.n)}" if found.n else ""
+    alpha = _number(exp(-found.threshold))
     return [
         f"{found.guardrail} of {found.variant}: {found.verdict}",
-        f"  value {value}, limit {_number(found.limit)}, over the last {found.window_s} s",
-        f"  {found.breaches} of {found.n} responses breach{share}; {_number(found.allowed_ratio)} is allowed",
-        f"  P(share > {_number(found.allowed_ratio)}) = {_number(found.probability)} under {_guard_posterior(found)}",
-        f"  {_why(found)}",
+        f"  value {value}, {found.bound} {_number(found.limit)}{_stretch(found)}",
+        *_breaches(found),
+        f"  ln E = {_number(found.ln_evidence)} after {found.samples} samples since the test began",
+        f"  it fails from ln(1 / {alpha}) = {_number(found.threshold)} on; what keeps the bound ever gets there with a",
+        f"  probability of {alpha} at most",
+        f"  {found.verdict}, for {found.reason}",
+        f"  {found.severity}, on a fail: {found.on_fail}",
     ]
 
 
-def _guard_posterior(found: Assessment) -> str:
-    allowed = _number(found.allowed_ratio)
-    prior = (1 - found.allowed_ratio) / found.allowed_ratio
-    alpha, beta = 1 + found.breaches, prior + found.n - found.breaches
-    return (
-        f"Beta(1 + {found.breaches}, (1 - {allowed}) / {allowed} + {found.n} - {found.breaches})"
-        f" = Beta({_number(alpha)}, {_number(beta)})"
-    )
+def _stretch(found: Assessment) -> str:
+    return ", since the test began" if found.bound.endswith("Ratio") else f", over the last {found.window_s} s"
 
 
-def _why(found: Assessment) -> str:
-    probability, confidence = _number(found.probability), _number(found.confidence)
-    match found.verdict:
-        case Verdict.FAIL:
-            return f"fail, for {probability} >= {confidence}"
-        case Verdict.PASS:
-            return f"pass, for {probability} <= {_EVEN}: the bound is more likely kept than crossed"
-        case Verdict.INCONCLUSIVE if _EVEN < found.probability < found.confidence:
-            return f"inconclusive, for {probability} is above {_EVEN} and below {confidence}"
-        case Verdict.INCONCLUSIVE:
-            return f"inconclusive, for {found.n} responses are fewer than the guardrail asks for"
+def _breaches(found: Assessment) -> list[str]:
+    """Gives the share of breaches; nothing where the bound is on none."""
+    if not found.allowed_ratio:
+        return []
+    share = f", a share of {_number(found.breaches / found.n)}" if found.n else ""
+    return [f"  {found.breaches} of {found.n} responses breach{share}; {_number(found.allowed_ratio)} is allowed"]
 
 
 def _rests_on(decision: Decision) -> list[str]:
