@@ -41,7 +41,10 @@ def replay(  # noqa: PLR0913 - one argument an option
         str, typer.Option("--release", metavar="NAME", help="Only this release, and the partition that it lives in.")
     ] = "",
     partition: Annotated[
-        int, typer.Option("--partition", metavar="N", min=-1, help="Only this one; all of them by default.")
+        int,
+        typer.Option(
+            "--partition", metavar="N", min=-1, show_default=False, help="Only this one; all of them by default."
+        ),
     ] = -1,
     until: Annotated[
         str,
