@@ -51,7 +51,7 @@ def _starts(looks: int, first: float = FIRST) -> Starts:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds what may be chosen."""
-    parser.add_argument("--runs", type=int, default=1_000, help="releases per figure; some take a fifth or half")
+    parser.add_argument("--runs", type=int, default=4_000, help="releases per figure; some take half or a tenth")
 
 
 def measure(options: argparse.Namespace) -> dict[str, object]:
@@ -59,8 +59,8 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
     runs: int = options.runs
     return {
         **_errors(runs),
-        **_kayenta(runs // 5),
-        **_after_an_hour(runs // 5),
+        **_kayenta(runs // 10),
+        **_after_an_hour(runs // 10),
         **_latencies(runs // 2),
         **_ratios(runs),
         "fpr_family_abort": _family(runs // 2),
@@ -186,8 +186,9 @@ def _errors(runs: int) -> dict[str, object]:
         "fpr_error": _share(found(0.01, _LOOKS, LN_ODDS, starts)),
         "ttd_error_median_s": float(np.median(ours)),
         "ttd_error_mean_s": round(float(ours.mean()), 1),
-        "ttd_error_vs_oracle": round(float(np.median(ours) / np.median(oracle)), 2),
-        "ttd_error_mean_vs_oracle": round(float(ours.mean() / oracle.mean()), 2),
+        # Of means: medians are whole seconds, and their ratio jumps by an eighth from one set of runs to the next.
+        "ttd_error_vs_oracle": round(float(ours.mean() / oracle.mean()), 2),
+        "ttd_error_median_vs_oracle": round(float(np.median(ours) / np.median(oracle)), 2),
         "ttd_error_plain_median_s": float(np.median(found(0.02, 600, LN_ODDS, plain))),
     }
 

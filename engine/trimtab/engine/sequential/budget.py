@@ -57,7 +57,7 @@ class BudgetTest:
     >>> test = BudgetTest(0.02)
     >>> test.update(Share(1_000, 20))
     >>> round(test.evidence(), 2), round(test.evidence(Share(20, 10)), 2), test.estimate().value
-    (-1.22, 15.15, 0.02)
+    (-1.57, 14.46, 0.02)
     """
 
     __slots__ = ("_allowed", "_breaches", "_mixture", "_ratios", "_responses")
