@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import decide, latency, scale, soak, throughput
+from benchmarks import decide, gates, latency, scale, soak, throughput
 
 Figures = Mapping[str, object]
 
@@ -14,6 +14,7 @@ _BENCHMARKS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]]
 ] = {
     "decide": (decide.add_options, decide.measure),
+    "gates": (gates.add_options, gates.measure),
     "latency": (latency.add_options, latency.measure),
     "scale": (scale.add_options, scale.measure),
     "soak": (soak.add_options, soak.measure),

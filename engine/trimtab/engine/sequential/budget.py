@@ -10,6 +10,7 @@ A look without responses is passed over.
 Source: mixture of likelihood ratios, Robbins: Statistical methods related to the law of the iterated logarithm (1970).
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -17,11 +18,11 @@ import numpy as np
 from trimtab.engine.compiled import compiled
 from trimtab.engine.sequential.conclusion import Estimate, Side
 from trimtab.engine.sequential.look import Share
-from trimtab.engine.sequential.mixture import LN_ODDS, Floats, Mixture
+from trimtab.engine.sequential.mixture import Floats, Mixture
 from trimtab.engine.sequential.starts import FIRST
 
-_LN_ODDS: Final = np.append(LN_ODDS, 6.4)
-"""One more than where arms are compared: where half of all responses fail, their odds are far above a budget's."""
+_HALF_FAIL_LN_ODDS: Final = 0.0
+_LEAST_TOP, _FINEST = 1.6, 0.2
 
 
 @compiled
@@ -31,9 +32,21 @@ def share_steps(breach: Floats, other: Floats, look: Share) -> Floats:
     return breaches * breach + (responses - breaches) * other
 
 
+def ln_odds_above(allowed: float) -> list[float]:
+    """Gives the tilts of a budget's odds: up to where half of all responses breach, and halves of that.
+
+    >>> [round(tilt, 2) for tilt in ln_odds_above(0.02)]
+    [3.89, 1.95, 0.97, 0.49, 0.24]
+    """
+    tilts = [max(_HALF_FAIL_LN_ODDS - math.log(allowed / (1.0 - allowed)), _LEAST_TOP)]
+    while tilts[-1] > 2.0 * _FINEST:
+        tilts.append(tilts[-1] / 2.0)
+    return tilts
+
+
 def ratios_of(allowed: float, side: Side) -> tuple[Floats, Floats]:
     """Gives the log likelihood ratios of one response that breaches, and of one that does not, by tilt."""
-    tilts = -_LN_ODDS if side is Side.BENEFIT else _LN_ODDS
+    tilts = np.array(ln_odds_above(allowed)) * (-1.0 if side is Side.BENEFIT else 1.0)
     tilted = np.log1p(allowed * np.expm1(tilts))
     return tilts - tilted, -tilted
 
@@ -44,7 +57,7 @@ class BudgetTest:
     >>> test = BudgetTest(0.02)
     >>> test.update(Share(1_000, 20))
     >>> round(test.evidence(), 2), round(test.evidence(Share(20, 10)), 2), test.estimate().value
-    (-0.92, 13.64, 0.02)
+    (-1.57, 14.46, 0.02)
     """
 
     __slots__ = ("_allowed", "_breaches", "_mixture", "_ratios", "_responses")
@@ -57,7 +70,7 @@ class BudgetTest:
             raise ValueError("expected one side of a budget, got both")
         self._allowed = allowed
         self._ratios = ratios_of(allowed, side)
-        self._mixture = Mixture(len(_LN_ODDS), first)
+        self._mixture = Mixture(len(self._ratios[0]), first)
         self._responses = self._breaches = 0
 
     def update(self, look: Share) -> None:

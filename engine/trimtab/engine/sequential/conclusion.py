@@ -129,5 +129,8 @@ def _verdict(estimate: Estimate, evidence: float, shown: float, rule: Rule) -> t
     if evidence > 0.0:
         return Verdict.INCONCLUSIVE, f"within the limit, but ln evidence of harm has risen to {evidence:.2f}"
     if shown < rule.pass_threshold:
-        return Verdict.INCONCLUSIVE, f"within the limit, but ln evidence {shown:.2f} is below {rule.pass_threshold:.2f}"
+        return (
+            Verdict.INCONCLUSIVE,
+            f"within the limit, but ln evidence of that, {shown:.2f}, is below {rule.pass_threshold:.2f}",
+        )
     return Verdict.PASS, "within the limit, and no evidence of harm"

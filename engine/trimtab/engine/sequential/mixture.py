@@ -61,7 +61,7 @@ class Mixture:
     >>> mixture = Mixture(2)
     >>> mixture.update(np.array([1.0, 2.0]))
     >>> round(mixture.evidence(), 2), round(mixture.evidence(np.array([1.0, 2.0])), 2), mixture.looks
-    (1.45, 3.22, 1)
+    (1.54, 3.33, 1)
     """
 
     __slots__ = ("_first", "_masses", "looks")

@@ -7,7 +7,7 @@ probability at most alpha, ever. The weights are decided here:
 
 * the first look has `first` (`FIRST` unless a test says otherwise): most faults are there from the first request on;
 * of the rest, (1 + (t - 1) / 600) ** -0.5 is left after t looks. With a look a second a fall after an hour has to
-  bring 11 nats more than one at the start, and one after a day 16: the best that any weights could do for a start that
+  bring 12 nats more than one at the start, and one after a day 17: the best that any weights could do for a start that
   is known to within a look are 8 and 11.
 
 Figures of what that buys, and of what it costs a fault from the start: benchmarks/README.md, gates.
@@ -18,7 +18,7 @@ Source: mixtures over the time of a change as in Shin, Ramdas, Rinaldo: E-detect
 import math
 from typing import Final
 
-FIRST: Final = 0.8
+FIRST: Final = 0.9
 """The share of the first look."""
 ONLY_FIRST: Final = 1.0
 """Everything starts at the first look: a plain e-process."""
