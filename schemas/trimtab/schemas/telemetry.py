@@ -16,7 +16,7 @@ import sys
 from array import array
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Annotated, Final, NamedTuple, TypeVar
+from typing import Annotated, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -24,6 +24,7 @@ from trimtab.schemas.errors import InvalidEvent, NewerVersion
 from trimtab.schemas.version import REFUSALS, Version, Versioned, peek_json, peek_message_pack
 
 K = TypeVar("K")
+E = TypeVar("E", "Request", "Response", "Outcome")
 
 VERSION: Final = 1
 MAX_EVENTS: Final = 500
@@ -286,9 +287,12 @@ class _Numbers(dict[K, int]):
         return number
 
 
-_KIND_OF: Final[dict[type[Event], Kind]] = {
-    Request: Kind.REQUEST, Response: Kind.RESPONSE, Outcome: Kind.OUTCOME
+_KIND_OF: Final[dict[type[Event], int]] = {
+    Request: int(Kind.REQUEST), Response: int(Kind.RESPONSE), Outcome: int(Kind.OUTCOME)
 }  # fmt: skip
+_WHOLE: Final = float(1 << 52)
+"""A float of that size has no fraction: adding it rounds, half to even as `round` does, and leaves the number in the
+lowest bits."""
 
 
 def _pack_columns(events: Sequence[Event], said: _Said) -> ColumnBatch:
@@ -296,14 +300,13 @@ def _pack_columns(events: Sequence[Event], said: _Said) -> ColumnBatch:
     base_ms = events[0].time_ms if events else said.sent_ms
     keys: _Numbers[tuple[str, str, str, int, int]] = _Numbers()
     metrics: _Numbers[str] = _Numbers()
-    kind = bytes([_KIND_OF[type(event)] for event in events])
-    responses = [event for event in events if type(event) is Response]
-    outcomes = [event for event in events if type(event) is Outcome]
+    kind = bytes(map(_KIND_OF.__getitem__, map(type, events)))
+    responses, outcomes = _all_of(Response, events, kind), _all_of(Outcome, events, kind)
     return ColumnBatch(
         publisher=said.publisher, seq=said.seq, sent_ms=said.sent_ms, base_ms=base_ms, count=len(kind), kind=kind,
         key=_column("H", [keys[one.release, one.variant, one.segment, one.era, one.revision] for one in events]),
         time=_column("i", [event.time_ms - base_ms for event in events]),
-        duration_us=_column("I", _whole_us([one.duration_ms for one in responses]), kind, Kind.RESPONSE),
+        duration_us=_low_halves(_column("d", _whole_us([one.duration_ms for one in responses]), kind, Kind.RESPONSE)),
         status=_column("H", [one.status for one in responses], kind, Kind.RESPONSE),
         size=_column("I", [one.bytes for one in responses], kind, Kind.RESPONSE),
         failure=_column("B", [one.failure for one in responses], kind, Kind.RESPONSE),
@@ -313,10 +316,24 @@ def _pack_columns(events: Sequence[Event], said: _Said) -> ColumnBatch:
     )  # fmt: skip
 
 
-def _whole_us(durations_ms: list[float]) -> list[int]:
-    if durations_ms and (min(durations_ms) < 0 or max(durations_ms) > MAX_DURATION_MS):
+def _all_of(which: type[E], events: Sequence[Event], kinds: bytes) -> Sequence[E]:
+    count = kinds.count(_KIND_OF[which])
+    if count == len(events):
+        return cast("Sequence[E]", events)
+    return [event for event in events if type(event) is which] if count else ()
+
+
+def _whole_us(durations_ms: list[float]) -> list[float]:
+    """Gives durations in whole microseconds, in the lowest bits of floats."""
+    if durations_ms and not (
+        min(durations_ms) >= 0 and max(durations_ms) <= MAX_DURATION_MS and sum(durations_ms) >= 0
+    ):
         raise ValueError("expected durations from 0 to 71 minutes")
-    return [round(duration_ms * 1000) for duration_ms in durations_ms]
+    return [duration_ms * 1000 + _WHOLE for duration_ms in durations_ms]
+
+
+def _low_halves(column: bytes) -> bytes:
+    return memoryview(column).cast("I")[::2].tobytes()
 
 
 def _column(code: str, cells: list[int] | list[float], kinds: bytes = b"", kind: int = 0) -> bytes:
@@ -373,7 +390,7 @@ def _refuse_newer(version: int) -> None:
 
 
 def _newest(rows: RowBatch | _VersionedRows) -> int:
-    return max([rows.v, *[event.v for event in rows.events]])
+    return max([rows.v, *[event.v for event in rows.events if event.v > VERSION]])
 
 
 def _peek(payload: bytes) -> int:
