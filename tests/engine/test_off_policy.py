@@ -40,9 +40,12 @@ def logged_rows(rows: Sequence[Row], shares: Sequence[Sequence[float]], targets:
     return Logged.of(batches, targets)
 
 
-def simplexes(arms: int, least: int) -> st.SearchStrategy[list[float]]:
-    """Shares that sum to 1, of parts from `least` to 1,000."""
-    parts = st.lists(st.integers(least, 1_000), min_size=arms, max_size=arms).filter(lambda drawn: sum(drawn) > 0)
+def simplexes(arms: int, least: float) -> st.SearchStrategy[list[float]]:
+    """Shares that sum to 1, of `least` or more before they are scaled; a `least` of 0 lets some be nothing at all."""
+    part = st.floats(least or 1e-6, 1)
+    parts = st.lists(part if least else st.one_of(st.just(0.0), part), min_size=arms, max_size=arms).filter(
+        lambda drawn: sum(drawn) > 0
+    )
     return parts.map(lambda drawn: [part / sum(drawn) for part in drawn])
 
 
@@ -158,6 +161,11 @@ def test_too_few_trials_are_told_not_estimated(trials: tuple[int, int], target: 
     refused = estimate(one_interval(trials, (0.5, 0.5), target, rewards=(0, 0)))
     assert isinstance(refused, TooFew)
     assert refused.trials == sum(trials)
+
+
+def test_a_target_next_to_nothing_is_told_to_be_worth_no_trial() -> None:
+    found = ips(one_interval((2, 0), (0.5, 0.5), (1e-200, 1.0), rewards=(0, 0)))
+    assert (found.value, found.effective_trials) == (0.0, 0.0)
 
 
 def test_no_traffic_at_all_is_too_little() -> None:
