@@ -191,7 +191,7 @@ MISTAKES = [
     ),
     (
         with_change("type: canary", "type: magic"),
-        "11: spec.strategy.type: expected one of 'canary', 'blueGreen', 'shadow', 'bandit', got 'magic'",
+        "11: spec.strategy.type: expected one of 'canary', 'blueGreen', 'abTest', 'shadow', 'bandit', got 'magic'",
     ),
     (with_change("type: canary", "hold: 5s"), "10: spec.strategy.type: expected a value, found none"),
     (with_change("type: canary", "type: bandit\n    steps: [5]"), "12: spec.strategy.steps: no such field"),

@@ -36,12 +36,13 @@ from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec, parse_document
-from trimtab.schemas.strategy import Bandit, Shadow
+from trimtab.schemas.strategy import AbTest, Bandit, Shadow
 
 STEP_INTERVAL_MS: Final = 1_000
 """How often a strategy with steps looks at its gate, where it is alone."""
 _LOOKS_PER_HOLD: Final = 20
 """How often it does within the time that a step lasts, at least, however many others there are."""
+_NO_SUMS: Final = (0, 0, 0)
 REFRESH_MS: Final = 10_000
 """How often a release that is over shows what it still sees."""
 
@@ -62,7 +63,7 @@ class ReleaseFold:
         """Goes on under a spec, with this evidence and from this state."""
         self._document, self._release = document, parse_document(document)
         self._evidence, self._state = evidence, state
-        self._belief = Belief(self._spec, evidence, state.origin)
+        self._belief = Belief(self._spec, evidence, state)
         self._guard = Guard(self._spec, evidence)
         self._movement = Movement(self._spec, state)
 
@@ -125,8 +126,10 @@ class ReleaseFold:
         weights = [before.get(name, 0) for name in names]
         weights[names.index(spec.baseline)] += BASIS_POINTS - sum(weights)
         totals = self._evidence.totals
+        metric = spec.objective.metric
         fresh = ReleaseState(
-            weights=weights, origin={name: totals[name].rewards(spec.objective.metric) for name in names},
+            weights=weights, origin={name: totals[name].rewards(metric) for name in names},
+            origin_squares={name: totals[name].values.get(metric, _NO_SUMS)[2] for name in names},
             now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
             step_responses=[totals[name].responses for name in names],
         )  # fmt: skip
@@ -254,6 +257,8 @@ class ReleaseFold:
         strategy = self._spec.strategy
         if isinstance(strategy, Bandit):
             return strategy.interval
+        if isinstance(strategy, AbTest):
+            return STEP_INTERVAL_MS * pace
         return max(STEP_INTERVAL_MS, min(STEP_INTERVAL_MS * pace, shortest_ms(strategy) // _LOOKS_PER_HOLD))
 
     def _assess(self) -> dict[str, list[Assessment]]:
@@ -296,6 +301,7 @@ class ReleaseFold:
             probabilities=self._belief.probabilities(eligible), responses=self._responses(), assessments=assessments,
             step=state.step, step_began_ms=state.step_began_ms,
             step_responses=state.step_responses or [0] * len(eligible), cleared_step=state.cleared_step,
+            samples=self._belief.samples(),
         )  # fmt: skip
 
     def _decision(self, at: Position, rule: str, assessments: dict[str, list[Assessment]]) -> Decision:

@@ -42,6 +42,8 @@ class ReleaseState(msgspec.Struct):
     """the last step that a person has let end"""
     origin: dict[str, tuple[int, int]] = {}
     """variant -> trials and reward sum that belong to an earlier spec"""
+    origin_squares: dict[str, int] = {}
+    """variant -> sum of squared rewards that does"""
     now_ms: int = 0
     offset: int = -1
     """newest evidence record that was taken"""

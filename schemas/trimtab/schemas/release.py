@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from trimtab.schemas.guardrail import Guardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.part import BasisPoints, Name, Part, refuse_repeated
-from trimtab.schemas.strategy import BlueGreen, Canary, Strategy
+from trimtab.schemas.strategy import AbTest, BlueGreen, Canary, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
 _BLUE_AND_GREEN: Final = 2
@@ -96,9 +96,18 @@ class Spec(Part):
             raise ValueError(f"limits.maxWeight: expected at least minWeight {floor}, got {self.limits.max_weight}")
         if isinstance(self.strategy, Canary):
             self._steps_fit(self.strategy.steps)
+        if isinstance(self.strategy, AbTest):
+            self._split_fits(self.strategy.split)
         if isinstance(self.strategy, BlueGreen) and len(self.variants) != _BLUE_AND_GREEN:
             raise ValueError(f"strategy: blueGreen takes two variants, got {len(self.variants)}")
         return self
+
+    def _split_fits(self, split: dict[str, int]) -> None:
+        names = [variant.name for variant in self.variants]
+        if split and sorted(split) != sorted(names):
+            raise ValueError(f"strategy.split: expected a share of each of {', '.join(names)}, got {', '.join(split)}")
+        if split and sum(split.values()) != BASIS_POINTS:
+            raise ValueError(f"strategy.split: shares sum to {sum(split.values())} bp, expected {BASIS_POINTS}")
 
     def _steps_fit(self, steps: tuple[int, ...]) -> None:
         candidates = len(self.variants) - 1

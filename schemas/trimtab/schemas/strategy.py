@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trimtab.schemas.ids import BASIS_POINTS
-from trimtab.schemas.part import BasisPoints, Part, PositiveDurationMs
+from trimtab.schemas.part import BasisPoints, Name, Part, PositiveDurationMs
 
 MinResponses = Annotated[int, Field(strict=True, ge=1)]
 
@@ -41,6 +41,22 @@ class BlueGreen(Part):
     """of the candidate within each look"""
 
 
+class AbTest(Part):
+    """A fixed split, which anybody may look at at any moment, until one variant is better than all others."""
+
+    type: Literal["abTest"]
+    split: dict[Name, BasisPoints] = {}  # noqa: RUF012 - pydantic copies it
+    """variant -> basis points, together 10,000; even where it is not given"""
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """the probability that a variant is ever declared the winner although it is not the only best one"""
+    duration: PositiveDurationMs = 1_209_600_000
+    """after which it ends without a winner, if there is none"""
+    planned_trials: Annotated[int, Field(strict=True, ge=100)] = 20_000
+    """observations of the objective, of two variants together, that are expected: intervals are narrowest at half"""
+    on_winner: Literal["keep", "promote"] = "keep"
+    """`keep`: the release is over, and the split stays; `promote`: the winner takes all traffic"""
+
+
 class Shadow(Part):
     """Candidates answer copies of requests and take no traffic, until they have been seen for long enough."""
 
@@ -61,4 +77,4 @@ class Bandit(Part):
     """how often weights are chosen anew"""
 
 
-Strategy = Annotated[Canary | BlueGreen | Shadow | Bandit, Field(discriminator="type")]
+Strategy = Annotated[Canary | BlueGreen | AbTest | Shadow | Bandit, Field(discriminator="type")]

@@ -2,12 +2,13 @@
 
 from typing import assert_never
 
+from trimtab.engine.strategy.ab_test import ab_test
 from trimtab.engine.strategy.bandit import bandit
 from trimtab.engine.strategy.blue_green import blue_green
 from trimtab.engine.strategy.canary import canary
 from trimtab.engine.strategy.shadow import shadow
 from trimtab.engine.strategy.situation import Move, Situation
-from trimtab.schemas.strategy import Bandit, BlueGreen, Canary, Shadow
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Shadow
 
 
 def choose(situation: Situation) -> Move:
@@ -17,6 +18,8 @@ def choose(situation: Situation) -> Move:
             return canary(situation, spec)
         case BlueGreen() as spec:
             return blue_green(situation, spec)
+        case AbTest() as spec:
+            return ab_test(situation, spec)
         case Shadow() as spec:
             return shadow(situation, spec)
         case Bandit():

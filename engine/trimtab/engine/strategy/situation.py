@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from trimtab.engine.experiment.sample import Sample
 from trimtab.schemas.decision import Assessment
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
@@ -28,6 +29,8 @@ class Situation:
     """when the weights reached the step"""
     step_responses: Sequence[int]
     """what `responses` were then"""
+    samples: Sequence[Sample]
+    """what each variant has shown of the objective under the present spec"""
     cleared_step: int = -1
     """the last step that a person has let end"""
 
