@@ -9,9 +9,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import assert_never
 
-from trimtab.schemas.scaling import Escalation, Scale, ToAll, ToOne
+from trimtab.schemas.scaling import Escalation, Scale, ToAll
 
 Amounts = Mapping[tuple[str, str], int]
 """(target, resource) -> how much there is; a target of its own is empty"""
@@ -44,6 +43,7 @@ def escalate(escalation: Escalation, direction: Direction, amounts: Amounts) -> 
 
     `amounts` has all resources of the escalation, as `least` does.
 
+    >>> from trimtab.schemas.scaling import ToOne
     >>> chain = ToOne.model_validate({"type": "toOne", "escalations": [
     ...     {"type": "scaleInstances", "min": 1, "max": 3},
     ...     {"type": "scaleCpu", "min": 500, "max": 2000, "step": 500}]})
@@ -52,16 +52,12 @@ def escalate(escalation: Escalation, direction: Direction, amounts: Amounts) -> 
     >>> [str(change) for change in escalate(chain, Direction.UP, {("", "instances"): 3, ("", "cpu"): 500})]
     ['cpu 500 -> 1000']
     """
-    match escalation:
-        case Scale():
-            return _scaled(escalation, direction, amounts)
-        case ToOne():
-            parts = escalation.escalations if direction is Direction.UP else reversed(escalation.escalations)
-            return next((changes for part in parts if (changes := escalate(part, direction, amounts))), ())
-        case ToAll():
-            return _all(escalation, direction, amounts)
-        case _:
-            assert_never(escalation)
+    if isinstance(escalation, Scale):
+        return _scaled(escalation, direction, amounts)
+    if isinstance(escalation, ToAll):
+        return _all(escalation, direction, amounts)
+    parts = escalation.escalations if direction is Direction.UP else reversed(escalation.escalations)
+    return next((changes for part in parts if (changes := escalate(part, direction, amounts))), ())
 
 
 def least(escalation: Escalation) -> Amounts:

@@ -164,19 +164,15 @@ class Scaler:
         return self._by_cause(finding, f"{over}: {finding.reason}")
 
     def _by_cause(self, finding: Finding, reason: str) -> _Ruling:
-        match finding.cause:
-            case Cause.LOAD:
-                return self._scaled(Direction.UP, reason)
-            case Cause.VERSION:
-                return _Ruling(Action.ROLL_BACK, reason)
-            case Cause.BOTH:
-                more = self._scaled(Direction.UP, reason)
-                is_more = more.action is Action.ESCALATE
-                return _Ruling(
-                    Action.ROLL_BACK_AND_ESCALATE if is_more else Action.ROLL_BACK, more.reason, more.changes
-                )
-            case Cause.UNKNOWN:
-                return _Ruling(Action.CANNOT_TELL, reason)
+        if finding.cause is Cause.UNKNOWN:
+            return _Ruling(Action.CANNOT_TELL, reason)
+        if finding.cause is Cause.VERSION:
+            return _Ruling(Action.ROLL_BACK, reason)
+        more = self._scaled(Direction.UP, reason)
+        if finding.cause is Cause.LOAD:
+            return more
+        is_more = more.action is Action.ESCALATE
+        return _Ruling(Action.ROLL_BACK_AND_ESCALATE if is_more else Action.ROLL_BACK, more.reason, more.changes)
 
     def _fast(self, value_ms: float, window: ArmWindow) -> _Ruling:
         under = f"{_text(self._spec, value_ms)} is under {self._spec.lower:g} ms"

@@ -30,7 +30,6 @@ LEAST_EXPECTED: Final = 30
 Simulated with 3 to 10 % of the traffic on one arm (10,000 looks, alpha 5 %), 4.1 % of experiments at the most ever
 miss from here on, 4.5 % from 20 on, and far more from 100 trials on whatever their share."""
 LEAST_TRIALS: Final = 100
-_HALVINGS: Final = 100
 _HALF: Final = 0.5
 
 
@@ -135,10 +134,7 @@ def _log_likelihood(hits: int, misses: int, share: float) -> float:
 
 def _edge(inside: float, outside: float, is_inside: Callable[[float], bool]) -> float:
     """Gives the edge between two values, from outside, so that rounding never narrows an interval."""
-    for _ in range(_HALVINGS):
-        middle = (inside + outside) / 2.0
-        if middle in (inside, outside):
-            break
+    while (middle := (inside + outside) / 2.0) not in (inside, outside):
         inside, outside = (middle, outside) if is_inside(middle) else (inside, middle)
     return outside
 

@@ -114,13 +114,9 @@ class Demand:
     @property
     def alpha_each(self) -> float:
         """The two-sided level of each comparison."""
-        match self.correction:
-            case Correction.NONE:
-                return self.alpha
-            case Correction.BONFERRONI:
-                return self.alpha / self.comparisons
-            case Correction.DUNNETT:
-                return 2.0 * float(ndtr(-dunnett_value(self.alpha, self.split)))
+        if self.correction is Correction.DUNNETT:
+            return 2.0 * float(ndtr(-dunnett_value(self.alpha, self.split)))
+        return self.alpha / (self.comparisons if self.correction is Correction.BONFERRONI else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,18 +178,16 @@ def fixed_power(effect: Effect, trials: tuple[int, int], alpha: float) -> float:
 
     Exact for real values of a normal distribution; for shares the usual approximation that sizes are planned by.
     """
-    match effect:
-        case MeanEffect():
-            degrees = sum(trials) - 2
-            shift = effect.difference / (effect.standard_deviation * sqrt(1 / trials[0] + 1 / trials[1]))
-            limit = float(stdtrit(degrees, 1.0 - alpha / 2.0))
-            below = float(nctdtr(degrees, abs(shift), limit))
-            # SciPy gives nan beyond what it can tell: for shifts above 35, where the normal distribution does as well.
-            return float(ndtr(abs(shift) - limit)) if isnan(below) else 1.0 - below
-        case ShareEffect():
-            pooled, apart = _share_variances(effect, (float(trials[0]), float(trials[1])))
-            limit = float(ndtri(1.0 - alpha / 2.0))
-            return float(ndtr((abs(effect.difference) - limit * sqrt(pooled)) / sqrt(apart)))
+    if isinstance(effect, ShareEffect):
+        pooled, apart = _share_variances(effect, (float(trials[0]), float(trials[1])))
+        limit = float(ndtri(1.0 - alpha / 2.0))
+        return float(ndtr((abs(effect.difference) - limit * sqrt(pooled)) / sqrt(apart)))
+    degrees = sum(trials) - 2
+    shift = abs(effect.difference) / sqrt(_mean_variance(effect, (float(trials[0]), float(trials[1]))))
+    limit = float(stdtrit(degrees, 1.0 - alpha / 2.0))
+    below = float(nctdtr(degrees, shift, limit))
+    # SciPy gives nan beyond what it can tell: for shifts above 35, where the normal distribution does as well.
+    return float(ndtr(shift - limit)) if isnan(below) else 1.0 - below
 
 
 def _share_variances(effect: ShareEffect, trials: tuple[float, float]) -> tuple[float, float]:

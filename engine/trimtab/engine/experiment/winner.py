@@ -101,20 +101,15 @@ def _without_winner(differences: Mapping[tuple[str, str], Interval], *, is_over:
 def _reason(
     outcome: Outcome, winner: str, differences: Mapping[tuple[str, str], Interval], arms: Mapping[str, Sample]
 ) -> str:
-    match outcome:
-        case Outcome.WINNER:
-            return "; ".join(
-                _difference_text(winner, other, _between(differences, winner, other))
-                for other in arms
-                if other != winner
-            )
-        case Outcome.INCONCLUSIVE:
-            pairs = [f"{one} and {other}" for (one, other), interval in differences.items() if not interval.is_known]
-            return f"not enough evidence to compare {', '.join(pairs)}"
-        case Outcome.RUNNING | Outcome.NO_DIFFERENCE:
-            found = "no arm is above all others yet" if outcome is Outcome.RUNNING else "no difference found"
-            pairs = [_difference_text(one, other, interval) for (one, other), interval in differences.items()]
-            return f"{found}: {'; '.join(pairs)}"
+    if outcome is Outcome.WINNER:
+        others = [other for other in arms if other != winner]
+        return "; ".join(_difference_text(winner, arm, _between(differences, winner, arm)) for arm in others)
+    if outcome is Outcome.INCONCLUSIVE:
+        pairs = [f"{one} and {other}" for (one, other), interval in differences.items() if not interval.is_known]
+        return f"not enough evidence to compare {', '.join(pairs)}"
+    found = "no arm is above all others yet" if outcome is Outcome.RUNNING else "no difference found"
+    pairs = [_difference_text(one, other, interval) for (one, other), interval in differences.items()]
+    return f"{found}: {'; '.join(pairs)}"
 
 
 def _difference_text(one: str, other: str, interval: Interval) -> str:
