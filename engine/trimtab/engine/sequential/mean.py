@@ -4,7 +4,7 @@ These tests are asymptotic, unlike all others here: they take a look's mean for 
 before it had. No alpha holds for all distributions; what holds is measured, in tests/engine/sequential/test_mean.py. So
 
 * the first `from_count` values of each arm only make the variance. They are no evidence. With 1,000 of them, at an
-  alpha of 5 %, between 1 and 6 % of releases on their limit alarmed in 1,500 looks: lognormal values with a skewness
+  alpha of 5 %, between 2 and 6 % of releases on their limit alarmed in 1,500 looks: lognormal values with a skewness
   of 6, and sales that one visit in twenty makes. With 200 of the latter it was 6 % too, and a variance from ten sales;
 * tilts are small, at most 0.16 standard deviations: a tilt t misjudges the skewness g of the values by t g / 3 of its
   evidence, so that alpha becomes about alpha ^ (1 - t g / 3);
