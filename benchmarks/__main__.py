@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import latency, scale, soak, throughput
+from benchmarks import latency, regret, scale, soak, throughput
 
 Figures = Mapping[str, object]
 
@@ -14,6 +14,7 @@ _BENCHMARKS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]]
 ] = {
     "latency": (latency.add_options, latency.measure),
+    "regret": (regret.add_options, regret.measure),
     "scale": (scale.add_options, scale.measure),
     "soak": (soak.add_options, soak.measure),
     "throughput": (throughput.add_options, throughput.measure),
