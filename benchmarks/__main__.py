@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import decide, gates, latency, scale, soak, throughput
+from benchmarks import decide, gates, latency, regret, scale, soak, throughput
 
 Figures = Mapping[str, object]
 
@@ -16,6 +16,7 @@ _BENCHMARKS: Final[
     "decide": (decide.add_options, decide.measure),
     "gates": (gates.add_options, gates.measure),
     "latency": (latency.add_options, latency.measure),
+    "regret": (regret.add_options, regret.measure),
     "scale": (scale.add_options, scale.measure),
     "soak": (soak.add_options, soak.measure),
     "throughput": (throughput.add_options, throughput.measure),

@@ -1,0 +1,112 @@
+"""The default policy: as good as Thompson sampling when nothing changes, and far better when something does.
+
+Shares are the probability that an arm is best, averaged over a bank of hypotheses about how arms move and scatter
+(trimtab.engine.policy.bank). What is decided here:
+
+* Beliefs are compared with their variance divided by `_SHARPENING`: plain Thompson explores more than it earns back.
+  So shares are preferences, not the probability to declare a winner by.
+* Before the first batch all arms get the same. After it every arm keeps at least `_FLOOR` / arms of the traffic, or a
+  recovery would never be seen; in large batches less, by the square root, because a smaller share shows as much.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trimtab.engine.compiled import compiled
+from trimtab.engine.policy.bank import BATCH_SIZE, Bank, Counts, capped, learn, new_bank, pace
+from trimtab.engine.policy.hypothesis import GRID, Hypotheses
+from trimtab.engine.policy.policy import Batch, Snapshot
+from trimtab.engine.policy.walk import best_shares
+
+Floats = npt.NDArray[np.float64]
+Arms = npt.NDArray[np.int64]
+
+_SHARPENING: Final = 1.5
+_FLOOR: Final = 0.004
+_UNLIKELY: Final = 1e-3
+"""Weight of a hypothesis below which its opinion is not asked."""
+_STEP: Final = 0.4
+"""Of P(best), in standard deviations; half of it where a belief is skewed."""
+_SKEWED: Final = 3.0
+
+
+class Adaptive:
+    """The policy `adaptive`, for arms whose rewards lie in [0, 1].
+
+    >>> policy = Adaptive(2)
+    >>> policy.shares([True, True], 100.0, 0)
+    [0.5, 0.5]
+    >>> policy.update(Batch([500.0, 500.0], [50.0, 80.0], [50.0, 80.0], [0.5, 0.5]))
+    >>> policy.shares([True, True], 1000.0, 0)[1] > 0.95
+    True
+    """
+
+    def __init__(self, arms: int) -> None:
+        if arms < 1:
+            raise ValueError(f"adaptive policy: expected at least one arm, got {arms}")
+        self._arms = arms
+        self._bank = new_bank(GRID, arms)
+
+    def update(self, batch: Batch) -> None:
+        """Takes what came of traffic; the propensities in it are not needed."""
+        counts = Counts(_floats(batch.trials), _floats(batch.rewards), _floats(batch.squares))
+        learn(GRID, self._bank, counts)
+
+    def shares(self, eligible: Sequence[bool], pending: float, seed: int) -> list[float]:
+        """Gives the share that each arm should get; draws nothing, so `seed` does not matter."""
+        del seed
+        chosen = np.flatnonzero(np.array(eligible))
+        shares = np.zeros(self._arms)
+        shares[chosen] = preferences(GRID, self._bank, chosen, float(pending))
+        return [float(share) for share in shares]
+
+    def snapshot(self) -> Snapshot:
+        """Gives the bank's arrays as lists: about 25 numbers for each arm, and 110."""
+        return {name: array.tolist() for name, array in self._bank._asdict().items()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continues from a snapshot. Raises `ValueError` if it is of another number of arms or hypotheses."""
+        bank = Bank(**{name: np.array(snapshot[name], dtype=np.float64) for name in Bank._fields})
+        for name, array in bank._asdict().items():
+            expected = getattr(self._bank, name).shape
+            if array.shape != expected:
+                raise ValueError(f"adaptive policy: expected {name} of shape {expected}, got {array.shape}")
+        self._bank = bank
+
+
+def _floats(values: Sequence[float]) -> Floats:
+    return np.array(values, dtype=np.float64)
+
+
+@compiled
+def preferences(grid: Hypotheses, bank: Bank, chosen: Arms, pending: float) -> Floats:
+    """Gives the shares of the arms `chosen`, in their order, while `pending` trials are under way."""
+    shares = np.zeros(chosen.size)
+    if bank.seen[BATCH_SIZE] == 0.0:
+        return shares + 1.0 / chosen.size
+    time = pending * pace(bank)
+    asked = 0.0
+    for mode in range(grid.own.size):
+        weight = bank.weight[mode].sum()
+        if weight >= _UNLIKELY:
+            shares += weight * _best(bank, mode, chosen, grid.own[mode] * time)
+            asked += weight
+    floor = _FLOOR * math.sqrt(pace(bank))
+    return (1.0 - floor) * shares / asked + floor / chosen.size
+
+
+@compiled
+def _best(bank: Bank, mode: int, chosen: Arms, drift: float) -> Floats:
+    """Gives P(best) by one hypothesis, with beliefs as wide as they will be."""
+    alpha, beta = np.empty(chosen.size), np.empty(chosen.size)
+    for place in range(chosen.size):
+        logit = bank.logit[mode, chosen[place]]
+        variance = capped(logit, bank.variance[mode, chosen[place]] + drift) / _SHARPENING
+        alpha[place] = max(1.0, (1.0 + math.exp(logit)) / variance)
+        beta[place] = max(1.0, (1.0 + math.exp(-logit)) / variance)
+    skewed = min(alpha.min(), beta.min()) < _SKEWED
+    return best_shares(alpha, beta, 0.5 * _STEP if skewed else _STEP)

@@ -1,0 +1,135 @@
+"""P(best) by one walk down an adaptive grid, compiled: for policies, which ask it of many posteriors at once.
+
+A step is a fraction of the narrowest standard deviation that matters where it is; stretches without mass are jumped.
+Error at most 8e-3 with a step of 0.4; posteriors with few successes or failures have exponential tails and need 0.2.
+Where alpha or beta lies between 1 and 2, a density that rises steeply at its end costs up to some hundredths.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trimtab.engine.compiled import compiled
+
+Floats = npt.NDArray[np.float64]
+
+_REACH: Final = 5.0
+"""Standard deviations around its mean within which a posterior has mass."""
+_TINY: Final = 1e-12
+
+
+@compiled
+def log_gamma(at: float) -> float:
+    """Gives ln Gamma for positive arguments, to nine digits: Stirling's series, after steps up to where it holds."""
+    product = 1.0
+    while at < 8.0:  # noqa: PLR2004  # where three terms leave 3e-10
+        product *= at
+        at += 1.0
+    inverse = 1.0 / at
+    square = inverse * inverse
+    series = inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square / 1260.0))
+    return (at - 0.5) * math.log(at) - at + 0.9189385332046728 + series - math.log(product)
+
+
+@compiled
+def log_beta(alpha: float, beta: float) -> float:
+    """Gives the logarithm of the beta function."""
+    return log_gamma(alpha) + log_gamma(beta) - log_gamma(alpha + beta)
+
+
+class _Walk(NamedTuple):
+    """What a walk knows of every arm at the point where it is."""
+
+    alpha: Floats
+    beta: Floats
+    norm: Floats
+    """ln B(alpha, beta)"""
+    density: Floats
+    above: Floats
+    """mass above the point"""
+    win: Floats
+    """density of being the best, at the point"""
+    wins: Floats
+    """its mass above the point"""
+
+
+@compiled
+def best_shares(alpha: Floats, beta: Floats, step: float) -> Floats:
+    """Gives, for each Beta posterior, the probability that its share is the greatest; the values sum to 1.
+
+    `alpha` and `beta` are at least 1; `step` is in standard deviations.
+    """
+    mean, spread = _moments(alpha, beta)
+    top = mean + _REACH * spread
+    low = min(1.0 - _TINY, max(_TINY, (mean - _REACH * spread).max()))
+    alive = np.flatnonzero(top > low)
+    wins = np.zeros(alpha.size)
+    if alive.size > 1:
+        wins[alive] = _walked(alpha[alive], beta[alive], low, step)
+    else:
+        wins[np.argmax(top)] = 1.0
+    return wins
+
+
+@compiled
+def _moments(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
+    total = alpha + beta
+    return alpha / total, np.sqrt(alpha * beta / (total * total * (total + 1.0)))
+
+
+@compiled
+def _walked(alpha: Floats, beta: Floats, low: float, step: float) -> Floats:
+    """Walks from the highest top down to `low`."""
+    arms = alpha.size
+    norm = np.empty(arms)
+    for arm in range(arms):
+        norm[arm] = log_beta(alpha[arm], beta[arm])
+    mean, spread = _moments(alpha, beta)
+    top, stride = mean + _REACH * spread, step * spread
+    walk = _Walk(alpha, beta, norm, np.zeros(arms), np.zeros(arms), np.zeros(arms), np.zeros(arms))
+    at, gone = min(1.0 - _TINY, top.max()), 0.0
+    while at > low:
+        _fall(walk, at, gone)
+        _win(walk, gone)
+        gone = at - low
+        for arm in range(arms):
+            gone = min(gone, max(at - top[arm], stride[arm]))
+        at -= gone
+        if at - low < _TINY:
+            at = low
+    _fall(walk, low, gone)
+    _win(walk, gone)
+    total = walk.wins.sum()
+    if total <= 0.0:  # all arms at 0 or at 1, closer than numbers tell apart
+        return np.full(arms, 1.0 / arms)
+    wins: Floats = walk.wins / total
+    return wins
+
+
+@compiled
+def _fall(walk: _Walk, at: float, gone: float) -> None:
+    """Takes densities and masses to the point `at`, which is `gone` below the one before (trapezoids)."""
+    log_at, log_rest = math.log(at), math.log1p(-at)
+    for arm in range(walk.alpha.size):
+        density = math.exp((walk.alpha[arm] - 1.0) * log_at + (walk.beta[arm] - 1.0) * log_rest - walk.norm[arm])
+        walk.above[arm] += 0.5 * gone * (walk.density[arm] + density)
+        walk.density[arm] = density
+
+
+@compiled
+def _win(walk: _Walk, gone: float) -> None:
+    """Takes the masses of being the best there: the density of an arm times all others' masses below."""
+    arms = walk.alpha.size
+    before = np.empty(arms)
+    product = 1.0
+    for arm in range(arms):
+        before[arm] = product
+        product *= max(0.0, 1.0 - walk.above[arm])
+    product = 1.0
+    for arm in range(arms - 1, -1, -1):
+        win = walk.density[arm] * before[arm] * product
+        product *= max(0.0, 1.0 - walk.above[arm])
+        walk.wins[arm] += 0.5 * gone * (walk.win[arm] + win)
+        walk.win[arm] = win
