@@ -45,11 +45,6 @@ class _Watched(_Policy):
     drift: Drift | None = None
     """a signal that an arm changed, upon which its past is discounted or forgotten; off where absent"""
 
-    @property
-    def bounded_only(self) -> bool:
-        """Whether rewards must lie between 0 and 1."""
-        return self._BOUNDED_ONLY or (self.drift is not None and self.drift.detector == "adwin")
-
 
 class Adaptive(_Policy):
     """Learns how fast its world changes, and forgets as fast: the default."""
@@ -146,7 +141,8 @@ class Mixture(_Policy):
     def _are_plain(cls, value: tuple[Member, ...]) -> tuple[Member, ...]:
         for member in value:
             if isinstance(member.policy, Mixture | Segmented | Linear):
-                raise ValueError(f"expected policies that know no mixtures and no segments, got {member.policy.type}")
+                kind = member.policy.type
+                raise ValueError(f"expected policies without members and segments, got {kind}")  # noqa: TRY004 - pydantic
         return value
 
     @property
