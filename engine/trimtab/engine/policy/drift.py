@@ -3,9 +3,10 @@
 Optional: the policy `adaptive` learns how fast to forget from the evidence itself. These act on one arm alone, in one
 segment alone, and only when something was seen.
 
-* A detector takes one value at each look: an arm's mean reward over at least `min_trials` trials. ADWIN gets the mean
-  itself. Page-Hinkley, whose threshold is in units of its values, gets it in standard errors from the arm's mean since
-  its last change, so that one threshold fits shares of 1 % and of 50 %.
+* A detector takes one value at each look: an arm's mean reward over at least `min_trials` trials, in standard errors
+  from the arm's mean since its last change. So one threshold of Page-Hinkley fits shares of 1 % and of 50 %, and any
+  unit. ADWIN wants values from 0 to 1 and is blind to changes that are small against that: it gets four standard errors
+  down as 0 and four up as 1.
 * After a change an arm's detector starts anew.
 * ADWIN's state is not plain data. A detector's state is therefore the values it has seen: when they are too many it is
   made anew from the newest half, so that a restored one, fed the same values, answers as one that never stopped.
@@ -22,6 +23,8 @@ from trimtab.engine.policy.policy import Batch, Snapshot
 from trimtab.schemas.drift import Adwin, Drift
 
 MOST_VALUES: Final = 256
+_FAR: Final = 4.0
+"""standard errors"""
 
 
 @dataclass(slots=True)
@@ -65,9 +68,9 @@ class _Watch:
 class DriftSignal:
     """Tells which arms changed.
 
-    >>> signal = DriftSignal(1, Adwin(detector="adwin", delta=0.05))
-    >>> changed = [signal.update(Batch([500], [gained], [gained], [1.0])) for gained in [400] * 30 + [100] * 30]
-    >>> any(changed[:30]), [0] in changed[30:]
+    >>> signal = DriftSignal(1, Adwin(detector="adwin"))
+    >>> changed = [signal.update(Batch([500], [gained], [gained], [1.0])) for gained in [400] * 60 + [100] * 30]
+    >>> any(changed[:60]), [0] in changed[60:]
     (False, True)
     """
 
@@ -119,9 +122,10 @@ class DriftSignal:
         return False
 
     def _value(self, look: _Gathered, past: _Gathered) -> float:
+        errors = (look.mean - past.mean) / past.standard_error(look.trials) if past.trials else 0.0
         if isinstance(self._spec, Adwin):
-            return look.mean
-        return (look.mean - past.mean) / past.standard_error(look.trials) if past.trials else 0.0
+            return min(max(0.5 + errors / (2.0 * _FAR), 0.0), 1.0)
+        return errors
 
     def snapshot(self) -> Snapshot:
         """Gives the values that each arm's detector saw, and the sums it goes by."""

@@ -22,7 +22,7 @@ from trimtab.engine.policy.tally import Tally
 Floats = npt.NDArray[np.float64]
 
 _LEAST: Final = 1e-12
-_STEPS: Final = 60
+_STEPS: Final = 80
 
 
 class KlUcb:
@@ -70,10 +70,10 @@ class KlUcb:
 
 
 @compiled
-def divergence(p: float, q: float) -> float:
-    """Gives kl(p, q) of two Bernoulli distributions, in nats, for shares kept off 0 and 1 by 1e-12."""
-    p, q = min(max(p, _LEAST), 1.0 - _LEAST), min(max(q, _LEAST), 1.0 - _LEAST)
-    return p * math.log(p / q) + (1.0 - p) * math.log((1.0 - p) / (1.0 - q))
+def divergence(p: float, miss: float) -> float:
+    """Gives kl(p, 1 - miss) of two Bernoulli distributions, in nats; `miss` keeps its digits where it is small."""
+    p = min(max(p, _LEAST), 1.0 - _LEAST)
+    return p * (math.log(p) - math.log1p(-miss)) + (1.0 - p) * math.log((1.0 - p) / miss)
 
 
 @compiled
@@ -82,16 +82,16 @@ def fill(means: Floats, trials: Floats, bound: float, batch: float) -> Floats:
 
     By bisection for the level u between the greatest mean and 1, above which nothing is left to give.
     """
-    low, high = means.max(), 1.0
+    low, high = 0.0, max(1.0 - means.max(), _LEAST)  # of 1 - u
     given = np.zeros(len(means))
     for _ in range(_STEPS):
-        level = (low + high) / 2.0
+        miss = (low + high) / 2.0
         total = 0.0
         for arm in range(len(means)):
-            given[arm] = max(0.0, bound / max(divergence(means[arm], level), 1e-300) - trials[arm])
+            given[arm] = max(0.0, bound / max(divergence(means[arm], miss), 1e-300) - trials[arm])
             total += given[arm]
         if total > batch:
-            low = level
+            high = miss
         else:
-            high = level
+            low = miss
     return given

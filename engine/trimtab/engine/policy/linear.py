@@ -60,6 +60,7 @@ class Linear:
     def _regression(self) -> Any:
         regression = BayesianLinearRegression()
         regression._ensure_features(self._names)
+        regression._m_dirty = True  # else it answers from coefficients that it has not made yet
         return regression
 
     def _of(self, segment: str) -> dict[str, float]:
@@ -128,4 +129,3 @@ class Linear:
             regression._ss_arr[...] = kept["precision"]
             regression._ss_inv_arr[...] = kept["covariance"]
             regression._eta_arr[...] = kept["natural_mean"]
-            regression._m_dirty = True

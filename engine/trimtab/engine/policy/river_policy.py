@@ -1,8 +1,8 @@
 """Any `river.bandit.Policy` without context, by the name of its class: how often it pulls each arm becomes the shares.
 
 * River learns from one reward at a time and a batch has sums: an arm's rewards are told as so many ones, spread evenly
-  among zeros, in the order of arms; fractions of a reward wait for the next batch. For real values each reward is the
-  batch's mean, one standard deviation up and down in turn, which keeps sum and squares.
+  among zeros, arms in turn; fractions of a reward wait for the next batch. For real values each reward is the batch's
+  mean, one standard deviation up and down in turn, which keeps sum and squares.
 * A batch of 1,000 is 1,000 calls, some 0.7 to 3 ms. `max_updates` bounds them: of a larger batch it is told a
   proportional part, so it knows less than it could, and explores more.
 * Shares are counted over `pulls` seeded pulls of a copy (2 to 8 us each), whose standard error is at most
@@ -16,7 +16,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from river import bandit, proba
@@ -28,6 +28,8 @@ from trimtab.schemas.nearest import known
 
 _UPDATES_PER_SCALING: Final = 256
 """of Exp3, whose weights grow by at most e with each"""
+_LEAST_WEIGHT: Final = 1e-300
+"""From 0 no weight would come back."""
 
 
 def river_policies() -> list[str]:
@@ -67,7 +69,7 @@ class RiverPolicy:
 
     def _start(self) -> None:
         reward = {"reward_obj": proba.Beta()} if self._name == "ThompsonSampling" else {}
-        self._policy: Any = getattr(bandit, self._name)(**self._parameters, **reward)
+        self._policy: Any = getattr(bandit, self._name)(**self._parameters, **reward, seed=0)
         self._gained = [0.0] * len(self._arms)
         self._missed = [0.0] * len(self._arms)
 
@@ -75,14 +77,20 @@ class RiverPolicy:
         """Tells it the rewards of the batch, at most `max_updates` of them."""
         part = min(1.0, self._max_updates / max(sum(batch.trials), 1.0))
         self._prepare(batch.shares)
-        for place, arm in enumerate(self._arms):
-            for reward in self._rewards(batch, place, part):
-                self._policy.update(arm, reward)
-                self._scale()
+        told = [self._rewards(batch, arm, part) for arm in range(len(self._arms))]
+        # Alternately: told of one arm after the other, a policy would first lose all faith in the second.
+        turns = sorted(
+            ((place + 0.5) / len(rewards), arm, reward)
+            for arm, rewards in enumerate(told)
+            for place, reward in enumerate(rewards)
+        )
+        for _, arm, reward in turns:
+            self._policy.update(self._arms[arm], reward)
+            self._scale()
         if isinstance(self._policy, bandit.Exp3):
             self._scale(every=1)
 
-    def _rewards(self, batch: Batch, arm: int, part: float) -> Iterator[float]:
+    def _rewards(self, batch: Batch, arm: int, part: float) -> list[float]:
         trials, rewards = batch.trials[arm], batch.rewards[arm]
         gained = trials if self._real_valued else min(max(rewards, 0.0), trials)
         self._gained[arm] += gained * part
@@ -108,7 +116,7 @@ class RiverPolicy:
             weights = self._policy._weights
             greatest = max(weights.values())
             for arm in self._arms:
-                weights[arm] /= greatest
+                weights[arm] = max(weights[arm] / greatest, _LEAST_WEIGHT)
 
     def shares(self, eligible: Sequence[bool], pending: float, seed: int) -> list[float]:  # noqa: ARG002 - of a Policy
         """Gives how often a copy of the policy pulls each arm that may take traffic."""
@@ -141,13 +149,13 @@ class RiverPolicy:
         self._missed = [float(value) for value in snapshot["missed"]]
 
 
-def _spread(ones: int, count: int) -> Iterator[float]:
+def _spread(ones: int, count: int) -> list[float]:
     """Gives `count` rewards with the ones spread evenly."""
-    return (float((place + 1) * ones // count - place * ones // count) for place in range(count))
+    return [float((place + 1) * ones // count - place * ones // count) for place in range(count)]
 
 
-def _up_and_down(count: int, trials: float, rewards: float, squares: float) -> Iterator[float]:
+def _up_and_down(count: int, trials: float, rewards: float, squares: float) -> list[float]:
     """Gives `count` rewards with the mean and, for an even count, the variance of these sums."""
     mean = rewards / trials if trials > 0.0 else 0.0
     deviation = math.sqrt(max(squares / trials - mean * mean, 0.0)) if trials > 0.0 else 0.0
-    return (mean + (deviation if place % 2 else -deviation) for place in range(count))
+    return [mean + (deviation if place % 2 else -deviation) for place in range(count)]

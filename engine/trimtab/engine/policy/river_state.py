@@ -2,8 +2,8 @@
 
 An object is written down attribute by attribute, and read back into one that was made anew with the same settings.
 Numbers, dictionaries with texts as keys and other objects of River are its state. The rest is left out because it
-cannot change an answer: settings that are none of these, and generators of random numbers, which each decision seeds
-before they draw.
+cannot change an answer: settings that are none of these, and generators of random numbers with the seeds they were
+made with, for each decision seeds them before they draw.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def dump(thing: Any) -> Plain:
     if isinstance(thing, int | float):
         return thing
     items = thing if isinstance(thing, Mapping) else vars(thing)
-    return {str(name): dump(item) for name, item in items.items() if _is_state(item)}
+    return {str(name): dump(item) for name, item in items.items() if name != "seed" and _is_state(item)}
 
 
 def load(thing: Any, state: Mapping[str, Any]) -> None:

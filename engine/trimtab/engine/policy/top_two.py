@@ -11,12 +11,16 @@ Information-directed selection for top-two algorithms (2023), for which of the t
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from trimtab.engine.policy.belief import best_arms
 from trimtab.engine.policy.declaration import Declaration, declare
 from trimtab.engine.policy.policy import Batch, Snapshot
 from trimtab.engine.policy.spread import in_proportion
 from trimtab.engine.policy.tally import Tally
+
+_LEAST_TOLD: Final = 1e-12
+"""Chances below this are not told apart: a leader that is certain is measured against all others alike."""
 
 
 class TopTwo:
@@ -44,7 +48,9 @@ class TopTwo:
 
     def shares(self, eligible: Sequence[bool], pending: float, seed: int) -> list[float]:  # noqa: ARG002 - of a Policy
         """Gives the chance that each arm is measured."""
-        return in_proportion(pairs(self.probabilities(eligible), self._tally.trials), eligible)
+        best = [max(chance, _LEAST_TOLD) for chance in self.probabilities(eligible)]
+        wanted = [chance if may else 0.0 for chance, may in zip(best, eligible, strict=True)]
+        return in_proportion(pairs(wanted, self._tally.trials), eligible)
 
     def probabilities(self, eligible: Sequence[bool]) -> list[float]:
         """Gives P(best) among the arms that may take traffic, from all trials so far."""
@@ -66,10 +72,7 @@ class TopTwo:
 
 
 def pairs(best: Sequence[float], trials: Sequence[float]) -> list[float]:
-    """Gives the chance that each arm is the one of leader and challenger that is measured.
-
-    All 0 where one arm is best for certain and no challenger can be told.
-    """
+    """Gives the chance that each arm is the one of leader and challenger that is measured; `best` are any odds."""
     total = sum(best)
     others = [sum(best[:arm]) + sum(best[arm + 1 :]) for arm in range(len(best))]  # total - p would lose its digits
     drawn = [chance / (total * other) if other > 0.0 else 0.0 for chance, other in zip(best, others, strict=True)]
