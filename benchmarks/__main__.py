@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import decide, gates, latency, regret, scale, soak, throughput
+from benchmarks import decide, gates, latency, regret, scale, soak, throughput, winner
 
 Figures = Mapping[str, object]
 
@@ -20,6 +20,7 @@ _BENCHMARKS: Final[
     "scale": (scale.add_options, scale.measure),
     "soak": (soak.add_options, soak.measure),
     "throughput": (throughput.add_options, throughput.measure),
+    "winner": (winner.add_options, winner.measure),
 }
 
 
