@@ -191,14 +191,14 @@ def test_a_repeated_contribution_lets_time_pass_like_any_other_record() -> None:
     assert panes is not None
     running.append(panes)
     running.now_ms += 1_000
-    assert decision(running.append(panes)).rule == "bandit: weights follow P(best)"
+    assert decision(running.append(panes)).rule == "bandit: weights follow the policy adaptive"
 
 
 def test_a_spec_that_is_applied_again_lets_time_pass_like_any_other_record() -> None:
     running = rig()
     running.bring(response())
     running.now_ms += 1_000
-    assert decision(running.apply(release())).rule == "bandit: weights follow P(best)"
+    assert decision(running.apply(release())).rule == "bandit: weights follow the policy adaptive"
 
 
 def test_a_clock_that_goes_back_lets_no_time_pass() -> None:

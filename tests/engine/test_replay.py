@@ -55,14 +55,14 @@ def test_assessing_guardrails_only_where_one_may_fail_changes_no_decision(log: L
 
 @pytest.mark.parametrize("rail", [error_rate(0.1), latency(100, "p90")])
 @pytest.mark.parametrize("minutes", [0, 1, 30])
-def test_a_fall_is_found_within_a_few_responses_however_long_all_was_well(rail: Json, minutes: int) -> None:
+def test_a_fall_is_found_within_twenty_responses_however_long_all_was_well(rail: Json, minutes: int) -> None:
     applied = release(strategy={"type": "bandit", "interval": "10h"}, guardrails=[rail])
     log, folding = [(NOW_MS, evidence.encode(spec(applied)))], builder()
     for second in range(60 * minutes + 10):
         time_ms = NOW_MS + second * 1000
         folding.update(second, time_ms, batch(*[response("canary", time_ms)] * 10))
         log.append((time_ms, evidence.encode(emitted(folding))))
-    bad = [response("canary", time_ms + 1000, status=500, duration_ms=900)] * 10
+    bad = [response("canary", time_ms + 1000, status=500, duration_ms=900)] * 20
     folding.update(second + 1, time_ms + 1000, batch(*bad))
     log.append((time_ms + 1000, evidence.encode(emitted(folding))))
     assert assert_looking_everywhere_changes_nothing(log) == 2

@@ -24,6 +24,7 @@ from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.guard import Guard, keep_of
+from trimtab.engine.learning import Learning
 from trimtab.engine.movement import Movement
 from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
 from trimtab.engine.shown import acts, breach
@@ -50,7 +51,7 @@ REFRESH_MS: Final = 10_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_belief", "_document", "_evidence", "_guard", "_movement", "_release", "_state")
+    __slots__ = ("_belief", "_document", "_evidence", "_guard", "_learning", "_movement", "_release", "_state")
 
     def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
@@ -65,6 +66,8 @@ class ReleaseFold:
         self._evidence, self._state = evidence, state
         self._belief = Belief(self._spec, evidence, state)
         self._guard = Guard(self._spec, evidence)
+        strategy = self._spec.strategy
+        self._learning = Learning(self._spec, strategy, evidence) if isinstance(strategy, Bandit) else None
         self._movement = Movement(self._spec, state)
 
     @property
@@ -301,7 +304,7 @@ class ReleaseFold:
             probabilities=self._belief.probabilities(eligible), responses=self._responses(), assessments=assessments,
             step=state.step, step_began_ms=state.step_began_ms,
             step_responses=state.step_responses or [0] * len(eligible), cleared_step=state.cleared_step,
-            samples=self._belief.samples(),
+            samples=self._belief.samples(), shares=self._learning.shares(eligible, state) if self._learning else (),
         )  # fmt: skip
 
     def _decision(self, at: Position, rule: str, assessments: dict[str, list[Assessment]]) -> Decision:
@@ -328,7 +331,8 @@ class ReleaseFold:
 
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""
-        return encode_snapshot(self._document, self._state, self._evidence.snapshot(), self._guard.snapshot())
+        learning = self._learning.snapshot() if self._learning else {}
+        return encode_snapshot(self._document, self._state, self._evidence.snapshot(), self._guard.snapshot(), learning)
 
     @classmethod
     def restore(cls, payload: bytes) -> "ReleaseFold":
@@ -341,4 +345,6 @@ class ReleaseFold:
             raise EngineError(f"not a snapshot of a release: {error}") from error
         if snapshot.guard:
             fold._guard.restore(snapshot.guard)
+        if snapshot.learning and fold._learning:
+            fold._learning.restore(snapshot.learning)
         return fold

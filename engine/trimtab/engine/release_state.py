@@ -63,11 +63,15 @@ class ReleaseSnapshot(msgspec.Struct, array_like=True):
     evidence: EvidenceSnapshot
     guard: dict[str, Any] = {}
     """empty in version 2: evidence of guardrails then starts anew"""
+    learning: dict[str, Any] = {}
+    """of a bandit's policy; empty in version 2, and where there is none"""
 
 
-def encode_snapshot(document: bytes, state: ReleaseState, evidence: EvidenceSnapshot, guard: dict[str, Any]) -> bytes:
+def encode_snapshot(
+    document: bytes, state: ReleaseState, evidence: EvidenceSnapshot, guard: dict[str, Any], learning: dict[str, Any]
+) -> bytes:
     """Gives the MessagePack form of a release."""
-    return msgspec.msgpack.encode(ReleaseSnapshot(_VERSION, state.offset, document, state, evidence, guard))
+    return msgspec.msgpack.encode(ReleaseSnapshot(_VERSION, state.offset, document, state, evidence, guard, learning))
 
 
 def decode_snapshot(payload: bytes) -> ReleaseSnapshot:

@@ -49,6 +49,7 @@ class _Watched(_Policy):
 class Adaptive(_Policy):
     """Learns how fast its world changes, and forgets as fast: the default."""
 
+    _BOUNDED_ONLY: ClassVar[bool] = True
     type: Literal["adaptive"] = "adaptive"
 
 

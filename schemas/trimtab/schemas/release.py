@@ -11,10 +11,13 @@ from pydantic import Field, model_validator
 from trimtab.schemas.guardrail import Guardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.part import BasisPoints, Name, Part, refuse_repeated
-from trimtab.schemas.strategy import AbTest, BlueGreen, Canary, Strategy
+from trimtab.schemas.policy import PolicySpec, check_rewards
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
 _BLUE_AND_GREEN: Final = 2
+_NOT_STEERED_BY: Final = ("segmented", "linear", "entryPoint")
+"""Policies that need more than a release is told today: segments, or a factory."""
 
 
 class Metadata(Part):
@@ -50,6 +53,8 @@ class Objective(Part):
     metric: Annotated[str, Field(min_length=1)] = "success"
     """`success`: responses that are no errors; any other name: outcomes of that name, with values from 0 to 1"""
     goal: Literal["maximize", "minimize"] = "maximize"
+    values: Literal["share", "real"] = "share"
+    """`share`: values lie between 0 and 1; `real`: they need not (revenue, ratings)"""
 
 
 class Limits(Part):
@@ -96,11 +101,21 @@ class Spec(Part):
             raise ValueError(f"limits.maxWeight: expected at least minWeight {floor}, got {self.limits.max_weight}")
         if isinstance(self.strategy, Canary):
             self._steps_fit(self.strategy.steps)
+        if isinstance(self.strategy, Bandit):
+            self._policy_fits(self.strategy.policy)
         if isinstance(self.strategy, AbTest):
             self._split_fits(self.strategy.split)
         if isinstance(self.strategy, BlueGreen) and len(self.variants) != _BLUE_AND_GREEN:
             raise ValueError(f"strategy: blueGreen takes two variants, got {len(self.variants)}")
         return self
+
+    def _policy_fits(self, policy: PolicySpec) -> None:
+        try:
+            check_rewards(policy, real_valued=self.objective.values == "real")
+        except ValueError as error:
+            raise ValueError(f"strategy.policy: {error}") from None
+        if policy.type in _NOT_STEERED_BY:
+            raise ValueError(f"strategy.policy: {policy.type} is not steered by yet")
 
     def _split_fits(self, split: dict[str, int]) -> None:
         names = [variant.name for variant in self.variants]

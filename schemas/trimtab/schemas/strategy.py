@@ -6,6 +6,7 @@ from pydantic import Field
 
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.part import BasisPoints, Name, Part, PositiveDurationMs
+from trimtab.schemas.policy import Adaptive, PolicySpec
 
 MinResponses = Annotated[int, Field(strict=True, ge=1)]
 
@@ -70,11 +71,13 @@ class Shadow(Part):
 
 
 class Bandit(Part):
-    """Weights follow the probability that a variant is the best one."""
+    """Weights follow what a policy makes of what the variants have earned so far."""
 
     type: Literal["bandit"]
     interval: PositiveDurationMs = 1_000
     """how often weights are chosen anew"""
+    policy: PolicySpec = Adaptive()
+    """how"""
 
 
 Strategy = Annotated[Canary | BlueGreen | AbTest | Shadow | Bandit, Field(discriminator="type")]

@@ -5,7 +5,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, assert_never
 
-from trimtab.engine.errors import EngineError
+from trimtab.engine.policy.adaptive import Adaptive
 from trimtab.engine.policy.discounted import Discounted
 from trimtab.engine.policy.drift import DriftSignal
 from trimtab.engine.policy.epsilon_greedy import EpsilonGreedy
@@ -78,7 +78,7 @@ def policy_of(  # noqa: C901, PLR0911 - one case per policy
         case spec.Linear():
             return Linear(count, said.model, said.features, exploration=said.exploration)
         case spec.Adaptive():
-            raise EngineError("policy adaptive: this engine has none of that name")
+            return Adaptive(count)
         case _:
             assert_never(said)
 

@@ -22,7 +22,7 @@ def choose(situation: Situation) -> Move:
             return ab_test(situation, spec)
         case Shadow() as spec:
             return shadow(situation, spec)
-        case Bandit():
-            return bandit(situation)
+        case Bandit() as spec:
+            return bandit(situation, spec)
         case other:
             assert_never(other)

@@ -29,6 +29,8 @@ class Situation:
     """when the weights reached the step"""
     step_responses: Sequence[int]
     """what `responses` were then"""
+    shares: Sequence[float]
+    """what a bandit's policy would give each variant; nothing for other strategies"""
     samples: Sequence[Sample]
     """what each variant has shown of the objective under the present spec"""
     cleared_step: int = -1

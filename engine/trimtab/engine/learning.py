@@ -1,0 +1,97 @@
+"""What a bandit's policy is told, and when.
+
+* It is told what became known since it was asked last, whenever that was routed, with the weights in force meanwhile as
+  propensities.
+* Contents of panes may be replaced by lesser ones. What an arm then has too much of is not taken back from the policy:
+  nothing of it is told until there is more again.
+* To minimise, rewards are turned around: more is always better.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from trimtab.engine.evidence import Evidence
+from trimtab.engine.policy.build import policy_of
+from trimtab.engine.policy.policy import Batch, Snapshot
+from trimtab.engine.release_state import ReleaseState
+from trimtab.schemas.evidence import VALUE_SCALE
+from trimtab.schemas.ids import BASIS_POINTS
+from trimtab.schemas.release import Spec
+from trimtab.schemas.strategy import Bandit
+
+_NO_SUMS: Final = (0, 0, 0)
+_SEED_BITS: Final = (1 << 63) - 1
+_ERA_FACTOR: Final = 1_000_003
+
+Sums = tuple[int, int, int]
+"""trials, sum of rewards and of their squares, the sums in 1/VALUE_SCALE"""
+
+
+class Learning:
+    """The policy of one release under one spec, with what it was told."""
+
+    __slots__ = ("_evidence", "_policy", "_spec", "_told")
+
+    def __init__(self, spec: Spec, strategy: Bandit, evidence: Evidence) -> None:
+        self._spec = spec
+        self._evidence = evidence
+        names = [variant.name for variant in spec.variants]
+        self._policy = policy_of(strategy.policy, names, real_valued=spec.objective.values == "real")
+        self._told = [self._sums(name) for name in names]
+
+    def shares(self, eligible: Sequence[bool], state: ReleaseState) -> list[float]:
+        """Tells the policy what is new, and gives the share that each variant should get."""
+        batch = self._batch(state.weights)
+        if sum(batch.trials):
+            self._policy.update(batch)
+        seed = (state.newest[0] * _ERA_FACTOR + state.offset) & _SEED_BITS
+        return self._policy.shares(eligible, self._pending(batch), seed)
+
+    def _sums(self, variant: str) -> Sums:
+        totals, metric = self._evidence.totals[variant], self._spec.objective.metric
+        if metric == "success":
+            trials, rewards = totals.rewards(metric)
+            return trials, rewards, rewards
+        count, total, squares = totals.values.get(metric, _NO_SUMS)
+        return count, total, squares
+
+    def _batch(self, weights: Sequence[int]) -> Batch:
+        new = []
+        for arm, variant in enumerate(self._spec.variants):
+            sums, told = self._sums(variant.name), self._told[arm]
+            if sums[0] > told[0]:
+                self._told[arm] = sums
+                new.append(tuple(now - before for now, before in zip(sums, told, strict=True)))
+            else:
+                new.append(_NO_SUMS)
+        trials = [float(sums[0]) for sums in new]
+        rewards = [sums[1] / VALUE_SCALE for sums in new]
+        squares = [max(0, sums[2]) / VALUE_SCALE for sums in new]
+        if self._spec.objective.goal == "minimize":
+            rewards, squares = self._turned(trials, rewards, squares)
+        return Batch(trials, rewards, squares, [weight / BASIS_POINTS for weight in weights])
+
+    def _turned(
+        self, trials: list[float], rewards: list[float], squares: list[float]
+    ) -> tuple[list[float], list[float]]:
+        """Gives rewards of which more is better, where less was."""
+        if self._spec.objective.values == "real":
+            return [-reward for reward in rewards], squares
+        return (
+            [n - reward for n, reward in zip(trials, rewards, strict=True)],
+            [max(0.0, n - 2 * reward + square) for n, reward, square in zip(trials, rewards, squares, strict=True)],
+        )
+
+    def _pending(self, batch: Batch) -> float:
+        """Gives the trials that are under way or about to be: as many as have just ended, and what is in flight."""
+        in_flight = sum(self._evidence.totals[variant.name].in_flight for variant in self._spec.variants)
+        return sum(batch.trials) + float(in_flight)
+
+    def snapshot(self) -> Snapshot:
+        """Gives the policy's state, and what it was told."""
+        return {"policy": self._policy.snapshot(), "told": [list(map(str, sums)) for sums in self._told]}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continues from a snapshot of a release under the same spec."""
+        self._policy.restore(snapshot["policy"])
+        self._told = [(int(trials), int(total), int(squares)) for trials, total, squares in snapshot["told"]]
