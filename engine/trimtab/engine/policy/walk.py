@@ -47,6 +47,8 @@ class _Walk(NamedTuple):
     norm: Floats
     """ln B(alpha, beta)"""
     density: Floats
+    before: Floats
+    """chance that all arms of lower number are below the point"""
     above: Floats
     """mass above the point"""
     win: Floats
@@ -88,7 +90,8 @@ def _walked(alpha: Floats, beta: Floats, low: float, step: float) -> Floats:
         norm[arm] = log_beta(alpha[arm], beta[arm])
     mean, spread = _moments(alpha, beta)
     top, stride = mean + _REACH * spread, step * spread
-    walk = _Walk(alpha, beta, norm, np.zeros(arms), np.zeros(arms), np.zeros(arms), np.zeros(arms))
+    room = np.zeros((5, arms))
+    walk = _Walk(alpha, beta, norm, room[0], room[1], room[2], room[3], room[4])
     at, gone = min(1.0 - _TINY, top.max()), 0.0
     while at > low:
         _fall(walk, at, gone)
@@ -122,14 +125,13 @@ def _fall(walk: _Walk, at: float, gone: float) -> None:
 def _win(walk: _Walk, gone: float) -> None:
     """Takes the masses of being the best there: the density of an arm times all others' masses below."""
     arms = walk.alpha.size
-    before = np.empty(arms)
     product = 1.0
     for arm in range(arms):
-        before[arm] = product
+        walk.before[arm] = product
         product *= max(0.0, 1.0 - walk.above[arm])
     product = 1.0
     for arm in range(arms - 1, -1, -1):
-        win = walk.density[arm] * before[arm] * product
+        win = walk.density[arm] * walk.before[arm] * product
         product *= max(0.0, 1.0 - walk.above[arm])
         walk.wins[arm] += 0.5 * gone * (walk.win[arm] + win)
         walk.win[arm] = win
