@@ -26,8 +26,8 @@ def test_without_packages_that_bring_some_there_are_none() -> None:
         ([entry("mine", "engine.policy.policies:mine")] * 2, ValueError, "'mine' stands twice"),
         (
             [entry("mine", "engine.policy.policies:SPECS")],
-            ValueError,
-            "expected a factory of policies, got mappingproxy|{",
+            TypeError,
+            "entry point mine of .*: expected a factory of policies",
         ),
         ([entry("mine", "no_such_package:mine")], ImportError, "no_such_package"),
         ([entry("mine", "engine.policy.policies:no_such")], AttributeError, "no_such"),

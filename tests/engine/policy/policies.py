@@ -24,6 +24,7 @@ def river(name: str, **parameters: float) -> dict[str, object]:
 
 
 SPECS: Final[Mapping[str, dict[str, Any]]] = {
+    "adaptive": {"type": "adaptive"},
     "thompson": {"type": "thompson"},
     "thompson watched": {"type": "thompson", "drift": PAGE_HINKLEY},
     "discounted": {"type": "discounted", "memory": 2_000},

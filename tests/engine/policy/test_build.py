@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from engine.policy.policies import ADAPTER, FACTORIES, SPECS
-from trimtab.engine.errors import EngineError
 from trimtab.engine.policy.build import policy_of
+from trimtab.engine.policy.context import Contextual
 from trimtab.engine.policy.guest import Guest, Parameters
 from trimtab.engine.policy.linear import Linear
 from trimtab.engine.policy.policy import Policy
@@ -19,12 +19,7 @@ ARMS = ["stable", "canary"]
 
 
 def test_every_type_but_the_default_is_built_by_some_test() -> None:
-    assert {said["type"] for said in SPECS.values()} == set(POLICY_TYPES) - {"adaptive"}
-
-
-def test_the_default_comes_from_elsewhere() -> None:
-    with pytest.raises(EngineError, match="policy adaptive"):
-        policy_of(ADAPTER.validate_python({"type": "adaptive"}), ARMS, real_valued=False)
+    assert {said["type"] for said in SPECS.values()} == set(POLICY_TYPES)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +32,17 @@ def test_the_default_comes_from_elsewhere() -> None:
 def test_a_policy_is_what_its_type_says(name: str, kind: type) -> None:
     policy = policy_of(ADAPTER.validate_python(SPECS[name]), ARMS, real_valued=False, factories=FACTORIES)
     assert type(policy) is kind
+
+
+def test_policies_that_know_segments_can_be_told_from_others() -> None:
+    contextual = {
+        said["type"]
+        for said in SPECS.values()
+        if isinstance(
+            policy_of(ADAPTER.validate_python(said), ARMS, real_valued=False, factories=FACTORIES), Contextual
+        )
+    }
+    assert contextual == {"segmented", "linear"}
 
 
 def test_an_entry_point_that_is_not_installed_is_refused_with_the_nearest() -> None:
