@@ -49,8 +49,14 @@ def test_bandit_example_is_a_release_for_conversions() -> None:
     assert release.spec.objective.metric == "converted"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_is_what_its_name_says(path: Path) -> None:
+    (release,) = load(path.read_text(), path.name)
+    assert release.spec.strategy.type.lower() == path.stem.removeprefix("checkout-").replace("-", "")
+
+
 def test_examples_are_the_same_release_so_that_one_can_follow_the_other() -> None:
-    names = {load(example(f"checkout-{kind}.yaml"), kind)[0].name for kind in ("canary", "bandit")}
+    names = {load(example(f"checkout-{kind}.yaml"), kind)[0].name for kind in ("canary", "bandit", "ab-test")}
     assert names == {"checkout"}
 
 
