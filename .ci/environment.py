@@ -103,6 +103,8 @@ def _install(uv: str | None, extra: str) -> None:
         command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *target]
     with _stage(f"Installing trimtab[{extra}] with {'uv' if uv else 'pip'} (a minute or two at first)"):
         _call(command)
+    with _stage("Compiling the engine's arithmetic (half a minute at first)"):
+        _call([str(PYTHON), "-m", "trimtab.engine.warm"])
 
 
 def _call(command: list[str], hint: str | None = None) -> None:

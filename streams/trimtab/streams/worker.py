@@ -12,6 +12,7 @@ from typing import Final
 import faust
 import structlog
 
+from trimtab.engine.warm import warm
 from trimtab.schemas.errors import Refused, TrimtabError, Unreachable
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY
 from trimtab.streams.app import create_app
@@ -60,6 +61,7 @@ def run(settings: Settings, wait_s: float, health: Address | None = None) -> int
     except WrongLayout as error:
         _log.error("wrong_layout", error=str(error))
         return EXIT_SETTINGS
+    warm()  # else the first decision waits for it, and everybody else for the decision
     try:
         return asyncio.run(_Worker(settings, health).run())
     except Unserved as error:
