@@ -7,6 +7,7 @@ evidence, and `rest` is what they leave of the whole.
 
 import argparse
 import gc
+import statistics
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -42,6 +43,10 @@ _READ: Final = 20
 _FEW: Final = 10
 _MANY: Final = 10_000
 _HOUR_S: Final = 3_600
+_REPEATS: Final = 31
+_YOUNG_S: Final = 7
+_GC_THRESHOLDS: Final = (50_000, 20, 20)
+"""As a worker has them."""
 
 Figures = dict[str, object]
 
@@ -54,6 +59,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def measure(options: argparse.Namespace) -> Figures:
     """Gives microseconds and nanoseconds of each step, KiB of a release, and what many releases cost against ten."""
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     return {
         **_best(),
         **_decision(),
@@ -200,31 +207,42 @@ def _fed(seconds: int) -> Ledger:
 
 
 def _growth(many: int) -> Figures:
-    few_us, _ = _per_release_us(_FEW, 300)
-    many_us, idle_us = _per_release_us(many, 3)
+    few = [_per_release_us(_FEW) for _ in range(_REPEATS)]
+    few_us, quiet_us = (statistics.median(one) for one in zip(*few, strict=True))
+    many_us, many_quiet_us = _per_release_us(many)
     return {
         f"cost_{many}_vs_{_FEW}": round(many_us / few_us, 2),
         f"release_second_us_{_FEW}": round(few_us, 1),
         f"release_second_us_{many}": round(many_us, 1),
-        "quiet_release_second_us": round(idle_us, 2),
+        f"quiet_release_second_us_{_FEW}": round(quiet_us, 2),
+        f"quiet_release_second_us_{many}": round(many_quiet_us, 2),
     }
 
 
-def _per_release_us(releases: int, seconds: int) -> tuple[float, float]:
-    """Gives what a second of a release costs, with a contribution and a decision, and what one without events does."""
+def _per_release_us(releases: int) -> tuple[float, float]:
+    """Gives what a second of a release costs, with a contribution and a decision, and what one without events does.
+
+    The median over seconds, of a release that is as young here as there: its windows fill up alike.
+    """
     names = [f"release-{number}" for number in range(releases)]
     ledger = Ledger()
     for name in names:
         _take(ledger, (0, spec_of(name, 3, "1s")))
-    records = list(EvidenceFeed(names, variants=3, events=1).records(seconds, 1_000))
+    records: dict[int, list[tuple[int, Record]]] = {}
+    for record in EvidenceFeed(names, variants=3, events=1).records(_YOUNG_S, 1_000):
+        records.setdefault(record[0], []).append(record)
     gc.collect()
-    took_us: dict[int, float] = {}
-    for append_ms, panes in records:
-        began_ns = time.perf_counter_ns()
-        _take(ledger, (append_ms, panes))
-        took_us[append_ms] = took_us.get(append_ms, 0.0) + (time.perf_counter_ns() - began_ns) / 1000
-    quiet = [(records[-1][0] + 1_000 * (at + 10), Tick()) for at in range(20)]
-    return min(took_us.values()) / releases, us_per_item(lambda record: _take(ledger, record), quiet) / releases
+    busy_us = [_second_us(ledger, second) for second in records.values()]
+    quiet_ms = max(records) + 10_000
+    quiet_us = [_second_us(ledger, [(quiet_ms + 1_000 * at, Tick())]) for at in range(_YOUNG_S)]
+    return statistics.median(busy_us) / releases, statistics.median(quiet_us) / releases
+
+
+def _second_us(ledger: Ledger, records: list[tuple[int, Record]]) -> float:
+    began_ns = time.perf_counter_ns()
+    for record in records:
+        _take(ledger, record)
+    return (time.perf_counter_ns() - began_ns) / 1000
 
 
 def _take(ledger: Ledger, record: tuple[int, Record]) -> Effects:
