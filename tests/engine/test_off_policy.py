@@ -52,8 +52,8 @@ def simplexes(arms: int, least: float) -> st.SearchStrategy[list[float]]:
 @st.composite
 def row_logs(draw: st.DrawFn) -> tuple[list[Row], list[list[float]], list[list[float]]]:
     arms, intervals = draw(st.integers(2, 4)), draw(st.integers(1, 7))
-    shares = draw(st.lists(simplexes(arms, 50), min_size=intervals, max_size=intervals))
-    targets = draw(st.lists(simplexes(arms, 0), min_size=intervals, max_size=intervals))
+    shares = draw(st.lists(simplexes(arms, 0.05), min_size=intervals, max_size=intervals))
+    targets = draw(st.lists(simplexes(arms, 0.0), min_size=intervals, max_size=intervals))
     row = st.builds(Row, st.integers(0, intervals - 1), st.integers(0, arms - 1), st.sampled_from([0.0, 0.25, 1.0]))
     return draw(st.lists(row, min_size=2, max_size=60)), shares, targets
 

@@ -104,12 +104,12 @@ def needs_bounded(**written: object) -> bool:
     return True
 
 
-@pytest.mark.parametrize("kind", ["klUcb", "exp3", "segmented"])
+@pytest.mark.parametrize("kind", ["adaptive", "klUcb", "exp3", "segmented"])
 def test_policies_of_shares_are_refused_for_real_values(kind: str) -> None:
     assert needs_bounded(type=kind)
 
 
-@pytest.mark.parametrize("kind", ["adaptive", "thompson", "discounted", "sliding", "ucb", "epsilonGreedy", "linear"])
+@pytest.mark.parametrize("kind", ["thompson", "discounted", "sliding", "ucb", "epsilonGreedy", "linear"])
 def test_other_policies_take_real_values(kind: str) -> None:
     assert not needs_bounded(type=kind)
 

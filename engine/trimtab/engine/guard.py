@@ -50,6 +50,8 @@ class _Bound:
     rule: Rule
     began_s: int = 0
     """the second of the first response; 0 before"""
+    is_fresh: bool = False
+    """whether seconds were taken that nobody has looked at yet"""
 
     def is_warming_up(self, now_s: int) -> bool:
         """Whether the variant's warm-up, which begins with its first response, is not over."""
@@ -151,6 +153,7 @@ class Guard:
                     bound.see(closed.second, pair.variant.responses)
                     if not bound.is_warming_up(closed.second):
                         bound.rail.update(pair)
+                        bound.is_fresh = True
 
     def fails(self, news: Mapping[str, News], candidates: Sequence[str], now_s: int) -> bool:
         """Whether one of these variants fails; `news` is what has come since this was last asked."""
@@ -160,9 +163,11 @@ class Guard:
             for bound in self._bounds[name]:
                 if isinstance(bound, _ShareBound):
                     bound.most += bound.gain * breaches_at_most(bound.guardrail, new) if new else 0.0
-                    if bound.most < bound.rule.threshold:
-                        continue
-                urgent.append(bound)
+                    is_urgent = bound.most >= bound.rule.threshold
+                else:
+                    is_urgent, bound.is_fresh = bound.is_fresh, False
+                if is_urgent:
+                    urgent.append(bound)
         return any(self._look(bound, now_s).verdict is Verdict.FAIL for bound in urgent)
 
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
@@ -198,14 +203,14 @@ class Guard:
         self._closed_s = snapshot["closed_s"]
         for name, bounds in self._bounds.items():
             for bound, kept in zip(bounds, snapshot["bounds"][name], strict=True):
-                bound.began_s = kept["began_s"]
+                bound.began_s, bound.is_fresh = kept["began_s"], kept["is_fresh"]
                 bound.rail.restore(kept["rail"])
                 if isinstance(bound, _ShareBound):
                     bound.told = Share(*kept["told"])
 
 
 def _snapshot_of(bound: _Bound) -> Snapshot:
-    kept: Snapshot = {"began_s": bound.began_s, "rail": bound.rail.snapshot()}
+    kept: Snapshot = {"began_s": bound.began_s, "is_fresh": bound.is_fresh, "rail": bound.rail.snapshot()}
     return kept | {"told": list(bound.told)} if isinstance(bound, _ShareBound) else kept
 
 

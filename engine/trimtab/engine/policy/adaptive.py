@@ -27,6 +27,8 @@ Arms = npt.NDArray[np.int64]
 
 _SHARPENING: Final = 1.5
 _FLOOR: Final = 0.004
+_LEAST_TRIALS: Final = 1e-9
+"""Fewer than so small a part of a trial are none: their shares would be divisions of rounding errors."""
 _UNLIKELY: Final = 1e-3
 """Weight of a hypothesis below which its opinion is not asked."""
 _STEP: Final = 0.4
@@ -53,8 +55,9 @@ class Adaptive:
 
     def update(self, batch: Batch) -> None:
         """Takes what came of traffic; the propensities in it are not needed."""
-        counts = Counts(_floats(batch.trials), _floats(batch.rewards), _floats(batch.squares))
-        learn(GRID, self._bank, counts)
+        trials = _floats(batch.trials)
+        some = trials >= _LEAST_TRIALS
+        learn(GRID, self._bank, Counts(trials * some, _floats(batch.rewards) * some, _floats(batch.squares) * some))
 
     def shares(self, eligible: Sequence[bool], pending: float, seed: int) -> list[float]:
         """Gives the share that each arm should get; draws nothing, so `seed` does not matter."""
