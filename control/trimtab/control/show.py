@@ -91,7 +91,7 @@ def _cells(arm: Arm) -> list[str]:
 
 def _assessments(decision: Decision) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("GUARDRAIL", "VARIANT", "VERDICT", "VALUE", "LIMIT", "N", "P(ABOVE)"):
+    for heading in ("GUARDRAIL", "VARIANT", "VERDICT", "VALUE", "LIMIT", "N", "LN E"):
         table.add_column(heading, justify="left" if heading in ("GUARDRAIL", "VARIANT", "VERDICT") else "right")
     for verdict in decision.assessments:
         value = _NOTHING if verdict.value is None else f"{verdict.value:.4g}"

@@ -8,7 +8,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from trimtab.engine.sequential.budget import BudgetTest, most_per_breach
 from trimtab.engine.sequential.comparison import ComparisonTest
@@ -23,7 +23,6 @@ from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuar
 
 Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
-NOTHING: Final = ArmWindow()
 
 
 @dataclass(frozen=True, slots=True)
