@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import latency, scale, soak, throughput
+from benchmarks import evidence, latency, scale, soak, throughput
 
 Figures = Mapping[str, object]
 
 _BENCHMARKS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]]
 ] = {
+    "evidence": (evidence.add_options, evidence.measure),
     "latency": (latency.add_options, latency.measure),
     "scale": (scale.add_options, scale.measure),
     "soak": (soak.add_options, soak.measure),
