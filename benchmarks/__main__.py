@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import decide, gates, latency, regret, scale, soak, throughput, winner
+from benchmarks import decide, evidence, gates, latency, regret, scale, soak, throughput, winner
 
 Figures = Mapping[str, object]
 
@@ -14,6 +14,7 @@ _BENCHMARKS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]]
 ] = {
     "decide": (decide.add_options, decide.measure),
+    "evidence": (evidence.add_options, evidence.measure),
     "gates": (gates.add_options, gates.measure),
     "latency": (latency.add_options, latency.measure),
     "regret": (regret.add_options, regret.measure),

@@ -13,7 +13,7 @@ from engine.reference import Message
 from trimtab.engine.contribution import rows_of
 from trimtab.engine.ledger import Ledger
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.schemas.evidence import Panes, decode, encode
+from trimtab.schemas.evidence import ALWAYS, COUNTS, Panes, decode, encode
 
 TWO = emitted(fed([(NOW_MS, batch(response("stable"), response("canary"), outcome(value=1.0)))]))
 
@@ -121,3 +121,25 @@ def test_an_empty_contribution_changes_nothing() -> None:
     )  # fmt: skip
     effects = ledger.advance(1, NOW_MS, empty)
     assert (effects.published, effects.refused, effects.rejected) == ([], [], "")
+
+
+def test_a_record_of_a_builder_that_does_not_tell_failures_counts_none() -> None:
+    panes = emitted(fed([(NOW_MS, batch(response(failure=1), response()))]))
+    (told,), (untold,) = (list(rows_of(one)) for one in (panes, msgspec.structs.replace(panes, failures=b"")))
+    assert told.content.counts[COUNTS.index("timeouts")] == 1
+    assert untold.content.counts.tolist() == [*told.content.counts[: len(ALWAYS)].tolist(), 0, 0, 0, 0]
+
+
+def test_a_pane_without_failures_is_the_same_content_whatever_it_came_with() -> None:
+    alone = emitted(fed([(NOW_MS, batch(response()))]))
+    beside = emitted(fed([(NOW_MS, batch(response(), response("stable", failure=2)))]))
+    assert alone.failures == b""
+    (one,), (other, failed) = list(rows_of(alone)), list(rows_of(beside))
+    assert one.content == other.content
+    assert failed.content.counts[COUNTS.index("connects")] == 1
+
+
+def test_a_column_of_failures_that_does_not_fit_is_refused() -> None:
+    panes = msgspec.structs.replace(emitted(fed([(NOW_MS, batch(response()))])), failures=b"\0")
+    with pytest.raises(InvalidRecord, match="column failures: 1 bytes, expected 32"):
+        list(rows_of(panes))

@@ -178,14 +178,18 @@ def test_what_leaves_with_the_hops_to_come_is_what_is_in_the_window(drawn: Steps
 
 
 @given(steps, steps)
-def test_what_is_without_its_parts_is_the_rest(ours: Steps, theirs: Steps) -> None:
-    kept = [responses(10_000, count, bucket=100 + offset_s % 7) for _, offset_s, count in ours]
-    parts = [responses(10_000, count, bucket=100 + offset_s % 9) for _, offset_s, count in theirs]
-    both, part = Windows(ALL), Windows(ALL)
-    both.update([*kept, *parts], 10_000)
-    part.update(parts, 10_000)
-    rest = both.at(10_000, 10_000).without([part.at(10_000, 10_000)])
-    assert plain(rest) == whole(kept, range(10_000, 10_001))
+def test_a_window_in_all_segments_is_the_sum_of_them(ours: Steps, theirs: Steps) -> None:
+    keep = Keep(lengths_ms=LENGTHS_MS, tumbling_ms=(10_000,), metrics=("rating",), segments=("mobile",))
+    apart, together = Windows(keep), Windows(keep)
+    for segment, drawn in (("", ours), ("mobile", theirs)):
+        changes = [responses(10_000 + offset_s, count) for _, offset_s, count in drawn]
+        apart.update(changes, 10_000, segment)
+        together.update(changes, 10_000)
+    for length_ms in LENGTHS_MS:
+        assert plain(apart.at(length_ms, 10_000)) == plain(together.at(length_ms, 10_000))
+        for one, other in zip(apart.leaving(length_ms), together.leaving(length_ms), strict=True):
+            assert plain(one) == plain(other)
+    assert plain(apart.tumbled(10_000, 10_000)) == plain(together.tumbled(10_000, 10_000))
 
 
 def test_a_window_that_is_not_kept_is_an_error() -> None:

@@ -50,28 +50,19 @@ _UNKNOWN: Final = 1 << 62
 
 
 class Segment:
-    """What one variant did in a segment that has totals and windows of its own."""
+    """What one variant did in a segment that is kept apart, since it is."""
 
-    __slots__ = ("began_s", "totals", "windows")
+    __slots__ = ("began_s", "totals")
 
-    def __init__(self, keep: Keep, began_s: int) -> None:
+    def __init__(self, began_s: int) -> None:
         """`began_s`: what happened in a second before it does not belong."""
         self.began_s = began_s
         self.totals = ArmTotals()
-        self.windows = Windows(keep, began_s)
 
     def replace(self, second: int, old: PaneContent, new: PaneContent) -> None:
-        """Replaces the content of a pane in the totals."""
+        """Replaces the content of a pane."""
         if second >= self.began_s:
             self.totals.replace(old, new)
-
-
-class SegmentSnapshot(msgspec.Struct, frozen=True, array_like=True):
-    """`Segment` as plain data."""
-
-    began_s: int
-    totals: TotalsSnapshot
-    windows: WindowsSnapshot
 
 
 class EvidenceSnapshot(msgspec.Struct, array_like=True):
@@ -88,7 +79,8 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
     now_s: int
     keep: Keep = Keep()
     windows: dict[str, WindowsSnapshot] = {}
-    segments: dict[str, dict[str, SegmentSnapshot]] = {}
+    segments: dict[str, dict[str, tuple[int, TotalsSnapshot]]] = {}
+    """by variant and name: the second it began in, and its totals"""
     seconds: SecondsSnapshot | None = None
     slower: dict[str, dict[int, int]] = {}
 
@@ -132,13 +124,18 @@ class Evidence:
                 self._laid_by[variant] = {}
                 self._refused_s[variant] = dict(self._final_s)
                 self._windows[variant] = Windows(self._keep)
-                self._segments[variant] = {name: Segment(self._keep, 0) for name in self._keep.segments}
+                self._segments[variant] = {name: Segment(0) for name in self._keep.segments}
             self._count_slower(variant)
         self._seconds.admit(self.totals)
 
     def _count_slower(self, variant: str) -> None:
         counted = self.totals[variant].slower
         self.totals[variant].slower = {bucket: counted.get(bucket, 0) for bucket in self._keep.slower_than}
+
+    @property
+    def keep(self) -> Keep:
+        """What is kept besides totals."""
+        return self._keep
 
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""
@@ -151,20 +148,22 @@ class Evidence:
         self._seconds = self._seconds.restarted(since_s, self._keep.metrics)
         for variant in self._windows:
             self._count_slower(variant)
-            known = [change for change in self._remembered(variant) if change[1][0] >= since_s]
-            self._windows[variant] = _begun(self._keep, since_s, [change for _, change in known], self._now_s)
-            segments, self._segments[variant] = self._segments[variant], {}
-            for name in self._keep.segments:
-                of_segment = [change for segment, change in known if segment == name]
-                segment = self._segments[variant][name] = Segment(self._keep, since_s)
-                segment.windows = _begun(self._keep, since_s, of_segment, self._now_s)
-                if name in segments:
-                    segment.began_s, segment.totals = segments[name].began_s, segments[name].totals
-                else:
-                    for second, _, content in of_segment:
-                        segment.replace(second, _NOTHING, content)
-            if self._keep.keeps_seconds:
-                self._seconds.begin(variant, [change for _, change in known])
+            self._restart(variant, since_s)
+
+    def _restart(self, variant: str, since_s: int) -> None:
+        before, self._segments[variant] = self._segments[variant], {}
+        for name in self._keep.segments:
+            self._segments[variant][name] = before.get(name) or Segment(since_s)
+        self._windows[variant] = Windows(self._keep, since_s)
+        changes: list[Change] = []
+        for name, change in self._remembered(variant):
+            if change[0] >= since_s:
+                changes.append(change)
+                self._windows[variant].update([change], self._now_s, name if name in self._keep.segments else "")
+                if name in self._keep.segments and name not in before:
+                    self._segments[variant][name].replace(change[0], _NOTHING, change[2])
+        if self._keep.keeps_seconds:
+            self._seconds.begin(variant, changes)
 
     def _remembered(self, variant: str) -> Iterator[tuple[str, Change]]:
         """Gives the contents of a variant that are remembered, each with its segment."""
@@ -252,21 +251,17 @@ class Evidence:
         laid_by = self._laid_by[variant]
         if not laid_by:
             return
-        changes: list[Change] = []
-        by_segment: dict[str, list[Change]] = {name: [] for name in self._keep.segments}
+        by_segment: dict[str, list[Change]] = {}
         for (_, second, name), (old, new) in laid_by.items():
-            change: list[Change] = [(second, -1, old)] if old is not _NOTHING else []
-            change.append((second, +1, new))
-            changes += change
-            if name in by_segment:
-                by_segment[name] += change
+            changes = by_segment.setdefault(name if name in self._segments[variant] else "", [])
+            if old is not _NOTHING:
+                changes.append((second, -1, old))
+            changes.append((second, +1, new))
         laid_by.clear()
-        self._windows[variant].update(changes, self._now_s)
-        for name, of_segment in by_segment.items():
-            if of_segment:
-                self._segments[variant][name].windows.update(of_segment, self._now_s)
-        if self._keep.keeps_seconds:
-            self._seconds.update(variant, changes)
+        for name, changes in by_segment.items():
+            self._windows[variant].update(changes, self._now_s, name)
+            if self._keep.keeps_seconds:
+                self._seconds.update(variant, changes)
 
     def _add_all(self) -> None:
         for variant in self._laid_by:
@@ -288,24 +283,12 @@ class Evidence:
         is not to be changed. Raises `EngineError` for a length that is not kept.
         """
         self._add_laid_by(variant)
-        whole = self._windows[variant].at(length_ms, self._now_s)
-        if segment is None:
-            return whole
-        if segment:
-            return self._segments[variant][segment].windows.at(length_ms, self._now_s)
-        parts = [part.windows.at(length_ms, self._now_s) for part in self._segments[variant].values()]
-        return whole.without(parts)
+        return self._windows[variant].at(length_ms, self._now_s, segment)
 
     def tumbling(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
         """Gives what a variant did in the last whole `length_ms` that is over; as `window` otherwise."""
         self._add_laid_by(variant)
-        whole = self._windows[variant].tumbled(length_ms, self._now_s)
-        if segment is None:
-            return whole
-        if segment:
-            return self._segments[variant][segment].windows.tumbled(length_ms, self._now_s)
-        parts = [part.windows.tumbled(length_ms, self._now_s) for part in self._segments[variant].values()]
-        return whole.without(parts)
+        return self._windows[variant].tumbled(length_ms, self._now_s, segment)
 
     def segment_totals(self, variant: str, segment: str) -> ArmTotals:
         """Gives what a variant did in a segment that is kept apart, since it is; with "" what is of none of those."""
@@ -351,15 +334,12 @@ class Evidence:
             keep=self._keep,
             windows={variant: windows.snapshot(self._now_s) for variant, windows in self._windows.items()},
             segments={
-                variant: {name: self._segment_snapshot(segment) for name, segment in segments.items()}
+                variant: {name: (segment.began_s, segment.totals.snapshot()) for name, segment in segments.items()}
                 for variant, segments in self._segments.items()
             },
             seconds=self._seconds.snapshot(),
             slower={variant: dict(arm.slower) for variant, arm in self.totals.items()},
         )
-
-    def _segment_snapshot(self, segment: Segment) -> SegmentSnapshot:
-        return SegmentSnapshot(segment.began_s, segment.totals.snapshot(), segment.windows.snapshot(self._now_s))
 
     @classmethod
     def restore(cls, snapshot: EvidenceSnapshot) -> "Evidence":
@@ -377,21 +357,14 @@ class Evidence:
             evidence.totals[variant] = ArmTotals.restore(totals)
             evidence.totals[variant].slower = dict(snapshot.slower.get(variant, {}))
         for variant, segments in snapshot.segments.items():
-            for name, kept in segments.items():
-                segment = evidence._segments[variant][name] = Segment(keep, kept.began_s)
-                segment.totals = ArmTotals.restore(kept.totals)
-                segment.windows = Windows.restore(keep, kept.windows)
+            for name, (began_s, totals) in segments.items():
+                segment = evidence._segments[variant][name] = Segment(began_s)
+                segment.totals = ArmTotals.restore(totals)
         if snapshot.seconds is not None:
             evidence._seconds = Seconds.restore(keep.metrics, snapshot.seconds)
         for (source, second, *pane), rank, known in snapshot.contents:
             evidence._contents.setdefault(source, {}).setdefault(second, {})[pane[0], pane[1]] = (rank, known)
         return evidence
-
-
-def _begun(keep: Keep, since_s: int, changes: Sequence[Change], now_s: int) -> Windows:
-    windows = Windows(keep, since_s)
-    windows.update(changes, now_s)
-    return windows
 
 
 def pane_name(row: PaneRow) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import msgspec
 
 from trimtab.engine.contribution import events_of
-from trimtab.engine.tile import Change, Tiles, TilesSnapshot, summed
+from trimtab.engine.tile import Change, summed
+from trimtab.engine.tiles import Tiles, TilesSnapshot
 from trimtab.engine.window import ArmWindow, changes_by_second
 
 
@@ -105,6 +106,6 @@ class Seconds:
 
 
 def _window(tiles: Tiles, second: int) -> ArmWindow:
-    packed = tiles.packed.get(second)
+    packed = tiles.get(second)
     values = dict(tiles.values.get(second, {}))
     return ArmWindow(*summed([packed]), values) if packed else ArmWindow(values=values)

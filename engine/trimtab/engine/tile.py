@@ -5,11 +5,9 @@ form: the first latency bucket and the one after the last (unsigned 16 bit, litt
 number is negative, one number for each of `COUNTS`, one for each bucket; numbers in seven bits a byte, the lowest
 first (LEB128), zigzag where some are negative, and a bucket of zero tells how many further ones follow. So most buckets
 take one byte, and gaps between them none. The empty tile has no bytes.
-
-Sums of outcome values may be longer than any machine integer: they lie beside the bytes, as Python's integers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -26,16 +24,11 @@ Cells = npt.NDArray[np.int64]
 
 Change = tuple[int, int, PaneContent]
 """(second, +1 or -1, content of a pane in that second)"""
-Sums = tuple[int, int, int]
-"""count, sum and sum of squares of outcomes, the sums in units of 1/VALUE_SCALE"""
-Values = dict[str, Sums]
-"""metric -> its sums"""
 
 _COUNTS: Final = len(COUNTS)
 _HEAD: Final = 5
 _LONGEST: Final = 10
 """Bytes of a number at most."""
-_NO_SUMS: Final = (0, 0, 0)
 _ALL_BUT_SIGN: Final = (1 << 63) - 1
 _ROOM: Final = _HEAD + _LONGEST * (_COUNTS + BUCKETS)
 
@@ -226,93 +219,3 @@ def counts_by_row(tiles: Sequence[bytes], rows: Sequence[int], row_count: int) -
     table = np.zeros((row_count, _COUNTS), dtype=np.int64)
     _add_counts(*_laid_out(tiles), np.array(rows, dtype=np.int64), table)
     return table
-
-
-def add_values(total: Values, sign: int, values: Values) -> None:
-    """Adds sums of outcomes, or takes them out with a `sign` of -1. What comes to nothing is let go of."""
-    for metric, (count, amount, squares) in values.items():
-        known = total.get(metric, _NO_SUMS)
-        sums = (known[0] + sign * count, known[1] + sign * amount, known[2] + sign * squares)
-        if any(sums):
-            total[metric] = sums
-        else:
-            total.pop(metric, None)
-
-
-TilesSnapshot = tuple[list[tuple[int, bytes]], list[tuple[int, dict[str, list[str]]]]]
-"""Tiles and their values, by rising number; sums as decimal texts: they may be longer than MessagePack's integers."""
-
-
-class Tiles:
-    """Tiles by their number: of a window, or second by second."""
-
-    __slots__ = ("packed", "values")
-
-    def __init__(self) -> None:
-        self.packed: dict[int, bytes] = {}
-        self.values: dict[int, Values] = {}
-
-    def add(self, number: int, changes: Sequence[Change], metrics: Sequence[str]) -> None:
-        """Adds changes to a tile, and of their outcomes those of `metrics`."""
-        self._lay(number, changes, (self.packed[number],) if number in self.packed else ())
-        if metrics:
-            for _, sign, content in changes:
-                if content.values:
-                    kept = {metric: content.values[metric] for metric in metrics if metric in content.values}
-                    self._add_values(number, sign, kept)
-
-    def _lay(self, number: int, changes: Sequence[Change], tiles: Sequence[bytes]) -> None:
-        tile = merged(tiles, changes)
-        if tile:
-            self.packed[number] = tile
-        else:
-            self.packed.pop(number, None)
-
-    def _add_values(self, number: int, sign: int, values: Values) -> None:
-        total = self.values.setdefault(number, {})
-        add_values(total, sign, values)
-        if not total:
-            del self.values[number]
-
-    def before(self, number: int) -> list[int]:
-        """Gives the numbers below `number`, rising."""
-        return sorted(tile for tile in self.packed.keys() | self.values.keys() if tile < number)
-
-    def drop(self, numbers: Iterable[int]) -> None:
-        """Lets tiles go."""
-        for number in numbers:
-            self.packed.pop(number, None)
-            self.values.pop(number, None)
-
-    def hand_over(self, numbers: Sequence[int], target: "Tiles", number: int) -> None:
-        """Lets tiles go that become part of tile `number` of `target`."""
-        tiles = [self.packed[one] for one in numbers if one in self.packed]
-        if number in target.packed:
-            tiles.append(target.packed[number])
-        if len(tiles) > 1:
-            target._lay(number, (), tiles)
-        elif tiles:
-            target.packed[number] = tiles[0]
-        for one in numbers:
-            if one in self.values:
-                target._add_values(number, +1, self.values[one])
-        self.drop(numbers)
-
-    def snapshot(self) -> TilesSnapshot:
-        """Gives the tiles as plain data."""
-        values = [
-            (number, {metric: list(map(str, sums)) for metric, sums in sorted(of_tile.items())})
-            for number, of_tile in sorted(self.values.items())
-        ]
-        return sorted(self.packed.items()), values
-
-    @classmethod
-    def restore(cls, snapshot: TilesSnapshot) -> "Tiles":
-        """Gives the tiles of which `snapshot` was taken."""
-        packed, values = snapshot
-        tiles = cls()
-        tiles.packed = dict(packed)
-        for number, of_tile in values:
-            tiles.values[number] = {metric: (int(n), int(total), int(squares))
-                                    for metric, (n, total, squares) in of_tile.items()}  # fmt: skip
-        return tiles

@@ -4,8 +4,9 @@ import numpy as np
 
 from trimtab.engine.contribution import PaneContent
 from trimtab.engine.sketch import SketchSnapshot
+from trimtab.engine.tier import TierSnapshot
 from trimtab.engine.tile import Change, merged
-from trimtab.engine.window import HOP_MS, TierSnapshot, WindowsSnapshot
+from trimtab.engine.window import HOP_MS, WindowsSnapshot
 
 WholeWindow = tuple[int, int, list[tuple[int, list[int], SketchSnapshot]]]
 """(since, oldest tile, [(tile, counts, latency sketch)])"""
@@ -24,7 +25,7 @@ def shared(windows: dict[int, WholeWindow]) -> WindowsSnapshot:
         kept = sorted((number, tile) for number, tile in packed.items() if tile)
         tiers.append(TierSnapshot(length_ms, oldest, (kept, [])))
         shorter, hop_of_shorter = whole, hop_s
-    return WindowsSnapshot(since_s, tiers, [])
+    return WindowsSnapshot(since_s, {"": (tiers, [])})
 
 
 def _content(counts: list[int], latency: SketchSnapshot) -> PaneContent:

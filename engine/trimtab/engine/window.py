@@ -1,4 +1,4 @@
-"""Windows over one arm, sliding and tumbling, rolled up from seconds.
+"""Windows over one arm, segment by segment and in all, sliding and tumbling, rolled up from seconds.
 
 A sliding window of length L moves by hops of about a tenth of it (`HOP_MS`). It holds the hop of now and as many before
 it as make up L: never more than L, never less than L minus a hop. What lies ahead of now (some broker's or publisher's
@@ -7,11 +7,11 @@ one multiple of L to the next. All of it is integers, so a window equals the sum
 whatever came in which order.
 
 Sliding windows share their tiles: those of the shortest hold what is within it, those of the next what is older than
-that, and so on: what leaves one goes over into the next. Every hop is a multiple of the one before, so a tile is never
-split. A window is the sum of its own tiles and of those of all shorter ones, added up when somebody looks.
+that, and so on. A window is the sum of its own tiles and of those of all shorter ones, and of all segments, added up
+when somebody looks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -21,7 +21,9 @@ import numpy.typing as npt
 
 from trimtab.engine.errors import EngineError
 from trimtab.engine.sketch import Sketch
-from trimtab.engine.tile import Change, Tiles, TilesSnapshot, Values, add_values, counts_by_row, summed
+from trimtab.engine.tier import Tier, Tiers, TiersSnapshot
+from trimtab.engine.tile import Change, counts_by_row, summed
+from trimtab.engine.tiles import Values, add_values
 from trimtab.schemas.evidence import COUNTS
 
 Ints = npt.NDArray[np.int64]
@@ -102,6 +104,7 @@ class ArmWindow:
         """Durations of the responses."""
         if self._latency is None:
             self._latency = summed(self._tiles)[1] if self._tiles else Sketch()
+            self._tiles = ()
         return self._latency
 
     @property
@@ -135,67 +138,12 @@ class ArmWindow:
         self.latency.merge(other.latency)
         add_values(self.values, +1, other.values)
 
-    def without(self, others: "Sequence[ArmWindow]") -> "ArmWindow":
-        """Gives what is in none of `others`, which are parts of it."""
-        rest = ArmWindow()
-        rest.merge(self)
-        for other in others:
-            rest.counts -= other.counts
-            rest.latency.subtract(other.latency)
-            add_values(rest.values, -1, other.values)
-        return rest
-
-
-class TierSnapshot(msgspec.Struct, frozen=True, array_like=True):
-    """The tiles of one window as plain data."""
-
-    length_ms: int
-    oldest: int
-    tiles: TilesSnapshot
-
 
 class WindowsSnapshot(msgspec.Struct, frozen=True, array_like=True):
     """`Windows` as plain data."""
 
     since_s: int
-    sliding: list[TierSnapshot]
-    tumbling: list[TierSnapshot]
-
-
-class _Tier:
-    """Tiles of one hop, as many as make up a length; of a sliding window without what is in a shorter one."""
-
-    __slots__ = ("hop_s", "length_ms", "oldest", "span", "start_s", "tiles")
-
-    def __init__(self, length_ms: int, hop_ms: int, span: int) -> None:
-        self.length_ms = length_ms
-        self.hop_s = hop_ms // 1000
-        self.span = span
-        self.oldest = 0
-        self.start_s = 0
-        """the first second of the oldest tile that belongs"""
-        self.tiles = Tiles()
-
-    def advance(self, now_s: int) -> list[int]:
-        """Gives the tiles that do not belong any more at `now_s`."""
-        oldest = now_s // self.hop_s - self.span + 1
-        if oldest <= self.oldest:
-            return []
-        self.oldest, self.start_s = oldest, oldest * self.hop_s
-        return self.tiles.before(oldest)
-
-    def row(self, tier: "_Tier", number: int) -> int:
-        """Gives by how many hops a tile of `tier` is newer than the oldest of this."""
-        return number * tier.hop_s // self.hop_s - self.oldest
-
-    def snapshot(self) -> TierSnapshot:
-        """Gives the tiles as plain data."""
-        return TierSnapshot(self.length_ms, self.oldest, self.tiles.snapshot())
-
-    def take(self, snapshot: TierSnapshot) -> None:
-        """Takes over what `snapshot` holds."""
-        self.oldest, self.start_s = snapshot.oldest, snapshot.oldest * self.hop_s
-        self.tiles = Tiles.restore(snapshot.tiles)
+    segments: dict[str, TiersSnapshot]
 
 
 class Windows:
@@ -209,126 +157,110 @@ class Windows:
     [0, 1]
     """
 
-    __slots__ = ("_metrics", "_seen", "_since_s", "_sliding", "_tumbling")
+    __slots__ = ("_metrics", "_seen", "_segments", "_since_s")
 
     def __init__(self, keep: Keep, since_s: int = 0) -> None:
         """`since_s`: what happened in a second before it does not belong."""
         self._since_s = since_s
         self._metrics = keep.metrics
-        self._sliding = [_Tier(length, HOP_MS[length], length // HOP_MS[length]) for length in keep.lengths_ms]
-        self._tumbling = {length: _Tier(length, length, 2) for length in keep.tumbling_ms}
-        self._seen: dict[int, ArmWindow] = {}
+        self._segments = {
+            segment: Tiers(
+                [Tier(length_ms, HOP_MS[length_ms]) for length_ms in keep.lengths_ms],
+                # The tile of now, and the last one that is over.
+                [Tier(2 * length_ms, length_ms) for length_ms in keep.tumbling_ms],
+            )
+            for segment in ("", *keep.segments)
+        }
+        self._seen: dict[tuple[int, str | None], ArmWindow] = {}
         """what somebody looked at since something last changed"""
 
-    def update(self, changes: Sequence[Change], now_s: int) -> None:
-        """Adds changes of panes, but for those that are older than a window."""
+    def update(self, changes: Sequence[Change], now_s: int, segment: str = "") -> None:
+        """Adds changes of panes, but for those that are older than a window; "" where a segment is not kept apart."""
         self.advance(now_s)
-        by_tile: dict[tuple[int, int], list[Change]] = {}
-        for change in changes:
-            second = change[0]
-            if second < self._since_s:
-                continue
-            for place, tier in enumerate(self._sliding):
-                if second >= tier.start_s:
-                    by_tile.setdefault((place, second // tier.hop_s), []).append(change)
-                    break
-        for (place, number), together in by_tile.items():
-            self._sliding[place].tiles.add(number, together, self._metrics)
-        for tier in self._tumbling.values():
-            self._tumble(tier, changes)
+        self._segments[segment].update(changes, self._since_s, self._metrics)
         self._seen.clear()
-
-    def _tumble(self, tier: _Tier, changes: Sequence[Change]) -> None:
-        by_tile: dict[int, list[Change]] = {}
-        for change in changes:
-            if change[0] >= max(self._since_s, tier.start_s):
-                by_tile.setdefault(change[0] // tier.hop_s, []).append(change)
-        for number, together in by_tile.items():
-            tier.tiles.add(number, together, self._metrics)
 
     def advance(self, now_s: int) -> None:
         """Lets go of what is older than the windows at `now_s`. Time never goes back."""
-        for place, tier in enumerate(self._sliding):
-            leaving = tier.advance(now_s)
-            if leaving:
+        for tiers in self._segments.values():
+            if tiers.advance(now_s):
                 self._seen.clear()
-                self._hand_over(tier, leaving, self._sliding[place + 1 : place + 2])
-        for tier in self._tumbling.values():
-            tier.tiles.drop(tier.advance(now_s))
 
-    @staticmethod
-    def _hand_over(tier: _Tier, leaving: Sequence[int], to_next: Sequence[_Tier]) -> None:
-        for target in to_next:
-            by_tile: dict[int, list[int]] = {}
-            for number in leaving:
-                by_tile.setdefault(number * tier.hop_s // target.hop_s, []).append(number)
-            for number, together in by_tile.items():
-                tier.tiles.hand_over(together, target.tiles, number)
-        tier.tiles.drop(leaving)
+    def at(self, length_ms: int, now_s: int, segment: str | None = None) -> ArmWindow:
+        """Gives what the arm did in the last `length_ms`, in one segment or in all of them; `now_s` never falls.
 
-    def at(self, length_ms: int, now_s: int) -> ArmWindow:
-        """Gives what the arm did in the last `length_ms`; `now_s` never falls. What it gives is not to be changed."""
+        What it gives is not to be changed.
+        """
         self.advance(now_s)
-        known = self._seen.get(length_ms)
+        known = self._seen.get((length_ms, segment))
         if known is None:
-            known = self._seen[length_ms] = _window_of(self._tiers(length_ms))
+            known = self._seen[length_ms, segment] = _window_of(self._sliding(length_ms, segment))
         return known
 
-    def _tiers(self, length_ms: int) -> list[_Tier]:
-        """Gives the tiers that a window is made of, its own last."""
-        for count, tier in enumerate(self._sliding, 1):
-            if tier.length_ms == length_ms:
-                return self._sliding[:count]
-        kept = [tier.length_ms for tier in self._sliding]
-        raise EngineError(f"sliding window of {length_ms} ms: expected one of those kept, {kept}")
+    def _sliding(self, length_ms: int, segment: str | None) -> list[Tier]:
+        """Gives the tiers that a window is made of, one of its own last."""
+        found = []
+        for tiers in self._chosen(segment):
+            if length_ms not in [tier.length_ms for tier in tiers.sliding]:
+                kept = [tier.length_ms for tier in tiers.sliding]
+                raise EngineError(f"sliding window of {length_ms} ms: expected one of those kept, {kept}")
+            found += [tier for tier in tiers.sliding if tier.length_ms <= length_ms]
+        return found
+
+    def _chosen(self, segment: str | None) -> Iterable[Tiers]:
+        return self._segments.values() if segment is None else (self._segments[segment],)
 
     def leaving(self, length_ms: int) -> Iterator[ArmWindow]:
-        """Gives what of a window leaves with each of the hops to come, as of the last call of `at`."""
-        *_, own = tiers = self._tiers(length_ms)
-        tiles = [(own.row(tier, number), tile) for tier in tiers for number, tile in tier.tiles.packed.items()]
+        """Gives what of a window in all segments leaves with each of the hops to come, as of the last call of `at`."""
+        *_, own = tiers = self._sliding(length_ms, None)
+        tiles = [(own.row(tier, number), tile) for tier in tiers for number, tile in tier.tiles.items()]
         tiles = [(row, tile) for row, tile in tiles if row < own.span]  # without what lies ahead of now
         table = counts_by_row([tile for _, tile in tiles], [row for row, _ in tiles], own.span)
         values = _values_by_row(tiers) if self._metrics else {}
         for at, counts in enumerate(table):
             yield ArmWindow(counts, None, values.get(at), [tile for row, tile in tiles if row == at])
 
-    def tumbled(self, length_ms: int, now_s: int) -> ArmWindow:
+    def tumbled(self, length_ms: int, now_s: int, segment: str | None = None) -> ArmWindow:
         """Gives what the arm did in the last whole `length_ms` that is over at `now_s`, which never falls."""
         self.advance(now_s)
-        tier = self._tumbling.get(length_ms)
-        if tier is None:
-            raise EngineError(f"tumbling window of {length_ms} ms: expected one of those kept, {list(self._tumbling)}")
-        tile = tier.tiles.packed.get(tier.oldest)
-        counts, latency = summed([tile]) if tile else (None, None)
-        return ArmWindow(counts, latency, dict(tier.tiles.values.get(tier.oldest, {})))
+        tiers = [tier for chosen in self._chosen(segment) for tier in chosen.tumbling if 1000 * tier.hop_s == length_ms]
+        if not tiers:
+            kept = [1000 * tier.hop_s for tier in self._segments[""].tumbling]
+            raise EngineError(f"tumbling window of {length_ms} ms: expected one of those kept, {kept}")
+        tiles = [tile for tier in tiers if (tile := tier.tiles.get(tier.oldest))]
+        values: Values = {}
+        for tier in tiers:
+            add_values(values, +1, tier.tiles.values.get(tier.oldest, {}))
+        return _lazily(tiles, values)
 
     def snapshot(self, now_s: int) -> WindowsSnapshot:
         """Gives the windows as plain data."""
         self.advance(now_s)
-        tumbling = [tier.snapshot() for tier in self._tumbling.values()]
-        return WindowsSnapshot(self._since_s, [tier.snapshot() for tier in self._sliding], tumbling)
+        return WindowsSnapshot(self._since_s, {name: tiers.snapshot() for name, tiers in self._segments.items()})
 
     @classmethod
     def restore(cls, keep: Keep, snapshot: WindowsSnapshot) -> "Windows":
         """Gives the windows of which `snapshot` was taken."""
         windows = cls(keep, snapshot.since_s)
-        for tier, kept in zip(windows._sliding, snapshot.sliding, strict=True):
-            tier.take(kept)
-        for tier, kept in zip(windows._tumbling.values(), snapshot.tumbling, strict=True):
-            tier.take(kept)
+        for name, tiers in snapshot.segments.items():
+            windows._segments[name].take(tiers)
         return windows
 
 
-def _window_of(tiers: Sequence[_Tier]) -> ArmWindow:
-    tiles = [tile for tier in tiers for tile in tier.tiles.packed.values()]
+def _window_of(tiers: Sequence[Tier]) -> ArmWindow:
     values: Values = {}
     for tier in tiers:
         for of_tile in tier.tiles.values.values():
             add_values(values, +1, of_tile)
-    return ArmWindow(*summed(tiles), values) if tiles else ArmWindow(values=values)
+    return _lazily([tile for tier in tiers for tile in tier.tiles.all()], values)
 
 
-def _values_by_row(tiers: Sequence[_Tier]) -> dict[int, Values]:
+def _lazily(tiles: Sequence[bytes], values: Values) -> ArmWindow:
+    """Gives the sum of tiles, whose latencies are read once somebody asks for them."""
+    return ArmWindow(counts_by_row(tiles, [0] * len(tiles), 1)[0], None, values, tiles)
+
+
+def _values_by_row(tiers: Sequence[Tier]) -> dict[int, Values]:
     rows: dict[int, Values] = {}
     for tier in tiers:
         for number, values in tier.tiles.values.items():

@@ -1,0 +1,127 @@
+"""The tiles of one segment of an arm, tier by tier: what leaves a shorter window goes over into the next longer one.
+
+Every hop is a multiple of the one before, so a tile is never split. A tumbling window is a tier by itself.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from trimtab.engine.tile import Change
+from trimtab.engine.tiles import Tiles, TilesSnapshot
+
+
+class TierSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """The tiles of one window as plain data."""
+
+    length_ms: int
+    oldest: int
+    tiles: TilesSnapshot
+
+
+class Tier:
+    """Tiles of one hop, as many as make up a length; of a sliding window without what is in a shorter one."""
+
+    __slots__ = ("hop_s", "length_ms", "oldest", "span", "start_s", "tiles")
+
+    def __init__(self, length_ms: int, hop_ms: int) -> None:
+        self.length_ms = length_ms
+        self.hop_s = hop_ms // 1000
+        self.span = length_ms // hop_ms
+        self.oldest = 0
+        self.start_s = 0
+        """the first second of the oldest tile that belongs"""
+        self.tiles = Tiles()
+
+    def advance(self, now_s: int) -> list[int]:
+        """Gives the tiles that do not belong any more at `now_s`."""
+        oldest = now_s // self.hop_s - self.span + 1
+        if oldest <= self.oldest:
+            return []
+        self.oldest, self.start_s = oldest, oldest * self.hop_s
+        return self.tiles.before(oldest)
+
+    def row(self, tier: "Tier", number: int) -> int:
+        """Gives by how many hops a tile of `tier` is newer than the oldest of this."""
+        return number * tier.hop_s // self.hop_s - self.oldest
+
+    def snapshot(self) -> TierSnapshot:
+        """Gives the tiles as plain data."""
+        return TierSnapshot(self.length_ms, self.oldest, self.tiles.snapshot())
+
+    def take(self, snapshot: TierSnapshot) -> None:
+        """Takes over what `snapshot` holds."""
+        self.oldest, self.start_s = snapshot.oldest, snapshot.oldest * self.hop_s
+        self.tiles = Tiles.restore(snapshot.tiles)
+
+
+TiersSnapshot = tuple[list[TierSnapshot], list[TierSnapshot]]
+"""of sliding windows, and of tumbling ones"""
+
+
+class Tiers:
+    """All tiles of one segment."""
+
+    __slots__ = ("sliding", "tumbling")
+
+    def __init__(self, sliding: Sequence[Tier], tumbling: Sequence[Tier]) -> None:
+        """`sliding`: from the shortest window to the longest."""
+        self.sliding = sliding
+        self.tumbling = tumbling
+
+    def update(self, changes: Sequence[Change], since_s: int, metrics: Sequence[str]) -> None:
+        """Adds changes of panes, but for those that are older than a window, or than `since_s`."""
+        kept = [change for change in changes if change[0] >= since_s]
+        by_tile: dict[tuple[int, int], list[Change]] = {}
+        for change in kept:
+            for place, tier in enumerate(self.sliding):
+                if change[0] >= tier.start_s:
+                    by_tile.setdefault((place, change[0] // tier.hop_s), []).append(change)
+                    break
+        for (place, number), together in by_tile.items():
+            self.sliding[place].tiles.add(number, together, metrics)
+        for tier in self.tumbling:
+            _tumble(tier, kept, metrics)
+
+    def advance(self, now_s: int) -> bool:
+        """Lets go of what is older than the windows at `now_s`; gives whether there was anything."""
+        has_left = False
+        for place, tier in enumerate(self.sliding):
+            leaving = tier.advance(now_s)
+            if leaving:
+                has_left = True
+                for longer in self.sliding[place + 1 : place + 2]:
+                    _hand_over(tier, leaving, longer)
+                tier.tiles.drop(leaving)
+        for tier in self.tumbling:
+            leaving = tier.advance(now_s)
+            has_left |= bool(leaving)
+            tier.tiles.drop(leaving)
+        return has_left
+
+    def snapshot(self) -> TiersSnapshot:
+        """Gives the tiles as plain data."""
+        return [tier.snapshot() for tier in self.sliding], [tier.snapshot() for tier in self.tumbling]
+
+    def take(self, snapshot: TiersSnapshot) -> None:
+        """Takes over what `snapshot` holds."""
+        for tiers, kept in zip((self.sliding, self.tumbling), snapshot, strict=True):
+            for tier, of_tier in zip(tiers, kept, strict=True):
+                tier.take(of_tier)
+
+
+def _tumble(tier: Tier, changes: Sequence[Change], metrics: Sequence[str]) -> None:
+    by_tile: dict[int, list[Change]] = {}
+    for change in changes:
+        if change[0] >= tier.start_s:
+            by_tile.setdefault(change[0] // tier.hop_s, []).append(change)
+    for number, together in by_tile.items():
+        tier.tiles.add(number, together, metrics)
+
+
+def _hand_over(tier: Tier, leaving: Sequence[int], longer: Tier) -> None:
+    by_tile: dict[int, list[int]] = {}
+    for number in leaving:
+        by_tile.setdefault(number * tier.hop_s // longer.hop_s, []).append(number)
+    for number, together in by_tile.items():
+        tier.tiles.hand_over(together, longer.tiles, number)
