@@ -12,7 +12,8 @@ from conftest import Eventually
 from integration.publisher import Publisher
 from integration.worker_rig import RELEASE, WorkerRig
 
-pytestmark = pytest.mark.integration
+# On genuine servers alone: kills and rebalances take the embedded broker half a minute.
+pytestmark = [pytest.mark.integration, pytest.mark.local]
 
 
 def trimtab(*arguments: str | Path) -> str:

@@ -90,6 +90,7 @@ def test_faulty_canary_is_rolled_back_and_leaves_nothing_behind(folder: Path) ->
 
 
 @pytest.mark.integration
+@pytest.mark.local  # the embedded broker takes half a minute to give its partitions to the next worker
 def test_a_worker_that_is_killed_is_started_anew_and_the_release_still_ends_well(folder: Path) -> None:
     demo = Demo(folder, "--duration", "30", "--rps", "150")
     demo.await_line("progressing step 2/3")
