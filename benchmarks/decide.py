@@ -30,6 +30,7 @@ from trimtab.engine.ledger import Effects, Ledger
 from trimtab.engine.pane import FoldSpec, PaneBuilder
 from trimtab.engine.posterior import Beta
 from trimtab.engine.sketch import Sketch
+from trimtab.engine.window import Keep
 from trimtab.schemas.evidence import Panes, Record, Tick
 from trimtab.schemas.release import parse_document
 from trimtab.schemas.telemetry import Packer, RoutingKey, decode, encode
@@ -43,6 +44,7 @@ _READ: Final = 20
 _FEW: Final = 10
 _MANY: Final = 10_000
 _HOUR_S: Final = 3_600
+_SEGMENTS: Final = 4
 _REPEATS: Final = 31
 _YOUNG_S: Final = 7
 _GC_THRESHOLDS: Final = (50_000, 20, 20)
@@ -66,7 +68,7 @@ def measure(options: argparse.Namespace) -> Figures:
         **_decision(),
         **_fold(),
         **_sketch(),
-        "release_kib": round(_release_kib(options.seconds), 1),
+        **_memory(options.seconds),
         **_growth(options.many),
     }
 
@@ -186,22 +188,49 @@ def _sketch() -> Figures:
     }
 
 
-def _release_kib(seconds: int) -> float:
-    """Gives what a release of three variants and four segments holds after an hour of traffic, second by second."""
-    _fed(60)
+def _memory(seconds: int) -> Figures:
+    """Gives what a release of three variants and four segments holds after an hour of traffic, second by second.
+
+    As its file keeps it where it says nothing of windows; and its evidence alone, with windows up to an hour, of each
+    segment too.
+    """
+    return {
+        "release_kib": round(_kib(lambda: _fed(seconds)), 1),
+        "evidence_1h_kib": round(_kib(lambda: _gathered(seconds)), 1),
+    }
+
+
+def _kib(build: Callable[[], object]) -> float:
+    build()  # so that what is made once only is made already
     gc.collect()
     tracemalloc.start()
-    ledger = _fed(seconds)
+    built = build()
     gc.collect()
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return held / 1024 if ledger.releases else 0.0
+    del built
+    return held / 1024
+
+
+def _gathered(seconds: int) -> Evidence:
+    keep = Keep(lengths_ms=(10_000, 60_000, 300_000, 3_600_000), segments=tuple(f"s{at}" for at in range(_SEGMENTS)))
+    names = [f"v{at}" for at in range(3)]
+    evidence = Evidence(names, {}, keep)
+    for append_ms, panes in _feed().records(seconds, 1_000):
+        evidence.merge(panes.source, panes.offset, panes.final_s, list(rows_of(panes)), append_ms // 1000)
+        for name in names:  # as a decision does
+            evidence.window(name, 60_000)
+    return evidence
+
+
+def _feed() -> EvidenceFeed:
+    return EvidenceFeed([_NAME], variants=3, segments=_SEGMENTS, events=10)
 
 
 def _fed(seconds: int) -> Ledger:
     ledger = Ledger()
     _take(ledger, (0, spec_of(_NAME, 3, "1s")))
-    for record in EvidenceFeed([_NAME], variants=3, segments=4, events=10).records(seconds, 1_000):
+    for record in _feed().records(seconds, 1_000):
         _take(ledger, record)
     return ledger
 

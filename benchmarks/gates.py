@@ -16,7 +16,7 @@ import numpy.typing as npt
 from trimtab.engine.sequential.budget import ratios_of, share_steps
 from trimtab.engine.sequential.conclusion import Side
 from trimtab.engine.sequential.hypergeometric import pair_steps
-from trimtab.engine.sequential.look import Share, SharePair
+from trimtab.engine.sequential.look import SharePair
 from trimtab.engine.sequential.mixture import LN_ODDS, grow, ln_evidence, ln_sum
 from trimtab.engine.sequential.sample_ratio import LN_ODDS_BOTH_WAYS, ratio_steps
 from trimtab.engine.sequential.starts import FIRST, NOTHING, ONLY_FIRST, ln_left, ln_start
@@ -140,8 +140,8 @@ def _watch(shares: Ints, errors: Ints, slower: Ints, of: _Settings) -> bool:
         start, left = of.starts.at[look], of.starts.left[look]
         n = shares[look]
         for arm in range(2):
-            grow(budgets[arm, 0], share_steps(of.breach, of.other, Share(n[arm], errors[look, arm])), start)
-            grow(budgets[arm, 1], share_steps(of.breach, of.other, Share(n[arm], slower[look, arm, 2])), start)
+            grow(budgets[arm, 0], share_steps(of.breach, of.other, n[arm], errors[look, arm]), start)
+            grow(budgets[arm, 1], share_steps(of.breach, of.other, n[arm], slower[look, arm, 2]), start)
             pair = SharePair(n[arm], errors[look, arm], n[2], errors[look, 2])
             grow(compared[arm], pair_steps(of.tilts, 0.0, pair), start)
             for limit in range(3):

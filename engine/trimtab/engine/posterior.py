@@ -7,13 +7,13 @@ of any size and sign.
 from dataclasses import dataclass
 from math import sqrt
 
+import msgspec
 from scipy.special import betainc, stdtr
 
 from trimtab.schemas.evidence import VALUE_SCALE
 
 
-@dataclass(frozen=True, slots=True)
-class Beta:
+class Beta(msgspec.Struct, frozen=True):
     """Belief about a share. `alpha` and `beta` are at least 1 for what the engine builds.
 
     >>> Beta(3.0, 1.0).mean

@@ -14,12 +14,14 @@ def assessment_of(
 
     The value of a relative bound is what its test has seen since it began; of an absolute one it is that of the window.
     """
-    is_absolute = not field.endswith("Ratio")
-    is_share = is_absolute and not isinstance(guardrail, OutcomeGuardrail)
+    if field.endswith("Ratio"):
+        value, limit, is_share = conclusion.value, conclusion.limit, False
+    else:
+        value, limit = _value(guardrail, window), _limit(guardrail, field)
+        is_share = not isinstance(guardrail, OutcomeGuardrail)
     return Assessment(
         guardrail=guardrail.title, bound=field, variant=variant, verdict=conclusion.verdict, reason=conclusion.reason,
-        value=_value(guardrail, window) if is_absolute else conclusion.value,
-        limit=_limit(guardrail, field) if is_absolute else conclusion.limit,
+        value=value, limit=limit,
         n=window.responses if is_share else conclusion.n,
         breaches=breaches_of(guardrail)(window) if is_share and not isinstance(guardrail, OutcomeGuardrail) else 0,
         allowed_ratio=allowed_of(guardrail) or 0.0 if is_share else 0.0,

@@ -4,6 +4,7 @@ A bound is absolute (`max`, `min`), or relative to what the baseline does in the
 One that has both is two guardrails.
 """
 
+from functools import cached_property
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -50,7 +51,7 @@ class ErrorRateGuardrail(_Watch):
     def _has_a_bound(self) -> Self:
         return _bounded(self, "max", "max_ratio")
 
-    @property
+    @cached_property
     def title(self) -> str:
         """What tells it from others."""
         return f"{self.metric} over {duration_text(self.window)}"
@@ -69,12 +70,12 @@ class LatencyGuardrail(_Watch):
     def _has_a_bound(self) -> Self:
         return _bounded(self, "max", "max_ratio")
 
-    @property
+    @cached_property
     def quantile(self) -> float:
         """The quantile that is bounded, between 0 and 1."""
         return int(self.metric.removeprefix("latency_p").removesuffix("_ms")) / 100
 
-    @property
+    @cached_property
     def title(self) -> str:
         """What tells it from others."""
         return f"{self.metric} over {duration_text(self.window)}"
@@ -97,7 +98,7 @@ class OutcomeGuardrail(_Watch):
     def _has_a_bound(self) -> Self:
         return _bounded(self, "max", "min", "max_ratio", "min_ratio")
 
-    @property
+    @cached_property
     def title(self) -> str:
         """What tells it from others."""
         return f"outcome {self.name} over {duration_text(self.window)}"

@@ -26,9 +26,8 @@ _LEAST_TOP, _FINEST = 1.6, 0.2
 
 
 @compiled
-def share_steps(breach: Floats, other: Floats, look: Share) -> Floats:
+def share_steps(breach: Floats, other: Floats, responses: int, breaches: int) -> Floats:
     """Gives the log likelihood ratio of each tilt; `breach`, `other`: of one response that breaches, or does not."""
-    responses, breaches = look
     return breaches * breach + (responses - breaches) * other
 
 
@@ -76,7 +75,7 @@ class BudgetTest:
     def update(self, look: Share) -> None:
         """Takes a look that is over."""
         if look.responses:
-            self._mixture.update(share_steps(*self._ratios, look))
+            self._mixture.update(share_steps(*self._ratios, *look))
             self._responses += look.responses
             self._breaches += look.breaches
 
@@ -84,7 +83,7 @@ class BudgetTest:
         """Gives ln E; with `peek`, as it would be if that were the next look."""
         if peek is None or not peek.responses:
             return self._mixture.evidence()
-        return self._mixture.evidence(share_steps(*self._ratios, peek))
+        return self._mixture.evidence(share_steps(*self._ratios, *peek))
 
     def estimate(self, peek: Share | None = None) -> Estimate:
         """Gives the share of breaches since the test began."""

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol, TypeVar
 
+import msgspec
+
 from trimtab.schemas.decision import Verdict
 
 MIN_SAMPLES: Final = 20
@@ -34,8 +36,7 @@ class Side(Enum):
     """null: exactly as the other"""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(msgspec.Struct, frozen=True):
     """What a test has seen since it began."""
 
     value: float | None
@@ -88,8 +89,7 @@ class Rule:
         return -math.log(self.pass_alpha)
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(msgspec.Struct, frozen=True):
     """A verdict with the numbers that it rests on."""
 
     verdict: Verdict

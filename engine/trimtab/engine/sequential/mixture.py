@@ -55,6 +55,14 @@ def ln_evidence(masses: Floats, left: float) -> float:
     return ln_sum(greatest + math.log(total / len(masses)), left)
 
 
+@compiled
+def ln_evidence_after(masses: Floats, steps: Floats, start: float, left: float) -> float:
+    """Gives ln E as `grow` would make it, and leaves `masses` as they are."""
+    grown = masses.copy()
+    grow(grown, steps, start)
+    return ln_evidence(grown, left)
+
+
 class Mixture:
     """Evidence of one test: a mixture over its tilts and over the looks at which it may start.
 
@@ -81,9 +89,8 @@ class Mixture:
         """Gives ln E; with `steps`, as it would be after them."""
         if steps is None:
             return ln_evidence(self._masses, ln_left(self.looks, self._first))
-        masses = self._masses.copy()
-        grow(masses, steps, ln_start(self.looks + 1, self._first))
-        return ln_evidence(masses, ln_left(self.looks + 1, self._first))
+        look = self.looks + 1
+        return ln_evidence_after(self._masses, steps, ln_start(look, self._first), ln_left(look, self._first))
 
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""
