@@ -29,6 +29,8 @@ from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuar
 from trimtab.schemas.release import Spec
 
 CLOSED_AFTER_S: Final = 2
+_SLOWEST_PAIRS_S: Final = 3
+"""How long bounds by seconds wait at most, however many releases there are."""
 _SHOWN_MS: Final = 60_000
 """The window that every decision shows of every variant."""
 
@@ -133,8 +135,11 @@ class Guard:
         return bounds
 
     def close(self, now_s: int, pace: int = 1) -> None:
-        """Lets what has come be a look, and takes the seconds that are over; every `pace` seconds."""
-        if now_s - self._closed_s < pace:
+        """Lets what has come be a look, and takes the seconds that are over; every `pace` seconds.
+
+        Absolute bounds on shares miss nothing by that, for what is no look yet is a peek; others would.
+        """
+        if now_s - self._closed_s < (min(pace, _SLOWEST_PAIRS_S) if self._has_pairs else pace):
             return
         self._closed_s = now_s
         for name, bounds in self._bounds.items():

@@ -29,7 +29,7 @@ from trimtab.schemas.evidence import Command, PaneKey, Panes, Record, Spec, Tick
 from trimtab.schemas.release import parse_document
 
 _SNAPSHOT_VERSION: Final = 1
-_RELEASES_PER_PACE, _SLOWEST_PACE = 10, 20
+_RELEASES_PER_PACE, _SLOWEST_PACE = 5, 20
 
 
 @dataclass(frozen=True, slots=True)
