@@ -49,7 +49,7 @@ def _is_longer_default(old: str, new: str) -> bool:
     (old_type, _, old_default), (new_type, _, new_default) = old.partition(_DEFAULT), new.partition(_DEFAULT)
     if old_type != new_type or not (old_default.startswith("{") and new_default.startswith("{")):
         return False
-    return json.loads(old_default).items() <= json.loads(new_default).items()
+    return bool(json.loads(old_default).items() <= json.loads(new_default).items())
 
 
 def _differences(where: str, old: Any, new: Any) -> Iterator[str]:

@@ -56,7 +56,7 @@ def test_limits_of_a_variant_are_refused_with_its_name(own: Json, limits: Json, 
 
 
 def test_the_baseline_has_no_cap() -> None:
-    variants = [{"name": "stable", "maxWeight": 5_000}, {"name": "canary"}]
+    variants: list[Json] = [{"name": "stable", "maxWeight": 5_000}, {"name": "canary"}]
     with pytest.raises(ValidationError, match="stable is the baseline, which takes what others lose: no maxWeight"):
         release(own=variants)
 
