@@ -29,14 +29,18 @@ def assessment_of(  # noqa: PLR0913 - what is shown of a bound
 
     `measured`: the value there of the release's metric that is bounded, where it is one.
     The value of a relative bound is what its test has seen since it began; of an absolute one it is that of the window.
+    A bound that was kept passes no more once nothing has come for a window: missing is not zero.
     """
     if field.endswith("Ratio"):
         value, limit, is_share = conclusion.value, conclusion.limit, False
     else:
         value, limit = _value(guardrail, window, measured), _limit(guardrail, field)
         is_share = isinstance(guardrail, ShareRail)
+    verdict, reason = conclusion.verdict, conclusion.reason
+    if verdict is Verdict.PASS and not _is_seen(guardrail, window, measured):
+        verdict, reason = Verdict.INCONCLUSIVE, f"nothing has come for {guardrail.window // 1000} s"
     return Assessment(
-        guardrail=guardrail.title, bound=field, variant=variant, verdict=conclusion.verdict, reason=conclusion.reason,
+        guardrail=guardrail.title, bound=field, variant=variant, verdict=verdict, reason=reason,
         value=value, limit=limit,
         n=window.responses if is_share else conclusion.n,
         breaches=breaches_of(guardrail)(window) if is_share and isinstance(guardrail, ShareRail) else 0,
@@ -44,6 +48,15 @@ def assessment_of(  # noqa: PLR0913 - what is shown of a bound
         ln_evidence=conclusion.ln_evidence, threshold=conclusion.threshold, samples=conclusion.n,
         severity=guardrail.severity, on_fail=guardrail.on_fail, window_s=guardrail.window // 1000,
     )  # fmt: skip
+
+
+def _is_seen(guardrail: Guardrail, window: ArmWindow, measured: Value) -> bool:
+    """Whether a window has anything that the bound is on."""
+    if isinstance(guardrail, MetricGuardrail):
+        return window.responses > 0 and not isinstance(measured, Missing)
+    if isinstance(guardrail, OutcomeGuardrail):
+        return sums_of(window, guardrail.name).n > 0
+    return window.responses > 0
 
 
 def _limit(guardrail: Guardrail, field: str) -> float:
