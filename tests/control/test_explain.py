@@ -1,5 +1,7 @@
 """The explanation of a decision: all of it as a person reads it, and each figure against its own arithmetic."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -129,7 +131,7 @@ def test_a_minimised_objective_shows_how_the_counts_are_turned_around() -> None:
 
 
 def test_a_prior_is_told_apart_from_what_was_seen() -> None:
-    believed = {"prior_trials": 10.0, "prior_reward_sum": 4.0}
+    believed: dict[str, Any] = {"prior_trials": 10.0, "prior_reward_sum": 4.0}
     told = text(decision(arms=[arm(alpha=29.0, beta=13.0, **believed)]))
     assert "Beta(1 + 24 + 4, 1 + 6 + 6), of which the last are the prior's = Beta(29, 13)" in told
     turned = text(decision(arms=[arm(alpha=13.0, beta=29.0, **believed)]))
