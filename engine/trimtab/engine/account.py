@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from trimtab.engine.belief import Belief
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.metric import Missing, value_of
 from trimtab.engine.objective import Objective
+from trimtab.engine.posterior import NormalInverseGamma
+from trimtab.engine.prior import Pseudo, reason_of
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Arm, Assessment, Decision, Seen, SegmentArm
@@ -39,8 +43,8 @@ def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -
         release=release.name, era=era, revision=revision, replaces=replaces, time_ms=state.now_ms,
         phase=state.phase, strategy=release.spec.strategy.type, step=state.step,
         weights={variant.name: weight for variant, weight in zip(release.spec.variants, state.weights, strict=True)},
-        segments=weights_by_segment(release.spec, state), rule=rule, reasons=[rule, *excluded],
-        arms=_arms(release, basis),
+        segments=weights_by_segment(release.spec, state), rule=rule,
+        reasons=[rule, *excluded, *reason_of(release.spec, state.seed)], arms=_arms(release, basis),
         assessments=[verdict for verdicts in basis.assessments.values() for verdict in verdicts],
         seen=Seen(
             offset=revision - 1,
@@ -70,6 +74,9 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
                 segments=_segments(release.spec, basis, name) if release.spec.segments else {},
             )
         )  # fmt: skip
+    arms = [_believed(arm, prior) for arm, prior in zip(arms, belief.priors, strict=True)]
+    if release.spec.objective.values == "real":
+        arms = [_real(arm, mean) for arm, mean in zip(arms, belief.means(), strict=True)]
     return arms
 
 
@@ -103,3 +110,14 @@ def weights_by_segment(spec: Spec, state: ReleaseState) -> dict[str, dict[str, i
     return {
         segment: dict(zip(names, weights, strict=True)) for segment, weights in sorted(state.segment_weights.items())
     }
+
+
+def _believed(arm: Arm, prior: Pseudo) -> Arm:
+    if not prior.trials:
+        return arm
+    return replace(arm, prior_trials=prior.trials, prior_reward_sum=prior.rewards)
+
+
+def _real(arm: Arm, mean: NormalInverseGamma) -> Arm:
+    """Gives an arm whose mean reward is no share: Student's t instead of a Beta distribution."""
+    return replace(arm, alpha=0.0, beta=0.0, mean=mean.mean, scale=mean.scale, degrees=mean.degrees)

@@ -4,16 +4,17 @@
   propensities.
 * Contents of panes may be replaced by lesser ones. What an arm then has too much of is not taken back from the policy:
   nothing of it is told until there is more again.
+* A prior is the first that it is told: a batch of observations that nobody made.
 * To minimise, rewards are turned around: more is always better.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-from trimtab.engine.evidence import Evidence
 from trimtab.engine.objective import NO_SUMS, Objective
 from trimtab.engine.policy.build import policy_of
 from trimtab.engine.policy.policy import Batch, Snapshot
+from trimtab.engine.prior import Pseudo, batch_of
 from trimtab.engine.release_state import ReleaseState
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.ids import BASIS_POINTS
@@ -27,14 +28,16 @@ _ERA_FACTOR: Final = 1_000_003
 class Learning:
     """The policy of one release under one spec, with what it was told."""
 
-    __slots__ = ("_evidence", "_objective", "_policy", "_spec", "_told")
+    __slots__ = ("_objective", "_policy", "_spec", "_told")
 
-    def __init__(self, spec: Spec, strategy: Bandit, evidence: Evidence, objective: Objective) -> None:
+    def __init__(self, spec: Spec, strategy: Bandit, objective: Objective, priors: Sequence[Pseudo]) -> None:
         self._spec = spec
-        self._evidence, self._objective = evidence, objective
+        self._objective = objective
         names = [variant.name for variant in spec.variants]
         self._policy = policy_of(strategy.policy, names, real_valued=spec.objective.values == "real")
         self._told = [self._objective.sums(name) for name in names]
+        if any(prior.trials for prior in priors):
+            self._policy.update(batch_of(priors, spec))
 
     def shares(self, eligible: Sequence[bool], state: ReleaseState) -> list[float]:
         """Tells the policy what is new, and gives the share that each variant should get."""
@@ -73,10 +76,7 @@ class Learning:
 
     def _pending(self, batch: Batch) -> float:
         """Gives the trials that are under way or about to be: as many as have just ended, and what is in flight."""
-        if self._objective.is_by_second:
-            return sum(batch.trials)
-        in_flight = sum(self._evidence.totals[variant.name].in_flight for variant in self._spec.variants)
-        return sum(batch.trials) + float(in_flight)
+        return sum(batch.trials) + float(self._objective.in_flight)
 
     def snapshot(self) -> Snapshot:
         """Gives the policy's state, and what it was told."""

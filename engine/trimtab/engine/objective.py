@@ -26,19 +26,22 @@ NO_SUMS: Final[Sums] = (0, 0, 0)
 class Objective:
     """The objective of one release under one spec."""
 
-    __slots__ = ("_evidence", "_metric", "_name", "_observed")
+    __slots__ = ("_evidence", "_metric", "_name", "_observed", "_variants")
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._evidence = evidence
         self._name = spec.objective.metric
         self._metric = spec.objective_metric
+        self._variants = [variant.name for variant in spec.variants]
         self._observed: dict[str, Sums] = {}
         """variant -> of the seconds in which the metric had a value"""
 
     @property
-    def is_by_second(self) -> bool:
-        """Whether a trial is a second."""
-        return self._metric is not None
+    def in_flight(self) -> int:
+        """Trials that are under way, of all variants together; a second is not known to be."""
+        if self._metric is not None:
+            return 0
+        return sum(self._evidence.totals[variant].in_flight for variant in self._variants)
 
     def take(self, seconds: Iterable[ClosedSecond]) -> None:
         """Takes seconds that are over."""

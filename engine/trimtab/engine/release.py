@@ -18,7 +18,7 @@ from typing import Final, assert_never
 from pydantic import ValidationError
 
 from trimtab.engine.account import Basis, decision_of
-from trimtab.engine.belief import Belief
+from trimtab.engine.belief import Belief, sums_of_sample
 from trimtab.engine.command import refusal_of, rule_of
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
@@ -27,6 +27,7 @@ from trimtab.engine.guard import Guard, keep_of
 from trimtab.engine.learning import Learning
 from trimtab.engine.movement import Movement
 from trimtab.engine.objective import Objective
+from trimtab.engine.prior import Seed
 from trimtab.engine.release_state import (
     VERSION,
     Position,
@@ -77,7 +78,9 @@ class ReleaseFold:
         self._guard = Guard(self._spec, evidence)
         strategy = self._spec.strategy
         self._learning = (
-            Learning(self._spec, strategy, evidence, self._objective) if isinstance(strategy, Bandit) else None
+            Learning(self._spec, strategy, self._objective, self._belief.priors)
+            if isinstance(strategy, Bandit)
+            else None
         )
         self._movement = Movement(self._spec, state)
 
@@ -145,9 +148,18 @@ class ReleaseFold:
             weights=weights, origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
             origin_squares={name: squares for name, (_, _, squares) in earned.items()},
             now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
-            step_responses=[totals[name].responses for name in names],
+            step_responses=[totals[name].responses for name in names], seed=self._seed_for(spec),
         )  # fmt: skip
         self._adopt(document, self._evidence, fresh)
+
+    def _seed_for(self, spec: Spec) -> dict[str, Seed]:
+        """Gives what a shadow phase of the same objective has seen, if one has completed."""
+        before = self._spec
+        if (spec.objective.metric, spec.objective_metric) != (before.objective.metric, before.objective_metric):
+            return {}
+        if not isinstance(self._spec.strategy, Shadow) or self._state.phase is not Phase.COMPLETED:
+            return self._state.seed
+        return dict(zip(self._movement.names, map(sums_of_sample, self._belief.samples()), strict=True))
 
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""
