@@ -4,6 +4,7 @@
   propensities.
 * Contents of panes may be replaced by lesser ones. What an arm then has too much of is not taken back from the policy:
   nothing of it is told until there is more again.
+* A prior is the first that it is told: a batch of observations that nobody made.
 * To minimise, rewards are turned around: more is always better.
 """
 
@@ -13,6 +14,7 @@ from typing import Final
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.policy.build import policy_of
 from trimtab.engine.policy.policy import Batch, Snapshot
+from trimtab.engine.prior import Pseudo, batch_of
 from trimtab.engine.release_state import ReleaseState
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.ids import BASIS_POINTS
@@ -32,12 +34,14 @@ class Learning:
 
     __slots__ = ("_evidence", "_policy", "_spec", "_told")
 
-    def __init__(self, spec: Spec, strategy: Bandit, evidence: Evidence) -> None:
+    def __init__(self, spec: Spec, strategy: Bandit, evidence: Evidence, priors: Sequence[Pseudo]) -> None:
         self._spec = spec
         self._evidence = evidence
         names = [variant.name for variant in spec.variants]
         self._policy = policy_of(strategy.policy, names, real_valued=spec.objective.values == "real")
         self._told = [self._sums(name) for name in names]
+        if any(prior.trials for prior in priors):
+            self._policy.update(batch_of(priors, spec))
 
     def shares(self, eligible: Sequence[bool], state: ReleaseState) -> list[float]:
         """Tells the policy what is new, and gives the share that each variant should get."""
