@@ -24,9 +24,10 @@ from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.guard import Guard, keep_of
-from trimtab.engine.learning import Learning
+from trimtab.engine.learning import Learning, Shares
 from trimtab.engine.movement import Movement
 from trimtab.engine.objective import Objective
+from trimtab.engine.policy.build import NO_FACTORIES, Factories
 from trimtab.engine.prior import Seed
 from trimtab.engine.release_state import (
     VERSION,
@@ -36,11 +37,13 @@ from trimtab.engine.release_state import (
     decode_snapshot,
     encode_snapshot,
 )
+from trimtab.engine.segment_weights import carried, carried_over
 from trimtab.engine.shown import acts, breach
 from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.choice import choose
 from trimtab.engine.strategy.situation import Move, Situation, all_to
 from trimtab.engine.strategy.steps import HEARD_MS, shortest_ms, steps_of
+from trimtab.engine.weights_record import weights_record_of
 from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes
@@ -59,11 +62,15 @@ REFRESH_MS: Final = 10_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_belief", "_document", "_evidence", "_guard", "_learning", "_movement", "_objective", "_release",
-                 "_state")  # fmt: skip
+    __slots__ = ("_belief", "_document", "_evidence", "_factories", "_guard", "_learning", "_movement", "_objective",
+                 "_release", "_state")  # fmt: skip
 
-    def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
-        """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
+    def __init__(self, document: bytes, final_s: dict[int, int], factories: Factories = NO_FACTORIES) -> None:
+        """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came.
+
+        `factories`: policies that users bring.
+        """
+        self._factories = factories
         spec = parse_document(document).spec
         names = [variant.name for variant in spec.variants]
         weights = [BASIS_POINTS * (name == spec.baseline) for name in names]
@@ -78,7 +85,7 @@ class ReleaseFold:
         self._guard = Guard(self._spec, evidence)
         strategy = self._spec.strategy
         self._learning = (
-            Learning(self._spec, strategy, self._objective, self._belief.priors)
+            Learning(self._spec, strategy, self._objective, self._belief.priors, self._factories)
             if isinstance(strategy, Bandit)
             else None
         )
@@ -135,17 +142,17 @@ class ReleaseFold:
         return self._decision(at, "applied: another spec, starts anew from the present weights", {})
 
     def _start_anew(self, document: bytes) -> None:
-        state, before = self._state, dict(zip(self._movement.names, self._state.weights, strict=True))
+        state, before = self._state, self._movement.names
         spec = parse_document(document).spec
         names = [variant.name for variant in spec.variants]
         self._evidence.admit(names)
         self._evidence.restart(state.now_ms // 1000, keep_of(spec))
-        weights = [before.get(name, 0) for name in names]
-        weights[names.index(spec.baseline)] += BASIS_POINTS - sum(weights)
         totals, objective = self._evidence.totals, Objective(spec, self._evidence)
         earned = {name: objective.sums(name) for name in names}
         fresh = ReleaseState(
-            weights=weights, origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
+            weights=carried_over(dict(zip(before, state.weights, strict=True)), names, spec.baseline),
+            segment_weights=carried(state.segment_weights, before, names, spec.baseline),
+            origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
             origin_squares={name: squares for name, (_, _, squares) in earned.items()},
             now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
             step_responses=[totals[name].responses for name in names], seed=self._seed_for(spec),
@@ -327,12 +334,14 @@ class ReleaseFold:
 
     def _situation(self, assessments: dict[str, list[Assessment]]) -> Situation:
         state, eligible = self._state, self._movement.eligible
+        shares = self._learning.shares(eligible, state) if self._learning else Shares()
         return Situation(
             spec=self._spec, now_ms=state.now_ms, weights=state.weights, eligible=eligible,
             probabilities=self._belief.probabilities(eligible), responses=self._responses(), assessments=assessments,
             step=state.step, step_began_ms=state.step_began_ms,
             step_responses=state.step_responses or [0] * len(eligible), cleared_step=state.cleared_step,
-            samples=self._belief.samples(), shares=self._learning.shares(eligible, state) if self._learning else (),
+            samples=self._belief.samples(), shares=shares.overall, segment_shares=shares.segments,
+            fault=self._learning.fault if self._learning else "",
             room=self._movement.room, is_heard=self._is_heard(),
         )  # fmt: skip
 
@@ -345,25 +354,15 @@ class ReleaseFold:
         state = self._state
         replaces, state.newest = state.newest, (at.era, at.offset + 1)
         state.decided_ms, state.decided_on = state.now_ms, self._evidence_count
-        if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
-            raise EngineError(f"release {self.name}: weights {state.weights} sum to {sum(state.weights)} bp")
+        for weights in (state.weights, *state.segment_weights.values()):
+            if sum(weights) != BASIS_POINTS or min(weights) < 0:
+                raise EngineError(f"release {self.name}: weights {weights} sum to {sum(weights)} bp")
         basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
         return decision_of(self._release, basis, rule, replaces)
 
     def weights_record(self, decision: Decision) -> WeightsRecord:
         """Gives what a sidecar needs of a decision of this release."""
-        return WeightsRecord(
-            release=decision.release, era=decision.era, revision=decision.revision, time_ms=decision.time_ms,
-            phase=decision.phase, weights=decision.weights, prefix=self._spec.route.prefix,
-            targets={variant.name: variant.at_proxy for variant in self._spec.variants}, mirror=self._mirror(),
-            segments=decision.segments,
-        )  # fmt: skip
-
-    def _mirror(self) -> dict[str, int]:
-        strategy = self._spec.strategy
-        if not isinstance(strategy, Shadow) or self._state.phase.is_over:
-            return {}
-        return dict.fromkeys(self._movement.candidates, strategy.mirror)
+        return weights_record_of(self._release, decision, self._movement.candidates)
 
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""
@@ -376,14 +375,17 @@ class ReleaseFold:
         )  # fmt: skip
 
     @classmethod
-    def restore(cls, payload: bytes) -> "ReleaseFold":
+    def restore(cls, payload: bytes, factories: Factories = NO_FACTORIES) -> "ReleaseFold":
         """Gives the release of which `payload` was taken. Raises `EngineError` for anything else."""
         snapshot = decode_snapshot(payload)
         fold = cls.__new__(cls)
+        fold._factories = factories
         try:
             fold._adopt(snapshot.document, Evidence.restore(snapshot.evidence), snapshot.state)
         except ValidationError as error:
             raise EngineError(f"not a snapshot of a release: {error}") from error
+        except ValueError as error:
+            raise EngineError(f"release {parse_document(snapshot.document).name}: {error}") from error
         if snapshot.guard:
             fold._guard.restore(snapshot.guard)
         fold._objective.restore(snapshot.objective)

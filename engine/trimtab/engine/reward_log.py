@@ -3,6 +3,8 @@
 Contents of panes are merged by the rule of `trimtab.engine.evidence`: the one that starts earlier wins, then the one
 that reaches further. Seconds are those of event time.
 
+Where a segment has weights of its own, its traffic is a cell of its own in each second.
+
 A pane does not carry the revision that routed its requests. The propensity of a second is taken to be the mean, over
 that second, of the weights that had been decided on. That is exact while weights stand still. Where they move it leaves
 out how long they take to the proxies, and that a response counts in the second in which it came.
@@ -17,6 +19,10 @@ from trimtab.schemas.evidence import VALUE_SCALE, Panes
 from trimtab.schemas.ids import BASIS_POINTS
 
 _SECOND_MS = 1_000
+
+
+Cell = tuple[int, str]
+"""(second, segment): traffic that was routed by the same weights"""
 
 
 class RewardLog:
@@ -49,22 +55,31 @@ class RewardLog:
         """The seconds in which anything came, rising."""
         return sorted({second for second, *_ in self._cells})
 
-    def batches(self, variants: Sequence[str], shares: "Shares", seconds: Iterable[int]) -> list[Batch]:
-        """Gives what came in each of these seconds, with the propensities that `shares` tells."""
-        sums = {(second, variant): [0, 0, 0] for second in seconds for variant in variants}
-        for (second, _, variant, _), (_, cell) in self._cells.items():
-            total = sums.get((second, variant))
+    def batches(self, variants: Sequence[str], shares: "Shares", cells: Sequence[Cell]) -> list[Batch]:
+        """Gives what came in each of these cells, in their order, with the propensities that `shares` tells.
+
+        What is of a segment that has no cell in its second is in that of none ("").
+        """
+        sums = {(second, segment, variant): [0, 0, 0] for second, segment in cells for variant in variants}
+        for (second, _, variant, segment), (_, cell) in self._cells.items():
+            total = sums.get((second, segment, variant)) or sums.get((second, "", variant))
             if total is not None:
                 total[:] = [before + more for before, more in zip(total, cell, strict=True)]
         return [
             Batch(
-                trials=[sums[second, variant][0] for variant in variants],
-                rewards=[sums[second, variant][1] / VALUE_SCALE for variant in variants],
-                squares=[sums[second, variant][2] / VALUE_SCALE for variant in variants],
-                shares=shares.mean(second, variants),
+                trials=[sums[second, segment, variant][0] for variant in variants],
+                rewards=[sums[second, segment, variant][1] / VALUE_SCALE for variant in variants],
+                squares=[sums[second, segment, variant][2] / VALUE_SCALE for variant in variants],
+                shares=shares.mean(second, variants, segment),
             )
-            for second in sorted({second for second, _ in sums})
+            for second, segment in cells
         ]
+
+
+def strata(seconds: Iterable[int], *shares: "Shares") -> list[Cell]:
+    """Gives the cells of these seconds: one for each segment that ever has weights of its own, and one for the rest."""
+    segments = sorted(set[str]().union(*(one.segments for one in shares)))
+    return [(second, segment) for second in seconds for segment in ("", *segments)]
 
 
 class Shares:
@@ -77,31 +92,36 @@ class Shares:
     ([1.0, 0.0], [0.75, 0.25])
     """
 
-    __slots__ = ("_since_ms", "_weights")
+    __slots__ = ("_since_ms", "_weights", "segments")
 
     def __init__(self) -> None:
         self._since_ms: list[int] = []
-        self._weights: list[Mapping[str, int]] = []
+        self._weights: list[dict[str, Mapping[str, int]]] = []
+        self.segments: set[str] = set()
+        """those that ever had weights of their own"""
 
-    def decide(self, time_ms: int, weights: Mapping[str, int]) -> None:
-        """Takes the weights of the next decision, made at `time_ms`."""
+    def decide(
+        self, time_ms: int, weights: Mapping[str, int], segments: Mapping[str, Mapping[str, int]] | None = None
+    ) -> None:
+        """Takes the weights of the next decision, made at `time_ms`; `segments`: segment -> weights of its own."""
         self._since_ms.append(time_ms)
-        self._weights.append(weights)
+        self._weights.append({"": weights, **(segments or {})})
+        self.segments.update(segments or ())
 
     @property
     def first_s(self) -> int:
         """The first second in which weights were in force all the time; of at least one decision."""
         return -(-self._since_ms[0] // _SECOND_MS)
 
-    def mean(self, second: int, variants: Sequence[str]) -> list[float]:
-        """Gives each variant's mean share over a second; zeros before anything was decided."""
+    def mean(self, second: int, variants: Sequence[str], segment: str = "") -> list[float]:
+        """Gives each variant's mean share of a segment's traffic over a second; zeros before anything was decided."""
         start_ms, stop_ms = second * _SECOND_MS, (second + 1) * _SECOND_MS
         at = max(0, bisect_right(self._since_ms, start_ms) - 1)
         means = [0.0] * len(variants)
         while at < len(self._since_ms) and self._since_ms[at] < stop_ms:
             until_ms = self._since_ms[at + 1] if at + 1 < len(self._since_ms) else stop_ms
             length_ms = min(until_ms, stop_ms) - max(self._since_ms[at], start_ms)
-            weights = self._weights[at]
+            weights = self._weights[at].get(segment, self._weights[at][""])
             for place, variant in enumerate(variants):
                 means[place] += weights.get(variant, 0) * length_ms
             at += 1
