@@ -98,3 +98,26 @@ def test_the_first_whole_second_is_the_one_after_the_first_decision(time_ms: int
     shares = Shares()
     shares.decide(time_ms, {"v1": 10_000})
     assert shares.first_s == first_s
+
+
+def test_a_segment_with_weights_of_its_own_is_a_cell_of_its_own() -> None:
+    running = EvidenceRig()
+    running.apply(release())
+    running.bring(
+        response("canary", segment="mobile"), response("canary", segment="desktop", status=500), response("stable"),
+    )  # fmt: skip
+    log, shares = taken(running, "success"), Shares()
+    shares.decide(NOW_MS, {"stable": 9_000, "canary": 1_000}, {"mobile": {"stable": 2_000, "canary": 8_000}})
+    cells = strata(log.seconds, shares, Shares())
+    assert cells == [(NOW_S, ""), (NOW_S, "mobile")]
+    rest, mobile = log.batches(BOTH, shares, cells)
+    assert (rest.trials, rest.rewards, rest.shares) == ([1, 1], [1, 0], [0.9, 0.1])
+    assert (mobile.trials, mobile.rewards, mobile.shares) == ([0, 1], [0, 1], [0.2, 0.8])
+
+
+def test_a_segment_has_the_weights_of_the_whole_while_it_has_none() -> None:
+    shares = Shares()
+    shares.decide(NOW_MS, {"stable": 10_000, "canary": 0})
+    shares.decide(NOW_MS + 500, {"stable": 10_000, "canary": 0}, {"mobile": {"stable": 0, "canary": 10_000}})
+    assert shares.mean(NOW_S, BOTH, "mobile") == [0.5, 0.5]
+    assert shares.mean(NOW_S, BOTH, "watch") == shares.mean(NOW_S, BOTH) == [1.0, 0.0]
