@@ -44,6 +44,7 @@ from trimtab.engine.strategy.steps import HEARD_MS, shortest_ms, steps_of
 from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes
+from trimtab.schemas.guardrail import Guardrail
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec, parse_document
 from trimtab.schemas.strategy import AbTest, Bandit, Shadow
@@ -106,8 +107,20 @@ class ReleaseFold:
 
     @property
     def is_idle(self) -> bool:
-        """Whether time alone can change nothing."""
-        return self._state.phase.is_over and self._evidence_count == self._state.decided_on
+        """Whether time alone can change nothing: what came is looked at and decided on, no guardrail asks for more."""
+        state, candidates = self._state, self._movement.candidates
+        if self._evidence_count != state.decided_on:
+            return False
+        if state.phase.is_over:
+            return True
+        return self._guard.is_settled(candidates) and not any(map(self._asks, self._guard.failing(candidates)))
+
+    def _asks(self, failing: Guardrail) -> bool:
+        """Whether something is to be done about a guardrail that fails, which is not done yet."""
+        phase = self._state.phase
+        if phase is Phase.FROZEN or failing.severity == "signal" or failing.on_fail == "hold":
+            return False
+        return failing.on_fail != "pause" or phase is Phase.PROGRESSING
 
     @property
     def _spec(self) -> Spec:
@@ -186,6 +199,14 @@ class ReleaseFold:
         now_s = self._state.now_ms // 1000
         self._evidence.merge(panes.source, panes.offset, panes.final_s, rows, now_s, more=panes.more)
         return self._consider(at, pace)
+
+    def catch_up(self, now_ms: int, pace: int) -> None:
+        """Lets the time up to `now_ms` pass that was passed over because it could change nothing."""
+        state = self._state
+        if not state.phase.is_over and state.now_ms < now_ms:
+            state.now_ms = now_ms
+            self._evidence.advance(now_ms // 1000)
+            self._guard.close(now_ms // 1000, pace)
 
     def tick(self, at: Position, *, pace: int = 1) -> Decision | None:
         """Lets time pass. `pace` as in `contribute`."""
