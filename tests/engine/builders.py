@@ -27,9 +27,13 @@ def release(  # noqa: PLR0913 - one argument a field
     guardrails: Sequence[Json] = (),
     limits: Json | None = None,
     objective: Json | None = None,
+    own: Sequence[Json] | None = None,
     **more: object,
 ) -> Release:
-    """A release whose first variant is the baseline; a bandit where nothing else is said."""
+    """A release whose first variant is the baseline; a bandit where nothing else is said.
+
+    `own`: variants that say more than their names.
+    """
     return Release.model_validate(
         {
             "apiVersion": "trimtab.dev/v1",
@@ -37,7 +41,7 @@ def release(  # noqa: PLR0913 - one argument a field
             "metadata": {"name": name},
             "spec": {
                 "baseline": variants[0],
-                "variants": [{"name": variant} for variant in variants],
+                "variants": own or [{"name": variant} for variant in variants],
                 "strategy": strategy or {"type": "bandit"},
                 "guardrails": list(guardrails),
                 "limits": limits or {},

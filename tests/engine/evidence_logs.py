@@ -110,12 +110,12 @@ def _traffic(cells: bytes, time_ms: int) -> list[Event]:
     return [*first, *second, *converted, *([request(variant, time_ms, of=of)] * (cells[7] // 32))]
 
 
-def _records(cells: bytes, folding: PaneBuilder, append_ms: int, log: Log) -> list[Record]:
+def _records(cells: bytes, folding: PaneBuilder, append_ms: int, log: Log, specs: Sequence[Spec]) -> list[Record]:
     match cells[0] % 12:
         case 0:
             return [Tick()]
         case 1:
-            return [_pick(SPECS, cells[1])]
+            return [_pick(specs, cells[1])]
         case 2:
             return [_pick(COMMANDS, cells[1])]
         case 3:
@@ -130,17 +130,18 @@ def _records(cells: bytes, folding: PaneBuilder, append_ms: int, log: Log) -> li
             return [*panes.get(0, [])]
 
 
-def _log(drawn: list[tuple[int, bytes]]) -> Log:
+def _log(drawn: list[tuple[int, bytes]], specs: Sequence[Spec], firsts: int) -> Log:
     folding = PaneBuilder(1, FoldSpec(), lambda _: 0)
     append_ms = NOW_MS
-    log: Log = [(append_ms, encode(SPECS[drawn[0][0] % 2]))]
+    log: Log = [(append_ms, encode(specs[drawn[0][0] % firsts]))]
     for step, cells in drawn:
         append_ms += _pick(_STEPS_MS, step)
-        log += [(append_ms, encode(record)) for record in _records(cells, folding, append_ms, log)]
+        log += [(append_ms, encode(record)) for record in _records(cells, folding, append_ms, log, specs)]
     return log
 
 
-def evidence_logs() -> st.SearchStrategy[Log]:
-    """Logs of one evidence partition, that begin with a release."""
+def evidence_logs(specs: Sequence[Spec] = SPECS, *, firsts: int = 2) -> st.SearchStrategy[Log]:
+    """Logs of one evidence partition, that begin with a release: one of the first `firsts` of `specs`."""
     cells = st.binary(min_size=_CELLS, max_size=_CELLS)
-    return st.lists(st.tuples(st.integers(0, 255), cells), min_size=12, max_size=60).map(_log)
+    drawn = st.lists(st.tuples(st.integers(0, 255), cells), min_size=12, max_size=60)
+    return drawn.map(lambda steps: _log(steps, specs, firsts))

@@ -1,9 +1,12 @@
 """Which changes of a shape break whoever has the old one: all but fields with a default and constants that are new."""
 
+import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from schemas.shapes import REQUIRED, Shape
+
+_DEFAULT: Final = ", default "
 
 
 def breaks(old: dict[str, Shape], new: dict[str, Shape]) -> list[str]:
@@ -32,12 +35,21 @@ def _of_struct(where: str, old: Shape, new: Shape | None) -> Iterator[str]:
     yield from _differences(f"{where}: is an array", old["is_array"], new["is_array"])
     before, after = old["fields"], new["fields"]
     for name, field in before.items():
-        yield from _differences(f"{where}.{name}", field, after.get(name))
+        if not _is_longer_default(field, after.get(name, "")):
+            yield from _differences(f"{where}.{name}", field, after.get(name))
     for name in after.keys() - before.keys():
         if after[name].endswith(REQUIRED):
             yield f"{where}.{name}: was added without a default"
     if old["is_array"] and list(after)[: len(before)] != list(before):
         yield f"{where}: the order of its fields was {', '.join(before)}, now it is {', '.join(after)}"
+
+
+def _is_longer_default(old: str, new: str) -> bool:
+    """Whether all that changed in a field is that its default, which is a part, has more fields."""
+    (old_type, _, old_default), (new_type, _, new_default) = old.partition(_DEFAULT), new.partition(_DEFAULT)
+    if old_type != new_type or not (old_default.startswith("{") and new_default.startswith("{")):
+        return False
+    return bool(json.loads(old_default).items() <= json.loads(new_default).items())
 
 
 def _differences(where: str, old: Any, new: Any) -> Iterator[str]:

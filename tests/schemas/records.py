@@ -8,7 +8,17 @@ import msgspec
 
 from trimtab.schemas import dead_letter, decision, evidence, sidecar, telemetry, worker
 from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
-from trimtab.schemas.evidence import Command, PaneKey, Panes, Spec, Tick
+from trimtab.schemas.evidence import (
+    REPEATED,
+    CohortColumns,
+    Command,
+    PaneKey,
+    Panes,
+    RepeatColumns,
+    RoutedColumns,
+    Spec,
+    Tick,
+)  # fmt: skip
 from trimtab.schemas.telemetry import Outcome, Request, Response, RowBatch
 
 NOW_MS: Final = 1_800_000_000_000
@@ -21,6 +31,11 @@ EVENTS: Final[list[telemetry.Event]] = [
     ),
     Outcome(release="checkout", variant="v2", time_ms=NOW_MS - 5, metric="converted", value=0.5),
 ]  # fmt: skip
+LATE: Final = Outcome(
+    release="checkout", variant="v2", time_ms=NOW_MS, metric="converted", value=1.0, started_ms=NOW_MS - 90_000,
+    request=649_175_086_210_373,
+)  # fmt: skip
+LATE_COLUMNS: Final = telemetry.pack([*EVENTS, LATE], publisher="shop-1", seq=9, sent_ms=NOW_MS + 50)
 COLUMNS: Final = telemetry.pack(EVENTS, publisher="shop-1", seq=9, sent_ms=NOW_MS + 50)
 ARM: Final = Arm(
     variant="v1", weight=9_000, trials=10, reward_sum=9.5, alpha=10.5, beta=1.5, mean=0.875, probability_best=0.75,
@@ -47,6 +62,11 @@ PANES: Final = Panes(
     value_sums=b"\7" * 24, more=True,
 )  # fmt: skip
 FAILED: Final = msgspec.structs.replace(PANES, failures=b"\1" + 31 * b"\0")
+ATTRIBUTED: Final = msgspec.structs.replace(
+    PANES, cohorts=CohortColumns(b"\0\0", b"\0\0", b"\x5a\0", b"\1" * 24),
+    repeats=RepeatColumns(b"\0\0", b"\0\0", b"\x5a\0", b"\1" * 8 * len(REPEATED)),
+    routed=RoutedColumns([(1_799_999_000, 7)], b"\0\0", b"\0\0", b"\2\0\0\0"),
+)  # fmt: skip
 SPEC: Final = Spec(release="checkout", document=b'{"kind": "Release"}', actor="operator")
 COMMAND: Final = Command(release="checkout", action="promote", reason="looks good", actor="operator", variant="v2")
 LETTER: Final = dead_letter.DeadLetter(
@@ -104,8 +124,12 @@ SAMPLES: Final = [
                telemetry.pack([event], publisher="", seq=0, sent_ms=0))
         for event in EVENTS
     ),
+    _own("telemetry-columns-late", "msgpack", LATE_COLUMNS, telemetry.decode),
+    Sample("telemetry-outcome-late", "json", LATE, telemetry.decode,
+           telemetry.pack([LATE], publisher="", seq=0, sent_ms=0)),
     _own("evidence-panes", "msgpack", PANES, evidence.decode),
     _own("evidence-panes-failed", "msgpack", FAILED, evidence.decode),
+    _own("evidence-panes-attributed", "msgpack", ATTRIBUTED, evidence.decode),
     _own("evidence-tick", "msgpack", Tick(), evidence.decode),
     _own("evidence-spec", "msgpack", SPEC, evidence.decode),
     _own("evidence-command", "msgpack", COMMAND, evidence.decode),

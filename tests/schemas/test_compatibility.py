@@ -70,6 +70,16 @@ def inserted(shape: dict[str, Shape]) -> None:
     key["fields"] = {"region": 'str, default ""', **key["fields"]}
 
 
+def test_a_part_may_gain_fields_in_a_default_and_change_none() -> None:
+    old = {"release": {"version": 1, "root": "", "constants": {}, "structs": {"Spec": {
+        "tag": "", "is_array": False, "fields": {"limits": 'Limits, default {"maxStep":1}'}
+    }}}}  # fmt: skip
+    for now, expected in (('{"holdout":0,"maxStep":1}', 0), ('{"maxStep":2}', 1), ('{"holdout":0}', 1), ("null", 1)):
+        new = copy.deepcopy(old)
+        fields(new, "release", "Spec")["limits"] = f"Limits, default {now}"
+        assert len(breaks(old, new)) == expected
+
+
 BREAKING: dict[str, tuple[Change, str]] = {
     "a field was renamed": (
         lambda new: renamed(fields(new, "decision", "Decision"), "rule", "because"),

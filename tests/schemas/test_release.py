@@ -6,8 +6,9 @@ from pydantic import ValidationError
 from schemas.release_text import FULL
 from trimtab.schemas.guardrail import ErrorRateGuardrail, LatencyGuardrail
 from trimtab.schemas.ids import BASIS_POINTS
+from trimtab.schemas.limits import Limits, Variant
 from trimtab.schemas.part import WINDOWS_MS, duration_ms, duration_text
-from trimtab.schemas.release import Limits, Metadata, Objective, Release, Route, Spec, Variant, parse_document
+from trimtab.schemas.release import Metadata, Objective, Release, Route, Spec, parse_document
 from trimtab.schemas.release_file import dump, load
 from trimtab.schemas.strategy import Bandit, Canary
 

@@ -91,9 +91,26 @@ class Telemetry:
         """Tells that a request ended, now or at `time_ms`. `size` is in bytes, `failure` a `Failure`."""
         self._offer((key, _now_ms() if time_ms is None else time_ms, duration_ms, status, size, failure))
 
-    def outcome(self, key: RoutingKey, metric: str, value: float, *, time_ms: int | None = None) -> None:
-        """Tells what came of a request, as known now or at `time_ms`. `value` is finite."""
-        self._offer((key, _now_ms() if time_ms is None else time_ms, metric, value))
+    def outcome(  # noqa: PLR0913 - one argument a field
+        self,
+        key: RoutingKey,
+        metric: str,
+        value: float,
+        *,
+        time_ms: int | None = None,
+        started_ms: int = 0,
+        request: str = "",
+    ) -> None:
+        """Tells what came of a request, as known now or at `time_ms`. `value` is finite.
+
+        `started_ms`: when the request was routed; without it, when the outcome became known. `request`: its id, by
+        which outcomes that are told again are known. A release whose objective has an `attribution` needs both.
+        """
+        now_ms = _now_ms() if time_ms is None else time_ms
+        if started_ms or request:
+            self._offer((key, now_ms, metric, value, (started_ms, request)))
+        else:
+            self._offer((key, now_ms, metric, value))
 
     @property
     def stats(self) -> TelemetryStats:

@@ -11,8 +11,9 @@ from typing import Final
 
 from trimtab.schemas.decision import Arm, Assessment, Decision
 from trimtab.schemas.ids import NO_REVISION, Revision
+from trimtab.schemas.limits import Variant
 from trimtab.schemas.part import duration_text
-from trimtab.schemas.release import Limits, Spec
+from trimtab.schemas.release import Spec
 from trimtab.schemas.strategy import Bandit
 
 _UNKNOWN: Final = "unknown"
@@ -77,16 +78,28 @@ def _move(variant: str, before: int, now: int) -> str:
 
 
 def _limits(spec: Spec) -> list[str]:
-    limits: Limits = spec.limits
+    limits, is_bandit = spec.limits, isinstance(spec.strategy, Bandit)
     lines = [
         f"a weight moves by at most {limits.max_step} in one decision",
         f"what an exclusion or an abort takes goes straight to {spec.baseline}, the baseline",
         f"a candidate takes at most {limits.max_weight} while the release progresses",
     ]
+    if limits.holdout:
+        lines.append(f"{spec.baseline} keeps at least {limits.holdout}, the holdout, also after a promotion")
+    if limits.cooldown:
+        lines.append(f"after a move weights stay where they are for {duration_text(limits.cooldown)}")
     if isinstance(spec.strategy, Bandit):
         lines.append(f"a variant that may take traffic keeps at least {limits.min_weight}")
         lines.append(f"weights are chosen anew every {duration_text(spec.strategy.interval)} at most")
-    return lines
+    if is_bandit and limits.hysteresis:
+        lines.append(f"a move of less than {limits.hysteresis} in every weight is not made")
+    return lines + [line for variant in spec.variants for line in _own_limits(variant)]
+
+
+def _own_limits(variant: Variant) -> list[str]:
+    floor = [] if variant.min_weight is None else [f"{variant.name} keeps at least {variant.min_weight}"]
+    cap = [] if variant.max_weight is None else [f"{variant.name} takes at most {variant.max_weight}"]
+    return floor + cap
 
 
 def _arm(arm: Arm) -> list[str]:

@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from trimtab.schemas.evidence import MAX_VALUE, PaneKey
 from trimtab.schemas.ids import is_name
-from trimtab.schemas.telemetry import ColumnBatch, Failure, Kind, RoutingKey
+from trimtab.schemas.telemetry import MAX_AGE_MS, MAX_AHEAD_MS, ColumnBatch, Failure, Kind, RoutingKey
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _ERROR_STATUS: Final = 500
 _CLIENT_ERROR_STATUS: Final = 400
+_NO_KEY: Final = RoutingKey("", "", "", 0, 0)
 _FAR_MS: Final = 1 << 62
 """Further from the epoch than any instant, and still safe to add to in 64 bits."""
 
@@ -105,6 +106,15 @@ class PaneKeys:
         return known
 
 
+class Slots(NamedTuple):
+    """The keys of messages that are read together, laid end to end: there are few of them, and many events of each."""
+
+    keys: Ints
+    """number of the `PaneKey`; -1 where there is none"""
+    routes: list[tuple[int, int]]
+    """(era, revision) of the weights that routed; revision 0 where that is not known"""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Events as columns of equal length; seconds are event time, corrected for skew."""
@@ -123,12 +133,22 @@ class Columns:
     value: npt.NDArray[np.float64]
     is_skewed: Bools
     metrics: list[str]
+    slot: Ints | None = None
+    """index into `slots`; None where no key names a revision"""
+    slots: Slots | None = None
+    age_s: Ints | None = None
+    """of outcomes: seconds since their request was routed; None where all are 0"""
+    request: npt.NDArray[np.uint64] | None = None
+    """of outcomes: number of their request, 0 where it is not known; None where none is"""
 
     def where(self, keep: Bools) -> "Columns":
         """Gives the events that `keep` is true for."""
         return Columns(
             self.message[keep], self.key[keep], self.kind[keep], self.second[keep], self.duration_us[keep],
             self.size[keep], self.metric[keep], self.value[keep], self.is_skewed[keep], self.metrics,
+            slot=None if self.slot is None else self.slot[keep], slots=self.slots,
+            age_s=None if self.age_s is None else self.age_s[keep],
+            request=None if self.request is None else self.request[keep],
         )  # fmt: skip
 
 
@@ -139,7 +159,8 @@ _Checks = list[tuple[str, str, Bools]]
 class Reading:
     """Messages that are read together. None of them is empty."""
 
-    __slots__ = ("_batches", "_counts", "_future_ms", "_key", "_kind", "_limits_ms", "_messages", "_time", "columns")
+    __slots__ = ("_batches", "_counts", "_future_ms", "_key", "_kind", "_limits_ms", "_messages", "_started", "_time",
+                 "columns")  # fmt: skip
 
     def __init__(self, messages: Sequence[Message], keys: PaneKeys, skew_ms: int, future_ms: int) -> None:
         """Both limits in milliseconds.
@@ -153,6 +174,8 @@ class Reading:
         self._kind = self._column("kind", "u1")
         self._key = self._column("key", "<u2")
         self._time = self._column("time", "<i4")
+        has_starts = any(batch.started for batch in self._batches)
+        self._started = self._column("started", "<i4") if has_starts else None
         self._future_ms = future_ms
         self.columns = self._read(keys, skew_ms)
 
@@ -178,21 +201,28 @@ class Reading:
         message = np.repeat(np.arange(len(self._batches)), self._counts)
         time_ms = np.array(bases)[message] + self._time
         metric, metrics = self._metric()
+        second = time_ms // 1000
+        slots, slot = self._slots(keys, message)
+        is_routed = any(revision for _, revision in slots.routes)
+        has_requests = any(batch.request for batch in self._batches)
         return Columns(
-            message=message, key=self._keys(keys, message), kind=self._classes(), second=time_ms // 1000,
+            message=message, key=slots.keys[slot], kind=self._classes(), second=second,
             duration_us=self._column("duration_us", "<u4"), size=self._column("size", "<u4"), metric=metric,
             value=self._column("value", "<f8"), is_skewed=(np.array(skewed) != 0)[message], metrics=metrics,
+            slot=slot if is_routed else None, slots=slots if is_routed else None,
+            age_s=None if self._started is None else second - (time_ms - self._started) // 1000,
+            request=self._column("request", "<u8") if has_requests else None,
         )  # fmt: skip
 
-    def _keys(self, keys: PaneKeys, message: Ints) -> Ints:
-        """Gives the number of each event's key; -1 where it has none."""
+    def _slots(self, keys: PaneKeys, message: Ints) -> tuple[Slots, Ints]:
+        """Gives the keys of all messages, and which of them each event has."""
         ids = [keys.ids(batch.keys) for batch in self._batches]
         # One more at the end of each message takes whatever points beyond its keys.
         sizes = np.array([len(known) for known in ids], dtype=np.int64)
         starts = np.cumsum(sizes + 1) - sizes - 1
         table = np.array([number for known in ids for number in (*known, -1)], dtype=np.int64)
-        numbers: Ints = table[np.minimum(self._key, sizes[message]) + starts[message]]
-        return numbers
+        routes = [(key.era, key.revision) for batch in self._batches for key in (*batch.keys, _NO_KEY)]
+        return Slots(table, routes), np.minimum(self._key, sizes[message]) + starts[message]
 
     def _metric(self) -> tuple[Ints, list[str]]:
         cells = self._column("metric", "u1").astype(np.int64)
@@ -257,6 +287,9 @@ class Reading:
             fits = is_other | (np.abs(columns.value) <= MAX_VALUE)
             checks.append(("unknown-key", f"metric: expected an index below {len(batch.metrics)}", known))
             checks.append(("bad-value", f"value: expected a finite number within {MAX_VALUE:.0f}", fits))
+            if self._started is not None:
+                fits = is_other | ((self._started >= -MAX_AHEAD_MS) & (self._started <= MAX_AGE_MS))
+                checks.append(("bad-value", f"started: expected {-MAX_AHEAD_MS} to {MAX_AGE_MS} ms before time", fits))
         checks.append(("unknown-name", "", columns.key >= 0))
         return checks
 

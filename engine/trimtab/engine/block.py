@@ -1,11 +1,14 @@
 """All panes of one source in one second: counters, latencies and outcome values, row by row."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from trimtab.engine.batch import Bools, Class, Columns, PaneKeys
+from trimtab.engine.cohort import OLDEST_S, coarse
+from trimtab.engine.repeat import NONE, Correction
 from trimtab.engine.sketch import BUCKETS, buckets_of
 from trimtab.schemas.evidence import COUNTS, FAILURES, VALUE_SCALE, PaneKey
 
@@ -21,7 +24,7 @@ _DENSE_CELLS: Final = 1 << 18
 _NO_CODES: Final = np.zeros(0, dtype=np.int64)
 _NEVER: Final = (1 << 63) - 1
 """An offset that no message has."""
-_ROW_BYTES, _BUCKET_BYTES, _METRIC_BYTES = 192, 8, 60
+_ROW_BYTES, _BUCKET_BYTES, _METRIC_BYTES, _ROUTE_BYTES, _COHORT_BYTES, _REPEAT_BYTES = 192, 8, 60, 24, 30, 78
 """In a record, names included where they are of usual length."""
 _ANSWERED: Final = (_RESPONSES, _ERRORS)
 _FEWEST_ERRORS: Final = 3
@@ -33,13 +36,16 @@ MAX_METRICS: Final = 32
 """How many metrics a pane keeps apart; outcomes of further ones are counted together, as metric "". Whoever puts a
 user's name into a metric's name would otherwise fill every record."""
 
+MAX_ROUTES: Final = 16
+"""How many revisions a pane tells apart; requests of further ones are counted as of an unknown one."""
+
 
 class Block:
     """The panes of one second. Rows are added as (release, variant, segment) occur, and never go away."""
 
-    __slots__ = ("_changed", "_codes", "_codes_count", "_first_offset", "_is_closed", "_metric_counts", "_pending",
-                 "_pending_count", "_row_of", "_told", "counts", "keys", "places", "rows", "second",
-                 "values")  # fmt: skip
+    __slots__ = ("_changed", "_codes", "_codes_count", "_first_offset", "_is_closed", "_metric_counts", "_more_bytes",
+                 "_pending", "_pending_count", "_route_counts", "_row_of", "_told", "cohorts", "counts", "keys",
+                 "places", "repeats", "routed", "rows", "second", "values")  # fmt: skip
 
     def __init__(self, second: int) -> None:
         self.second = second
@@ -50,6 +56,12 @@ class Block:
         self.counts: Ints = np.zeros((4, len(COUNTS)), dtype=np.int64)
         self.values: dict[tuple[int, str], list[int]] = {}
         """(row, metric) -> count, sum and sum of squares, the sums in units of 1/VALUE_SCALE"""
+        self.cohorts: dict[tuple[int, str, int], list[int]] = {}
+        """(row, metric, age) -> the same, of outcomes that came in a later second than their request"""
+        self.repeats: dict[tuple[int, str, int], list[int]] = {}
+        """(row, metric, age) -> what outcomes that came again change, one per name in `REPEATED`"""
+        self.routed: dict[tuple[int, int, int], int] = {}
+        """(row, era, revision) -> requests"""
         self._row_of: Ints = _NO_CODES
         """number of a pane key -> row, -1 where it has none"""
         self._first_offset: Ints = np.full(4, _NEVER, dtype=np.int64)
@@ -57,6 +69,9 @@ class Block:
         self._told: Ints = np.zeros((4, 2), dtype=np.int64)
         """responses and errors of each row when it was last taken"""
         self._metric_counts: list[int] = []
+        self._route_counts: list[int] = []
+        self._more_bytes: list[int] = []
+        """what revisions, cohorts and repetitions of each row take in a record, about"""
         self._codes: Ints = _NO_CODES
         self._codes_count: Ints = _NO_CODES
         self._pending: list[Ints] = []
@@ -81,6 +96,7 @@ class Block:
         if events.is_skewed.any():
             counts[:, _SKEWED] += np.bincount(row[events.is_skewed], minlength=n)
         self._add_responses(row, events)
+        self._add_routed(events)
         if table[:, _OUTCOME].any():
             self._add_outcomes(row, events)
 
@@ -116,6 +132,8 @@ class Block:
             self.keys.append(key)
             self.places.append(place)
             self._metric_counts.append(0)
+            self._route_counts.append(0)
+            self._more_bytes.append(0)
             if row == len(self.counts):
                 self.counts = np.concatenate([self.counts, np.zeros_like(self.counts)])
                 self._first_offset = np.concatenate([self._first_offset, np.full(row, _NEVER, dtype=np.int64)])
@@ -144,18 +162,65 @@ class Block:
         if self._pending_count > _MANY_CODES:
             self._compact()
 
+    def _add_routed(self, events: Columns) -> None:
+        """Counts requests by revision, in order of messages: how they are read together is not to matter."""
+        if events.slot is None or events.slots is None:
+            return
+        keys, routes = events.slots
+        requests = np.bincount(events.slot[events.kind == _REQUEST])
+        for slot in np.flatnonzero(requests).tolist():
+            era, revision = routes[slot]
+            if revision:
+                self._add_route((int(self._row_of[keys[slot]]), era, revision), int(requests[slot]))
+
+    def _add_route(self, route: tuple[int, int, int], requests: int) -> None:
+        known = self.routed.get(route)
+        if known is not None:
+            self.routed[route] = known + requests
+        elif self._route_counts[route[0]] < MAX_ROUTES:
+            self._route_counts[route[0]] += 1
+            self._more_bytes[route[0]] += _ROUTE_BYTES
+            self.routed[route] = requests
+
     def _add_outcomes(self, row: Ints, events: Columns) -> None:
         is_outcome = events.kind == _OUTCOME
         metrics = events.metrics
         cell = row[is_outcome] * len(metrics) + events.metric[is_outcome]
-        cells, first, inverse, counts = np.unique(cell, return_index=True, return_inverse=True, return_counts=True)
-        sums = list(zip(counts.tolist(), *_sums_of(events.value[is_outcome], inverse, counts), strict=True))
-        # In order of occurrence: which metrics are kept apart must not depend on how messages are read together.
-        for position in np.argsort(first).tolist():
-            at = int(cells[position])
+        value = events.value[is_outcome]
+        for at, sums in _grouped(cell, value):
             total = self._sums(at // len(metrics), metrics[at % len(metrics)])
-            for place, amount in enumerate(sums[position]):
+            for place, amount in enumerate(sums):
                 total[place] += amount
+        if events.age_s is not None:
+            age = coarse(events.age_s[is_outcome])
+            late = age > 0
+            if late.any():
+                self._add_cohorts(cell[late], age[late], value[late], metrics)
+
+    def _add_cohorts(self, cell: Ints, age: Ints, value: npt.NDArray[np.float64], metrics: list[str]) -> None:
+        for at, sums in _grouped(cell * (OLDEST_S + 1) + age, value):
+            of, seconds = divmod(at, OLDEST_S + 1)
+            place = self._cell(of // len(metrics), metrics[of % len(metrics)], seconds)
+            total = self.cohorts.get(place)
+            if total is None:
+                total = self.cohorts[place] = [0, 0, 0]
+                self._more_bytes[place[0]] += _COHORT_BYTES
+            for column, amount in enumerate(sums):
+                total[column] += amount
+
+    def correct(self, key: int, metric: str, age_s: int, correction: Correction) -> None:
+        """Takes what an outcome that was added changes, as one that came again; `key` is the number of its pane key."""
+        place = self._cell(int(self._row_of[key]), metric, age_s)
+        total = self.repeats.get(place)
+        if total is None:
+            total = self.repeats[place] = list(NONE)
+            self._more_bytes[place[0]] += _REPEAT_BYTES
+        for column, amount in enumerate(correction):
+            total[column] += amount
+
+    def _cell(self, row: int, metric: str, age_s: int) -> tuple[int, str, int]:
+        """Gives where a metric of a row is kept, once outcomes of it were added."""
+        return (row, metric if (row, metric) in self.values else "", age_s)
 
     def _sums(self, row: int, metric: str) -> list[int]:
         """Gives where to add up a metric of a row."""
@@ -224,14 +289,16 @@ class Block:
     def size(self) -> int:
         """About how many bytes all of it takes in a record."""
         self._compact()
-        return _ROW_BYTES * len(self.keys) + _BUCKET_BYTES * len(self._codes) + _METRIC_BYTES * len(self.values)
+        fixed = _ROW_BYTES * len(self.keys) + _BUCKET_BYTES * len(self._codes) + _METRIC_BYTES * len(self.values)
+        return fixed + sum(self._more_bytes)
 
     def sizes(self, rows: Ints) -> Ints:
         """Gives about how many bytes each of `rows` takes in a record."""
         self._compact()
         buckets = np.bincount(self._codes // BUCKETS, minlength=len(self.keys))
         metrics = np.array(self._metric_counts, dtype=np.int64)
-        return (_ROW_BYTES + _BUCKET_BYTES * buckets + _METRIC_BYTES * metrics)[rows]
+        more = np.array(self._more_bytes, dtype=np.int64)
+        return (_ROW_BYTES + _BUCKET_BYTES * buckets + _METRIC_BYTES * metrics + more)[rows]
 
     def placed(self, rows: Ints) -> dict[int, Ints]:
         """Gives `rows` by the evidence partition of their release."""
@@ -253,6 +320,17 @@ class Block:
             return at, bucket, self._codes_count
         wanted = at >= 0
         return at[wanted], bucket[wanted], self._codes_count[wanted]
+
+
+def _grouped(cell: Ints, value: npt.NDArray[np.float64]) -> Iterator[tuple[int, tuple[int, int, int]]]:
+    """Gives count, sum and sum of squares of the values of each cell, in order of occurrence.
+
+    Which metrics are kept apart must not depend on how messages are read together.
+    """
+    cells, first, inverse, counts = np.unique(cell, return_index=True, return_inverse=True, return_counts=True)
+    sums = list(zip(counts.tolist(), *_sums_of(value, inverse, counts), strict=True))
+    for position in np.argsort(first).tolist():
+        yield int(cells[position]), sums[position]
 
 
 def _sums_of(values: npt.NDArray[np.float64], inverse: Ints, counts: Ints) -> tuple[list[int], list[int]]:

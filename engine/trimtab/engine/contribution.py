@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.engine.block import Block
+from trimtab.engine.late_columns import CohortCell, LateCells, RepeatCell, RoutedCell, cells_of, late_columns
 from trimtab.engine.sketch import BUCKETS
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import ALWAYS, FAILURES, PaneKey, Panes
@@ -37,6 +38,12 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True):
     """metric -> count, sum, sum of squares; the sums in units of 1/VALUE_SCALE"""
     packed_failures: bytes = b""
     """empty where all of them are zero"""
+    cohorts: tuple[CohortCell, ...] = ()
+    """of `values`, what came in a later second than its request"""
+    repeats: tuple[RepeatCell, ...] = ()
+    """what outcomes that came again change"""
+    routed: tuple[RoutedCell, ...] = ()
+    """requests by the revision that routed them, where that is known"""
 
     @property
     def counts(self) -> Ints:
@@ -87,6 +94,7 @@ class PaneRow(msgspec.Struct, frozen=True):
     content: PaneContent
 
 
+_NO_CELLS: Final = LateCells((), (), ())
 _EVENTS: Final = [ALWAYS.index(name) for name in ("requests", "responses", "late")]
 
 
@@ -175,6 +183,7 @@ def _packed_panes(source: int, offset: int, final_s: int, blocks: Sequence[tuple
     counts = np.concatenate([block.counts[rows] for block, rows in blocks])
     failures = counts[:, len(ALWAYS) :]
     first = np.concatenate([block.first_offsets(rows) for block, rows in blocks])
+    cohorts, repeats, routed = late_columns(blocks, metrics)
     return Panes(
         source=source, offset=offset, final_s=final_s, keys=list(keys), metrics=list(metrics), rows=len(key),
         key=_packed(key, "<u2"), second=_packed(np.concatenate(second), "<i8"),
@@ -183,7 +192,7 @@ def _packed_panes(source: int, offset: int, final_s: int, blocks: Sequence[tuple
         sketch_count=_packed(sketch_count, "<u4"), value_row=_packed(values[:, 0], "<u2"),
         value_metric=_packed(values[:, 1], "<u2"),
         value_sums=_packed(values[:, 2:], "<i8"), more=more,
-        failures=_packed(failures, "<i8") if failures.any() else b"",
+        failures=_packed(failures, "<i8") if failures.any() else b"", cohorts=cohorts, repeats=repeats, routed=routed,
     )  # fmt: skip
 
 
@@ -207,6 +216,7 @@ def rows_of(panes: Panes) -> Iterator[PaneRow]:
     values = _values_of(panes)
     counts, buckets, bucket_counts, keys = panes.counts, panes.sketch_bucket, panes.sketch_count, panes.keys
     failures = _failures_of(panes)
+    late = cells_of(panes)
     for row in range(panes.rows):
         start, stop = bounds[row], bounds[row + 1]
         content = PaneContent(
@@ -215,6 +225,7 @@ def rows_of(panes: Panes) -> Iterator[PaneRow]:
             bucket_counts[_BUCKET_COUNT_BYTES * start : _BUCKET_COUNT_BYTES * stop],
             values.get(row, {}),
             failures.get(row, b""),
+            *late.get(row, _NO_CELLS),
         )
         yield PaneRow(keys[key[row]], second[row], first_offset[row], content)
 

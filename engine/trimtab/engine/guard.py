@@ -13,7 +13,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from trimtab.engine.evidence import Evidence, News
 from trimtab.engine.rail import Pair, Rail, ShareRail, rails_of
@@ -59,6 +59,11 @@ class _Bound:
         """Whether the variant's warm-up, which begins with its first response, is not over."""
         warm_up_ms = self.guardrail.warm_up
         return warm_up_ms > 0 and (not self.began_s or (now_s - self.began_s) * 1000 < warm_up_ms)
+
+    def after(self, before: Self) -> Self:
+        """Gives this bound, which starts anew in place of another: a warm-up that is over stays over."""
+        self.began_s = before.began_s
+        return self
 
     def see(self, second: int, responses: int) -> None:
         """Takes note of responses."""
@@ -196,7 +201,7 @@ class Guard:
         """Lets the evidence of the guardrails that `does` holds for start anew: somebody has acted on it."""
         for variant, bounds in self._bounds.items():
             pairs = zip(bounds, self._on(variant), strict=True)
-            self._bounds[variant] = [fresh if does(old.guardrail) else old for old, fresh in pairs]
+            self._bounds[variant] = [fresh.after(old) if does(old.guardrail) else old for old, fresh in pairs]
 
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""

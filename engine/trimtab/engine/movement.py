@@ -2,18 +2,21 @@
 
 * A variant that is excluded loses its weight to the baseline at once, and for good.
 * Without any candidate left the release is rolled back.
-* A chosen variant takes all traffic by as many steps as the limit asks for; the release is over once it has it.
+* A chosen variant takes all traffic but the holdout, by as many steps as the limit asks for; the release is over once
+  it has it.
+* After a move weights stay for the cooldown. What guardrails and people order does not wait for it, and begins one.
 * The switch of a blue/green release is one move, whatever the step limit says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from trimtab.engine.allocation import Bounds, allocate, withdraw
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.strategy.situation import Move
-from trimtab.engine.strategy.steps import has_reached, share_of, steps_of
+from trimtab.engine.strategy.steps import has_reached, share_of, steps_of, target_of
 from trimtab.schemas.decision import Phase
 from trimtab.schemas.ids import BASIS_POINTS
+from trimtab.schemas.limits import cap_under, room_of
 from trimtab.schemas.release import Spec
 from trimtab.schemas.strategy import BlueGreen
 
@@ -26,7 +29,7 @@ class Movement:
     def __init__(self, spec: Spec, state: ReleaseState) -> None:
         self._spec = spec
         self._state = state
-        self._steps = steps_of(spec.strategy)
+        self._steps = steps_of(spec)
         self.names = [variant.name for variant in spec.variants]
         """in the order of the release file"""
         self.baseline = self.names.index(spec.baseline)
@@ -46,7 +49,7 @@ class Movement:
         """Takes candidates out of the release; `reasons` is variant -> why."""
         state = self._state
         state.excluded.update(reasons)
-        state.weights = list(withdraw(state.weights, self.eligible, self.baseline))
+        self._put(withdraw(state.weights, self.eligible, self.baseline))
         if state.chosen in state.excluded:
             state.chosen = ""
         if not self.candidates:
@@ -55,11 +58,21 @@ class Movement:
     def roll_back(self) -> None:
         """Ends the release with all traffic on the baseline."""
         self._state.phase = Phase.ROLLED_BACK
-        self._state.weights = [BASIS_POINTS * (arm == self.baseline) for arm in range(len(self.names))]
+        self._put([BASIS_POINTS * (arm == self.baseline) for arm in range(len(self.names))])
 
     def put(self, weights: Mapping[str, int]) -> None:
         """Sets the weights as a person says, who knows better than any limit."""
-        self._state.weights = [weights.get(name, 0) for name in self.names]
+        self._put([weights.get(name, 0) for name in self.names])
+
+    def _put(self, weights: Sequence[int]) -> None:
+        if list(weights) != self._state.weights:
+            self._state.weights, self._state.moved_ms = list(weights), self._state.now_ms
+
+    @property
+    def cooldown_left_ms(self) -> int:
+        """How long weights stay where they are because of the last move."""
+        limits, state = self._spec.limits, self._state
+        return max(0, state.moved_ms + limits.cooldown - state.now_ms) if limits.cooldown and state.moved_ms else 0
 
     def settle(self, move: Move, responses: list[int]) -> None:
         """Moves the weights toward the target as far as limits allow, and takes note of what they have reached.
@@ -71,43 +84,56 @@ class Movement:
         state.step = move.step
         if move.chosen is not None:
             state.chosen = self.names[move.chosen]
-        state.weights = list(allocate(move.target, state.weights, self._bounds(move), self._max_step))
-        if state.chosen and state.weights[self.names.index(state.chosen)] == BASIS_POINTS:
+        self._put(self._allocated(move))
+        if state.chosen and state.weights[self.names.index(state.chosen)] == self._all_of(state.chosen):
             state.phase = Phase.ROLLED_BACK if state.chosen == self._spec.baseline else Phase.PROMOTED
         elif move.is_complete:
             state.phase = Phase.COMPLETED
         if stood_on != state.step and self.has_reached(state.step):
             state.step_began_ms, state.step_responses = state.now_ms, responses
 
+    def _allocated(self, move: Move) -> tuple[int, ...]:
+        limits = self._spec.limits
+        return allocate(
+            move.target, self._state.weights, self._bounds(move), self._max_step,
+            baseline=self.baseline, holdout=limits.holdout, hysteresis=limits.hysteresis if move.keeps_floor else 0,
+        )  # fmt: skip
+
+    def _all_of(self, variant: str) -> int:
+        """Gives what a variant has once it has all that it can get."""
+        return BASIS_POINTS - (0 if variant == self._spec.baseline else self._spec.limits.holdout)
+
     def step_back(self, responses: list[int]) -> bool:
         """Goes back to the step before, by as much as limits allow; False where there is none."""
         state = self._state
         if not state.step or not self.candidates or state.chosen:
             return False
-        share = share_of(self._steps, state.step - 1, self._spec.limits.max_weight, len(self.candidates))
-        each = share / len(self.candidates)
-        target = [each if name in self.candidates else 0.0 for name in self.names]
-        target[self.baseline] = float(BASIS_POINTS - share)
+        target = target_of(self._spec, self.eligible, share_of(self._steps, state.step - 1, self.room))
         state.step_began_ms, state.step_responses = state.now_ms, responses
-        self.settle(Move(tuple(target), "", state.step - 1), responses)
+        self.settle(Move(target, "", state.step - 1), responses)
         return True
 
     def has_reached(self, step: int) -> bool:
         """Whether the candidates have what they take in a step; never without steps."""
         if not self._steps:
             return False
-        share = share_of(self._steps, step, self._spec.limits.max_weight, len(self.candidates))
-        return has_reached(self._state.weights, self.baseline, share)
+        return has_reached(self._state.weights, self.baseline, share_of(self._steps, step, self.room))
+
+    @property
+    def room(self) -> int:
+        """What the candidates that may take traffic may take together."""
+        spec, names = self._spec, set(self.candidates)
+        return room_of(spec.limits, [variant for variant in spec.variants if variant.name in names], spec.strategy)
 
     @property
     def _max_step(self) -> int:
         return BASIS_POINTS if isinstance(self._spec.strategy, BlueGreen) else self._spec.limits.max_step
 
     def _bounds(self, move: Move) -> list[Bounds]:
-        limits = self._spec.limits
-        bounds = []
-        for arm, may in enumerate(self.eligible):
-            is_free = arm == self.baseline or bool(self._state.chosen) or isinstance(self._spec.strategy, BlueGreen)
-            floor = limits.min_weight if may and move.keeps_floor else 0
-            bounds.append(Bounds(floor, 0 if not may else BASIS_POINTS if is_free else limits.max_weight))
+        spec, bounds = self._spec, []
+        for arm, (variant, may) in enumerate(zip(spec.variants, self.eligible, strict=True)):
+            is_free = arm == self.baseline or bool(self._state.chosen)
+            floor = spec.limits.floor_of(variant) if may and move.keeps_floor else 0
+            cap = BASIS_POINTS if is_free else cap_under(spec.limits, variant, spec.strategy)
+            bounds.append(Bounds(floor, cap if may else 0))
         return bounds

@@ -13,6 +13,8 @@ What is decided here, and nowhere else:
 * A source may be committed only below the first message that feeds a pane which is not final or whose final content
   is not acknowledged, and only at a message that moved the clock: whoever starts reading there has the same clock at
   once, so all of this is a function of the log alone, wherever reading starts.
+* Outcomes that name their request are compared with those of `repeats_ms` before them (`repeat.py`). Messages with such
+  outcomes hold the commit back for as long as some pane may rest on them.
 """
 
 from collections import deque
@@ -23,9 +25,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.engine.batch import Bools, Columns, Message, PaneKeys, Reading, Refusal
+from trimtab.engine.batch import Bools, Class, Columns, Message, PaneKeys, Reading, Refusal
 from trimtab.engine.block import Block
+from trimtab.engine.cohort import coarse
 from trimtab.engine.contribution import MAX_BYTES, panes_of
+from trimtab.engine.repeat import Repeats
 from trimtab.schemas.evidence import Panes
 from trimtab.schemas.telemetry import ColumnBatch
 
@@ -47,6 +51,11 @@ class FoldSpec:
     """how far a publisher's clock may be off before its events are corrected"""
     future_ms: int = 60_000
     """how far ahead of its append time an event may lie"""
+    repeats_ms: int = 30_000
+    """how long an outcome that names its request is remembered, so that one that comes again is known as such; whoever
+    starts again reads as much again, of sources that have such outcomes"""
+    repeats_per_second: int = 2_000
+    """how many of a second are remembered"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class Mark:
     final_s: int
 
 
+_REMEMBERED_S: Final = 4
+"""Whoever merges contents looks again at seconds that are final for so long: what they rest on is held, too."""
 _NEVER_S: Final = -1
 _MANY_KEYS: Final = 1 << 16
 """Pane keys that are remembered by number; more than a source has at a time."""
@@ -88,6 +99,7 @@ class PaneBuilder:
         "_keys",
         "_next_offset",
         "_place",
+        "_repeats",
         "_sent_final_s",
         "_source",
         "_spec",
@@ -105,6 +117,7 @@ class PaneBuilder:
         self._next_offset = 0
         self._commit_offset: int | None = None
         self._sent_final_s = 0
+        self._repeats = Repeats(-(-spec.repeats_ms // 1000), spec.repeats_per_second)
 
     @property
     def source(self) -> int:
@@ -191,6 +204,24 @@ class PaneBuilder:
         newest_s = np.maximum.reduceat(booked_s, starts).tolist()
         for message, newest in zip(events.message[starts].tolist(), newest_s, strict=True):
             held[message].newest_s = newest
+        if events.request is not None:
+            self._add_repeats(held, events, ~late & (events.request > 0) & (events.kind == Class.OUTCOME))
+
+    def _add_repeats(self, held: Sequence[_Held], events: Columns, joined: Bools) -> None:
+        """Corrects for outcomes that came again, in the order of the log, and holds what later ones rest on."""
+        self._repeats.forget((held[0].clock_ms - self._spec.lateness_ms) // 1000)
+        rests_s = -(-self._spec.repeats_ms // 1000) + _REMEMBERED_S
+        ages = np.zeros(len(joined), dtype=np.int64) if events.age_s is None else coarse(events.age_s)
+        here = np.flatnonzero(joined)
+        columns = (events.message, events.key, events.second, events.metric, events.value, ages, events.request)
+        for message, key, second, metric, value, age_s, request in zip(
+            *(column[here].tolist() for column in columns if column is not None), strict=True
+        ):
+            name, of = events.metrics[metric], self._keys.names[key]
+            held[message].newest_s = max(held[message].newest_s, second + rests_s)
+            correction = self._repeats.take((request, name, of.release, of.variant), second, value)
+            if any(correction):
+                self._blocks[second].correct(key, name, age_s, correction)
 
     def _add_to(self, block: Block, offsets: Ints, events: Columns, timely: Bools, late: Bools) -> None:
         if timely.all():

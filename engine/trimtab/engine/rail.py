@@ -3,7 +3,8 @@
 * A latency quantile q above a limit is a share of slower responses above 1 - q.
 * Absolute bounds on shares are judged response by response. Bounds relative to the baseline, and bounds on means, are
   judged when a second is over: what is in an open second may depend on what came of it.
-* The limit of a relative latency bound is the baseline's own quantile, frozen once it rests on enough responses.
+* The limit of a relative latency bound is the baseline's own quantile, frozen before the looks that it is used in, and
+  frozen anew as the baseline's latency drifts (sequential/latency.py has why that is allowed).
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from trimtab.engine.sequential.budget import BudgetTest, most_per_breach
 from trimtab.engine.sequential.comparison import ComparisonTest
 from trimtab.engine.sequential.conclusion import Conclusion, Estimate, Rule, conclude
-from trimtab.engine.sequential.latency import WARM_UP_COUNT
+from trimtab.engine.sequential.latency import REFREEZE_LOOKS, WARM_UP_COUNT
 from trimtab.engine.sequential.look import Share, SharePair, Sums, SumsPair
 from trimtab.engine.sequential.mean import DifferenceTest, Harm, MeanTest
 from trimtab.engine.sketch import Sketch
@@ -133,29 +134,36 @@ class LatencyRatioRail:
 
     Null: the variant is slower than `max_ratio` times the baseline's frozen quantile no more often than the baseline
     is slower than that quantile itself.
+
+    The quantile is frozen anew after every `REFREEZE_LOOKS` looks at least, with `WARM_UP_COUNT` responses at least: of
+    what the baseline did since it was frozen before. So each look is judged by a limit that nothing in it could move.
     """
 
-    __slots__ = ("_frozen_ms", "_max_ratio", "_quantile", "_test", "_warm_up")
+    __slots__ = ("_frozen_ms", "_gathered", "_looks", "_max_ratio", "_quantile", "_test")
 
     def __init__(self, max_ratio: float, quantile: float) -> None:
         self._max_ratio, self._quantile = max_ratio, quantile
         self._test = ComparisonTest()
-        self._warm_up = Sketch()
+        self._gathered = Sketch()
+        """what the baseline has done since its quantile was frozen"""
+        self._looks = 0
+        """since then"""
         self._frozen_ms = 0.0
         """0 until the baseline has had enough responses"""
 
     def update(self, pair: Pair) -> None:
         """Takes a second that is over."""
         ours, theirs = pair.variant, pair.baseline
-        if not self._frozen_ms:
-            self._warm_up.merge(theirs.latency)
-            if self._warm_up.count >= WARM_UP_COUNT:
-                self._frozen_ms = self._warm_up.quantile_ms(self._quantile) or 0.0
-            return
-        slower = ours.latency.count_above(self._frozen_ms * self._max_ratio)
-        self._test.update(
-            SharePair(ours.responses, slower, theirs.responses, theirs.latency.count_above(self._frozen_ms))
-        )
+        if self._frozen_ms:
+            slower = ours.latency.count_above(self._frozen_ms * self._max_ratio)
+            self._test.update(
+                SharePair(ours.responses, slower, theirs.responses, theirs.latency.count_above(self._frozen_ms))
+            )
+        self._gathered.merge(theirs.latency)
+        self._looks += 1
+        if self._gathered.count >= WARM_UP_COUNT and (not self._frozen_ms or self._looks >= REFREEZE_LOOKS):
+            self._frozen_ms = self._gathered.quantile_ms(self._quantile) or 0.0
+            self._gathered, self._looks = Sketch(), 0
 
     def conclude(self, rule: Rule, peek: Share | None = None) -> Conclusion:  # noqa: ARG002 - as every bound does
         """Gives the verdict on seconds that are over."""
@@ -163,14 +171,17 @@ class LatencyRatioRail:
 
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""
-        return {"test": self._test.snapshot(), "frozen_ms": self._frozen_ms, "warm_up": self._warm_up.snapshot()}
+        return {
+            "test": self._test.snapshot(), "frozen_ms": self._frozen_ms,
+            "warm_up": self._gathered.snapshot(), "looks": self._looks,
+        }  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of a bound with the same settings."""
         self._test.restore(snapshot["test"])
         first, dtype, counts = snapshot["warm_up"]
-        self._warm_up = Sketch.restore((first, dtype, counts))
-        self._frozen_ms = snapshot["frozen_ms"]
+        self._gathered = Sketch.restore((first, dtype, counts))
+        self._frozen_ms, self._looks = snapshot["frozen_ms"], snapshot.get("looks", 0)
 
 
 def sums_of(window: ArmWindow, metric: str) -> Sums:

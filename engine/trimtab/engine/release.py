@@ -31,7 +31,7 @@ from trimtab.engine.shown import acts, breach
 from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.choice import choose
 from trimtab.engine.strategy.situation import Move, Situation, all_to
-from trimtab.engine.strategy.steps import shortest_ms, steps_of
+from trimtab.engine.strategy.steps import HEARD_MS, shortest_ms, steps_of
 from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes
@@ -203,7 +203,7 @@ class ReleaseFold:
     def _promote(self, command: Command, rule: str) -> None:
         state, names = self._state, self._movement.names
         state.phase = Phase.PROGRESSING
-        if not command.full and steps_of(self._spec.strategy) and not state.chosen:
+        if not command.full and steps_of(self._spec) and not state.chosen:
             state.cleared_step = state.step
             self._move(self._assess())
             return
@@ -249,12 +249,17 @@ class ReleaseFold:
             case Phase.FROZEN:
                 return "frozen: weights are held whatever happens"
             case _:
-                return self._hold(assessments) or self._move(assessments)
+                return self._hold(assessments) or self._cool() or self._move(assessments)
 
     def _hold(self, assessments: dict[str, list[Assessment]]) -> str:
         """Gives why weights are held although nobody says so; empty where they are not."""
         failed = next((one for name in self._movement.candidates for one in assessments[name] if acts(one)), None)
         return f"guardrail: weights are held, {failed.variant}: {breach(failed)}" if failed else ""
+
+    def _cool(self) -> str:
+        """Gives that weights are held after a move; empty where they are not."""
+        left_ms = self._movement.cooldown_left_ms
+        return f"cooldown: weights are held for another {-(-left_ms // 1000)} s" if left_ms else ""
 
     def _interval_ms(self, pace: int) -> int:
         strategy = self._spec.strategy
@@ -305,7 +310,13 @@ class ReleaseFold:
             step=state.step, step_began_ms=state.step_began_ms,
             step_responses=state.step_responses or [0] * len(eligible), cleared_step=state.cleared_step,
             samples=self._belief.samples(), shares=self._learning.shares(eligible, state) if self._learning else (),
+            room=self._movement.room, is_heard=self._is_heard(),
         )  # fmt: skip
+
+    def _is_heard(self) -> list[bool]:
+        if not steps_of(self._spec):
+            return []
+        return [self._evidence.window(name, HEARD_MS).responses > 0 for name in self._movement.names]
 
     def _decision(self, at: Position, rule: str, assessments: dict[str, list[Assessment]]) -> Decision:
         state = self._state

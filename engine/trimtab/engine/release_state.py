@@ -51,6 +51,8 @@ class ReleaseState(msgspec.Struct):
     decided_on: int = 0
     """events that the newest decision rests on"""
     newest: Revision = NO_REVISION
+    moved_ms: int = 0
+    """when the weights moved last; 0 where they never did"""
 
 
 class ReleaseSnapshot(msgspec.Struct, array_like=True):

@@ -13,14 +13,18 @@ def assessment_of(
     """Gives the assessment of a bound; `window` is what the variant did in the guardrail's window.
 
     The value of a relative bound is what its test has seen since it began; of an absolute one it is that of the window.
+    A bound that was kept passes no more once nothing has come for a window: missing is not zero.
     """
     if field.endswith("Ratio"):
         value, limit, is_share = conclusion.value, conclusion.limit, False
     else:
         value, limit = _value(guardrail, window), _limit(guardrail, field)
         is_share = not isinstance(guardrail, OutcomeGuardrail)
+    verdict, reason = conclusion.verdict, conclusion.reason
+    if verdict is Verdict.PASS and not _is_seen(guardrail, window):
+        verdict, reason = Verdict.INCONCLUSIVE, f"nothing has come for {guardrail.window // 1000} s"
     return Assessment(
-        guardrail=guardrail.title, bound=field, variant=variant, verdict=conclusion.verdict, reason=conclusion.reason,
+        guardrail=guardrail.title, bound=field, variant=variant, verdict=verdict, reason=reason,
         value=value, limit=limit,
         n=window.responses if is_share else conclusion.n,
         breaches=breaches_of(guardrail)(window) if is_share and not isinstance(guardrail, OutcomeGuardrail) else 0,
@@ -28,6 +32,13 @@ def assessment_of(
         ln_evidence=conclusion.ln_evidence, threshold=conclusion.threshold, samples=conclusion.n,
         severity=guardrail.severity, on_fail=guardrail.on_fail, window_s=guardrail.window // 1000,
     )  # fmt: skip
+
+
+def _is_seen(guardrail: Guardrail, window: ArmWindow) -> bool:
+    """Whether a window has anything that the bound is on."""
+    if isinstance(guardrail, OutcomeGuardrail):
+        return sums_of(window, guardrail.name).n > 0
+    return window.responses > 0
 
 
 def _limit(guardrail: Guardrail, field: str) -> float:

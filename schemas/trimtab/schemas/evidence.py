@@ -41,6 +41,55 @@ class PaneKey(msgspec.Struct, frozen=True, order=True, array_like=True):
     segment: str
 
 
+class CohortColumns(msgspec.Struct, frozen=True, array_like=True):
+    """Outcomes by how long before them their requests were routed; those of the same second are not here.
+
+    They are among the sums of `value_sums` too. Columns are packed little-endian, a cell a line.
+    """
+
+    row: bytes
+    """unsigned 16 bit, index of the pane"""
+    metric: bytes
+    """unsigned 16 bit, index into `metrics`"""
+    age: bytes
+    """unsigned 16 bit, seconds"""
+    sums: bytes
+    """signed 64 bit, three a line: count, sum, sum of squares, as in `value_sums`"""
+
+
+class RepeatColumns(msgspec.Struct, frozen=True, array_like=True):
+    """What outcomes that came again for the same request and metric change, by rule: added to the sums of the cell."""
+
+    row: bytes
+    metric: bytes
+    age: bytes
+    """as in `CohortColumns`, also 0"""
+    sums: bytes
+    """signed 64 bit, as many a line as `REPEATED` has names"""
+
+
+REPEATED: Final = (
+    "repeats", "first_sum", "first_squares", "last_sum", "last_squares", "max_sum", "max_squares", "sum_squares",
+    "unjoined",
+)  # fmt: skip
+"""Corrections of a cell. `repeats`: outcomes whose request had one before. Those of a rule are added to the sum of all
+values and to the sum of their squares, and give what the values of the requests come to by that rule. `unjoined`:
+outcomes that were too many to be remembered, so that one that comes again will not be known as such."""
+
+
+class RoutedColumns(msgspec.Struct, frozen=True, array_like=True):
+    """Requests by the revision of the weights that routed them; those of unknown ones are left out."""
+
+    revisions: list[tuple[int, int]]
+    """(era, revision)"""
+    row: bytes
+    """unsigned 16 bit, index of the pane"""
+    revision: bytes
+    """unsigned 16 bit, index into `revisions`"""
+    count: bytes
+    """unsigned 32 bit"""
+
+
 class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes"):
     """The whole present content of every pane that changed, from one source partition, for one evidence partition.
 
@@ -83,6 +132,9 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
     v: Version = VERSION
     failures: bytes = b""
     """signed 64 bit, rows by len(FAILURES); empty where nothing failed so, and from builders that do not tell them"""
+    cohorts: CohortColumns | None = None
+    repeats: RepeatColumns | None = None
+    routed: RoutedColumns | None = None
 
 
 class Tick(msgspec.Struct, frozen=True, tag_field="t", tag="tick"):

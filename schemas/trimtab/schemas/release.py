@@ -10,9 +10,10 @@ from pydantic import Field, model_validator
 
 from trimtab.schemas.guardrail import Guardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
-from trimtab.schemas.part import BasisPoints, Name, Part, refuse_repeated
+from trimtab.schemas.limits import Limits, Variant, check_limits
+from trimtab.schemas.part import Name, Part, refuse_repeated
 from trimtab.schemas.policy import PolicySpec, check_rewards
-from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Strategy
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
 _BLUE_AND_GREEN: Final = 2
@@ -34,19 +35,6 @@ class Route(Part):
     """path prefix"""
 
 
-class Variant(Part):
-    """One version that takes part."""
-
-    name: Name
-    target: str = ""
-    """the proxy's name for it (Envoy: a cluster); the variant's own name where empty"""
-
-    @property
-    def at_proxy(self) -> str:
-        """The proxy's name for this variant."""
-        return self.target or self.name
-
-
 class Objective(Part):
     """What the best variant has most of (or, to minimise, least of)."""
 
@@ -55,17 +43,6 @@ class Objective(Part):
     goal: Literal["maximize", "minimize"] = "maximize"
     values: Literal["share", "real"] = "share"
     """`share`: values lie between 0 and 1; `real`: they need not (revenue, ratings)"""
-
-
-class Limits(Part):
-    """What the weights keep to, whatever the evidence says. An abort alone may go straight to the baseline."""
-
-    min_weight: BasisPoints = 100
-    """floor of a variant that may take traffic under `bandit`"""
-    max_weight: BasisPoints = BASIS_POINTS
-    """cap of a single candidate while the release progresses"""
-    max_step: Annotated[int, Field(strict=True, ge=1, le=BASIS_POINTS)] = 2_000
-    """how far any weight may move in one decision"""
 
 
 class Spec(Part):
@@ -93,20 +70,13 @@ class Spec(Part):
 
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:
-        floor = self.limits.min_weight
-        if floor * len(self.variants) > BASIS_POINTS:
-            total = floor * len(self.variants)
-            raise ValueError(f"limits.minWeight: {len(self.variants)} variants x {floor} bp is {total}, over 10000")
-        if self.limits.max_weight < floor:
-            raise ValueError(f"limits.maxWeight: expected at least minWeight {floor}, got {self.limits.max_weight}")
-        if isinstance(self.strategy, Canary):
-            self._steps_fit(self.strategy.steps)
         if isinstance(self.strategy, Bandit):
             self._policy_fits(self.strategy.policy)
         if isinstance(self.strategy, AbTest):
             self._split_fits(self.strategy.split)
         if isinstance(self.strategy, BlueGreen) and len(self.variants) != _BLUE_AND_GREEN:
             raise ValueError(f"strategy: blueGreen takes two variants, got {len(self.variants)}")
+        check_limits(self.limits, self.variants, self.baseline, self.strategy)
         return self
 
     def _policy_fits(self, policy: PolicySpec) -> None:
@@ -123,14 +93,6 @@ class Spec(Part):
             raise ValueError(f"strategy.split: expected a share of each of {', '.join(names)}, got {', '.join(split)}")
         if split and sum(split.values()) != BASIS_POINTS:
             raise ValueError(f"strategy.split: shares sum to {sum(split.values())} bp, expected {BASIS_POINTS}")
-
-    def _steps_fit(self, steps: tuple[int, ...]) -> None:
-        candidates = len(self.variants) - 1
-        if list(steps) != sorted(set(steps)) or steps[0] == 0:
-            raise ValueError(f"strategy.steps: expected rising shares above 0, got {list(steps)}")
-        if steps[-1] > self.limits.max_weight * candidates:
-            room = self.limits.max_weight * candidates
-            raise ValueError(f"strategy.steps: {steps[-1]} is over the {room} bp that limits.maxWeight leaves")
 
 
 class Release(Part):

@@ -30,6 +30,14 @@ VERSION: Final = 1
 MAX_EVENTS: Final = 500
 """Events that a publisher packs into one message at most."""
 
+MAX_AGE_MS: Final = 7 * 24 * 3_600_000
+"""How long after its request an outcome may become known, at most."""
+
+MAX_AHEAD_MS: Final = 1_000
+"""How far before its request an outcome may lie: two clocks are never quite the same. It then counts as of the same
+instant."""
+
+_FARTHEST_START_MS: Final = (1 << 31) - 1
 MAX_DURATION_MS: Final = 4_294_967.0
 """Durations are carried as unsigned 32-bit microseconds: 71 minutes."""
 
@@ -87,6 +95,10 @@ class Outcome(_Event, frozen=True, tag="outcome", kw_only=True, gc=False):
 
     metric: str
     value: float
+    started_ms: Whole = 0
+    """when the request that it belongs to was routed; 0 where nobody says, which is taken for `time_ms`"""
+    request: Whole = 0
+    """number of that request (`request_number`), by which repeated outcomes are known; 0 where nobody says"""
 
 
 Event = Request | Response | Outcome
@@ -105,8 +117,9 @@ class RoutingKey(msgspec.Struct, frozen=True, array_like=True):
 class ColumnBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="columns"):
     """Events as packed little-endian columns, one cell per event in each.
 
-    An empty column stands for zeros. `time` is relative to `base_ms`. The columns `metric` (index into `metrics`)
-    and `value` matter for outcomes only, `duration_us`, `status`, `size` and `failure` for responses only.
+    An empty column stands for zeros. `time` is relative to `base_ms`. The columns `metric` (index into `metrics`),
+    `value`, `started` and `request` matter for outcomes only, `duration_us`, `status`, `size` and `failure` for
+    responses only.
     """
 
     publisher: str
@@ -135,6 +148,10 @@ class ColumnBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="format",
     value: bytes = b""
     """64-bit float"""
     v: Version = VERSION
+    started: bytes = b""
+    """signed 32 bit, of an outcome: ms before `time` at which its request was routed"""
+    request: bytes = b""
+    """unsigned 64 bit, of an outcome: number of its request, 0 where it is not known"""
 
 
 class RowBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +169,9 @@ _COLUMNS: Final = (
     ("kind", "B"), ("key", "H"), ("time", "i"), ("duration_us", "I"), ("status", "H"),
     ("size", "I"), ("failure", "B"), ("metric", "B"), ("value", "d"),
 )  # fmt: skip
+_ADDED: Final = (("started", "i"), ("request", "Q"))
+"""Columns that came later: whoever does not know them passes them over."""
+_ALL_COLUMNS: Final = _COLUMNS + _ADDED
 _REQUIRED: Final = ("kind", "key", "time")
 _WHITE_SPACE: Final = b" \t\r\n"
 """What JSON may start with, as MessagePack does not."""
@@ -189,24 +209,24 @@ class Packer:
     Not safe for use by several threads at once: its owner locks.
     """
 
-    __slots__ = ("_base_ms", "_columns", "_has_response", "_keys", "_metrics")
+    __slots__ = ("_base_ms", "_columns", "_has_request", "_has_response", "_has_start", "_keys", "_metrics")
 
     def __init__(self) -> None:
         self._clear()
 
     def _clear(self) -> None:
-        self._columns = tuple(array(code) for _, code in _COLUMNS)
+        self._columns = tuple(array(code) for _, code in _ALL_COLUMNS)
         self._keys: dict[RoutingKey, int] = {}
         self._metrics: dict[str, int] = {}
         self._base_ms: int | None = None
-        self._has_response = False
+        self._has_response = self._has_start = self._has_request = False
 
     def __len__(self) -> int:
         return len(self._columns[0])
 
     def request(self, key: RoutingKey, time_ms: int) -> None:
         """Adds a request. Raises `InvalidEvent`, and adds nothing, where a number does not fit its column."""
-        self._append(key, time_ms, (Kind.REQUEST, 0, 0, 0, 0, 0, 0.0))
+        self._append(key, time_ms, (Kind.REQUEST, 0, 0, 0, 0, 0, 0.0, 0, 0))
 
     def response(  # noqa: PLR0913 - one argument a field, on the hot path
         self, key: RoutingKey, time_ms: int, duration_ms: float, status: int, *, size: int = 0, failure: int = 0
@@ -215,16 +235,23 @@ class Packer:
         if not duration_ms >= 0:
             raise InvalidEvent(f"{key}: duration_ms {duration_ms!r}: expected 0 or more")
         duration_us = round(min(duration_ms, MAX_DURATION_MS) * 1000)
-        self._append(key, time_ms, (Kind.RESPONSE, duration_us, status, size, failure, 0, 0.0))
+        self._append(key, time_ms, (Kind.RESPONSE, duration_us, status, size, failure, 0, 0.0, 0, 0))
         self._has_response = True
 
-    def outcome(self, key: RoutingKey, time_ms: int, metric: str, value: float) -> None:
-        """Adds an outcome. Raises as `request` does."""
+    def outcome(  # noqa: PLR0913 - one argument a field, on the hot path
+        self, key: RoutingKey, time_ms: int, metric: str, value: float, *, started_ms: int = 0, request: int = 0
+    ) -> None:
+        """Adds an outcome; `started_ms` and `request` as in `Outcome`. Raises as `request` does."""
         index = self._metrics.get(metric, len(self._metrics))
-        self._append(key, time_ms, (Kind.OUTCOME, 0, 0, 0, 0, index, value))
+        started = time_ms - started_ms if started_ms else 0
+        self._append(key, time_ms, (Kind.OUTCOME, 0, 0, 0, 0, index, value, _fitting(started), request))
         self._metrics[metric] = index
+        self._has_start |= started != 0
+        self._has_request |= request != 0
 
-    def _append(self, key: RoutingKey, time_ms: int, cells: tuple[int, int, int, int, int, int, float]) -> None:
+    def _append(
+        self, key: RoutingKey, time_ms: int, cells: tuple[int, int, int, int, int, int, float, int, int]
+    ) -> None:
         base_ms = time_ms if self._base_ms is None else self._base_ms
         count = len(self)
         try:
@@ -241,7 +268,7 @@ class Packer:
 
     def finish(self, *, publisher: str, seq: int, sent_ms: int) -> ColumnBatch:
         """Gives what was packed, and starts anew."""
-        kind, key, time, *of_response, metric, value = map(_little_endian, self._columns)
+        kind, key, time, *of_response, metric, value, started, request = map(_little_endian, self._columns)
         duration_us, status, size, failure = of_response if self._has_response else [b""] * 4
         base_ms = sent_ms if self._base_ms is None else self._base_ms
         batch = ColumnBatch(
@@ -249,6 +276,7 @@ class Packer:
             keys=list(self._keys), metrics=list(self._metrics), kind=kind, key=key, time=time,
             duration_us=duration_us, status=status, size=size, failure=failure,
             metric=metric if self._metrics else b"", value=value if self._metrics else b"",
+            started=started if self._has_start else b"", request=request if self._has_request else b"",
         )  # fmt: skip
         self._clear()
         return batch
@@ -312,6 +340,8 @@ def _pack_columns(events: Sequence[Event], said: _Said) -> ColumnBatch:
         failure=_column("B", [one.failure for one in responses], kind, Kind.RESPONSE),
         metric=_column("B", [metrics[one.metric] for one in outcomes], kind, Kind.OUTCOME),
         value=_column("d", [one.value for one in outcomes], kind, Kind.OUTCOME),
+        started=_column("i", _starts(outcomes), kind, Kind.OUTCOME),
+        request=_column("Q", _unless_zeros([one.request for one in outcomes]), kind, Kind.OUTCOME),
         keys=[RoutingKey(*key) for key in keys], metrics=list(metrics),
     )  # fmt: skip
 
@@ -330,6 +360,22 @@ def _whole_us(durations_ms: list[float]) -> list[float]:
     ):
         raise ValueError("expected durations from 0 to 71 minutes")
     return [duration_ms * 1000 + _WHOLE for duration_ms in durations_ms]
+
+
+def _starts(outcomes: Sequence[Outcome]) -> list[int]:
+    """Gives how long before its outcome each request was routed, in ms; nothing where nobody says so."""
+    if not any(one.started_ms for one in outcomes):
+        return []
+    return [_fitting(one.time_ms - one.started_ms) if one.started_ms else 0 for one in outcomes]
+
+
+def _fitting(started: int) -> int:
+    """Gives the nearest number that the column holds: what is that far off is refused by whoever reads it."""
+    return min(_FARTHEST_START_MS, max(-_FARTHEST_START_MS, started))
+
+
+def _unless_zeros(cells: list[int]) -> list[int]:
+    return cells if any(cells) else []
 
 
 def _low_halves(column: bytes) -> bytes:
@@ -358,7 +404,9 @@ def _pack_rows(events: Sequence[Event], said: _Said) -> ColumnBatch:
                     key, event.time_ms, event.duration_ms, event.status, size=event.bytes, failure=event.failure
                 )
             case Outcome():
-                packer.outcome(key, event.time_ms, event.metric, event.value)
+                packer.outcome(
+                    key, event.time_ms, event.metric, event.value, started_ms=event.started_ms, request=event.request
+                )
     return packer.finish(publisher=said.publisher, seq=said.seq, sent_ms=said.sent_ms)
 
 
@@ -428,7 +476,7 @@ def _little_endian(column: "array[int] | array[float]") -> bytes:
 
 
 def _check_lengths(batch: ColumnBatch) -> None:
-    for name, code in _COLUMNS:
+    for name, code in _ALL_COLUMNS:
         size, expected = len(getattr(batch, name)), batch.count * array(code).itemsize
         if size != expected and (size or name in _REQUIRED):
             raise InvalidEvent(f"column {name}: {size} bytes, expected {expected} for {batch.count} events")

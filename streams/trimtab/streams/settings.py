@@ -101,6 +101,11 @@ class FoldSettings(_Edge):
     """how far a publisher's clock may be off before its events are corrected by it"""
     future_ms: Annotated[int, Field(ge=0)] = 60_000
     """how far ahead an event may be before it is refused"""
+    repeats_ms: Annotated[int, Field(ge=0)] = 30_000
+    """how long an outcome that names its request is remembered, so that one that comes again is known as such; a worker
+    that starts reads as much telemetry again where there are such outcomes"""
+    repeats_per_second: Annotated[int, Field(ge=0)] = 2_000
+    """how many of a second are remembered of each telemetry partition; repetitions of further ones are not known"""
 
     @property
     def spec(self) -> "FoldSpec":
@@ -108,7 +113,10 @@ class FoldSettings(_Edge):
         # Imported late: a sidecar's host reads these settings too, and has no NumPy.
         from trimtab.engine.pane import FoldSpec  # noqa: PLC0415
 
-        return FoldSpec(lateness_ms=self.lateness_ms, skew_ms=self.skew_ms, future_ms=self.future_ms)
+        return FoldSpec(
+            lateness_ms=self.lateness_ms, skew_ms=self.skew_ms, future_ms=self.future_ms,
+            repeats_ms=self.repeats_ms, repeats_per_second=self.repeats_per_second,
+        )  # fmt: skip
 
 
 class DecideSettings(_Edge):

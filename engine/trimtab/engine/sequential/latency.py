@@ -27,6 +27,8 @@ from trimtab.schemas.decision import Verdict
 QUANTILES: Final = (0.5, 0.9, 0.99)
 WARM_UP_COUNT: Final = 1_000
 """Responses that limits rest on at the least: ten of them lie beyond p99."""
+REFREEZE_LOOKS: Final = 60
+"""Looks after which limits are frozen anew, at the least: they age as the baseline's latency drifts."""
 
 
 def frozen_limits_ms(warm_up: Sketch) -> tuple[float, ...] | Literal[Verdict.INCONCLUSIVE]:

@@ -6,7 +6,6 @@ with every strategy; the release ends, and the way back is closed, when the look
 
 from trimtab.engine.strategy.situation import Move, Situation, all_to
 from trimtab.engine.strategy.steps import WAITS_FOR_A_PERSON, shares, waits_for
-from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.strategy import BlueGreen
 
 _BEFORE, _AFTER = 0, 1
@@ -21,7 +20,7 @@ def blue_green(situation: Situation, spec: BlueGreen) -> Move:
         if waits:
             return Move(shares(situation, spec.preview), f"blue/green before the switch: {waits}", _BEFORE)
         return Move(switched, f"blue/green: {name} takes all traffic, the way back stays open", _AFTER)
-    waits = "" if situation.is_cleared else waits_for(situation, BASIS_POINTS, spec.watch, spec.min_responses)
+    waits = "" if situation.is_cleared else waits_for(situation, situation.room, spec.watch, spec.min_responses)
     if waits:
         return Move(switched, f"blue/green after the switch: {waits}", _AFTER)
     return Move(switched, f"blue/green: {name} has passed after the switch", _AFTER, candidate)

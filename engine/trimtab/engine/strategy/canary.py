@@ -36,7 +36,7 @@ def gate(situation: Situation, spec: Canary) -> str:
 
 
 def _share(situation: Situation, spec: Canary, step: int) -> int:
-    return share_of(spec.steps, step, situation.spec.limits.max_weight, len(situation.candidates))
+    return share_of(spec.steps, step, situation.room)
 
 
 def _end(situation: Situation) -> Move:

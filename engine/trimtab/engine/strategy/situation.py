@@ -33,6 +33,10 @@ class Situation:
     """what a bandit's policy would give each variant; nothing for other strategies"""
     samples: Sequence[Sample]
     """what each variant has shown of the objective under the present spec"""
+    room: int = BASIS_POINTS
+    """what the candidates that may take traffic may take together"""
+    is_heard: Sequence[bool] = ()
+    """which variants have had responses of late; nothing for strategies without steps"""
     cleared_step: int = -1
     """the last step that a person has let end"""
 

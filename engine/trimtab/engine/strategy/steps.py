@@ -1,9 +1,9 @@
 """Steps: strategies that give the candidates a share of traffic together, look, and go on to the next share.
 
 What a step waits for is decided here, and only here. It ends when the weights have reached its share, it has lasted
-as long as it has to, every candidate that is left has had enough responses in it, every critical guardrail of each says
-PASS, and no ordinary one FAIL. INCONCLUSIVE waits: missing evidence never moves traffic. A person may let a step end at
-once.
+as long as it has to, every candidate that is left has had enough responses in it, and some within the last minute,
+every critical guardrail of each says PASS, and no ordinary one FAIL. INCONCLUSIVE waits: missing evidence never moves
+traffic, nor does evidence that has run dry. A person may let a step end at once.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,23 @@ from typing import Final
 from trimtab.engine.strategy.situation import Situation
 from trimtab.schemas.decision import Verdict
 from trimtab.schemas.ids import BASIS_POINTS
+from trimtab.schemas.limits import cap_under
 from trimtab.schemas.part import duration_text
-from trimtab.schemas.strategy import BlueGreen, Canary, Shadow, Strategy
+from trimtab.schemas.release import Spec
+from trimtab.schemas.strategy import BlueGreen, Canary, Shadow
 
+HEARD_MS: Final = 60_000
+"""How long a candidate may be silent before its step waits."""
 WAITS_FOR_A_PERSON: Final = "ready, waits for a person to promote it"
 
 
-def steps_of(strategy: Strategy) -> tuple[int, ...]:
+def steps_of(spec: Spec) -> tuple[int, ...]:
     """Gives the basis points that the candidates take together in each step; nothing for strategies without steps."""
-    match strategy:
-        case Canary():
-            return strategy.steps
-        case BlueGreen():
-            return (strategy.preview, BASIS_POINTS)
+    match spec.strategy:
+        case Canary(steps=steps):
+            return steps
+        case BlueGreen(preview=preview):
+            return (preview, BASIS_POINTS - spec.limits.holdout)
         case Shadow():
             return (0,)
         case _:
@@ -42,13 +46,29 @@ def shortest_ms(strategy: Canary | BlueGreen | Shadow) -> int:
             return strategy.duration
 
 
-def share_of(steps: Sequence[int], step: int, max_weight: int, candidates: int) -> int:
+def share_of(steps: Sequence[int], step: int, room: int) -> int:
     """Gives what the candidates together take in a step: less than it says where, after an exclusion, caps allow less.
 
-    >>> share_of((2_000, 6_000), step=1, max_weight=3_000, candidates=1)
+    `room`: what those that are left may take together.
+
+    >>> share_of((2_000, 6_000), step=1, room=3_000)
     3000
     """
-    return min(steps[step], max_weight * candidates)
+    return min(steps[step], room)
+
+
+def dealt(share: int, caps: Sequence[int]) -> list[float]:
+    """Gives a share dealt evenly, what is over a cap to those with a higher one; `share` is at most the sum of caps.
+
+    >>> dealt(6_000, [10_000, 1_000, 10_000])
+    [2500.0, 1000.0, 2500.0]
+    """
+    parts, left = [0.0] * len(caps), float(share)
+    by_cap = sorted(range(len(caps)), key=lambda arm: caps[arm])
+    for taken, arm in enumerate(by_cap):
+        parts[arm] = min(float(caps[arm]), left / (len(caps) - taken))
+        left -= parts[arm]
+    return parts
 
 
 def has_reached(weights: Sequence[int], baseline: int, share: int) -> bool:
@@ -58,9 +78,18 @@ def has_reached(weights: Sequence[int], baseline: int, share: int) -> bool:
 
 def shares(situation: Situation, share: int) -> tuple[float, ...]:
     """Gives the target under which the candidates that are left have `share` together, each as much as the others."""
-    each = share / len(situation.candidates)
-    target = [each if arm in situation.candidates else 0.0 for arm in range(len(situation.weights))]
-    target[situation.baseline] = float(BASIS_POINTS - share)
+    return target_of(situation.spec, situation.eligible, share)
+
+
+def target_of(spec: Spec, eligible: Sequence[bool], share: int) -> tuple[float, ...]:
+    """Gives the target under which candidates that may take traffic have `share` together, as even as caps allow."""
+    target = [0.0] * len(eligible)
+    baseline = [variant.name for variant in spec.variants].index(spec.baseline)
+    candidates = [arm for arm, may in enumerate(eligible) if may and arm != baseline]
+    caps = [cap_under(spec.limits, spec.variants[arm], spec.strategy) for arm in candidates]
+    for arm, part in zip(candidates, dealt(share, caps), strict=True):
+        target[arm] = part
+    target[baseline] = float(BASIS_POINTS - share)
     return tuple(target)
 
 
@@ -77,7 +106,8 @@ def waits_for_time(situation: Situation, share: int, hold_ms: int, min_responses
         return "on the way"
     if situation.now_ms - situation.step_began_ms < hold_ms:
         return f"held until {duration_text(hold_ms)} have passed"
-    return next((reason for arm in situation.candidates if (reason := _too_few(situation, arm, min_responses))), "")
+    looks = (_too_few(situation, arm, min_responses) or _silent(situation, arm) for arm in situation.candidates)
+    return next(filter(None, looks), "")
 
 
 def _too_few(situation: Situation, arm: int, min_responses: int) -> str:
@@ -85,6 +115,12 @@ def _too_few(situation: Situation, arm: int, min_responses: int) -> str:
     if seen < min_responses:
         return f"{situation.name(arm)} has had {seen} responses in it, waits for {min_responses}"
     return ""
+
+
+def _silent(situation: Situation, arm: int) -> str:
+    return (
+        "" if situation.is_heard[arm] else f"{situation.name(arm)} has had no responses for {duration_text(HEARD_MS)}"
+    )
 
 
 def _unproven(situation: Situation, arm: int) -> str:
