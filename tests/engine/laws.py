@@ -11,16 +11,19 @@ from dataclasses import dataclass
 import pytest
 
 from trimtab.engine.allocation import Bounds, allocate
-from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Verdict
+from trimtab.schemas.decision import Assessment, Decision, Phase, Verdict
 from trimtab.schemas.evidence import Command, Record, Spec
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION
 from trimtab.schemas.release import Release
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Shadow
 
-HELD = re.compile(r"paused: |frozen: |guardrail: (weights are held|paused)|promoted: |rolled_back: |completed: ")
+HELD = re.compile(
+    r"paused: |frozen: |cooldown: |guardrail: (weights are held|paused)|promoted: |rolled_back: |completed: "
+)
 """Rules that leave weights where they are."""
 REACTS = re.compile(r"guardrail: (.* excluded, |paused, |a step back, )")
 """Rules that may come of evidence that was told before: of seconds that are over by now."""
+FOLLOWS = "weights follow the policy"
 CHOSEN = re.compile(r"(?:canary: )?(?:all steps passed, )?(\S+) (?:takes all$|is best with .* it stays$)")
 
 
@@ -91,14 +94,30 @@ def limits_hold(step: Step) -> None:
     before, after, limits = step.before, step.after, step.release.spec.limits
     if before is None or step.starts_anew or is_free(step):
         return
-    for arm in after.arms:
-        weight, was = arm.weight, before.weights[arm.variant]
+    for variant, weight in zip(step.release.spec.variants, after.weights.values(), strict=True):
+        was = before.weights[variant.name]
         assert abs(weight - was) <= limits.max_step
-        keeps_floor = isinstance(step.release.spec.strategy, Bandit) and not chosen_in(step) and not after.phase.is_over
-        if keeps_floor and not arm.excluded and "weights follow the policy" in after.rule:
-            assert weight >= min(limits.min_weight, was)
-        if arm.variant != step.baseline and "weights follow the policy" in after.rule:
-            assert weight <= max(limits.max_weight, was)
+        if variant.name == step.baseline:
+            assert weight >= min(limits.holdout, was)
+        elif FOLLOWS in after.rule:
+            assert weight <= max(limits.cap_of(variant), was)
+        if FOLLOWS in after.rule and variant.name not in excluded(after):
+            assert weight >= min(limits.floor_of(variant), was)
+    moves = [abs(weight - before.weights[name]) for name, weight in after.weights.items()]
+    if FOLLOWS in after.rule and within_limits(step, before):
+        assert max(moves) == 0 or max(moves) >= min(limits.hysteresis, limits.max_step)
+
+
+def within_limits(step: Step, before: Decision) -> bool:
+    """Whether the weights before kept all limits, so that none of them asks for a move."""
+    limits = step.release.spec.limits
+    for variant in step.release.spec.variants:
+        weight, is_baseline = before.weights[variant.name], variant.name == step.baseline
+        floor = max(limits.floor_of(variant), limits.holdout if is_baseline else 0)
+        cap = BASIS_POINTS if is_baseline else limits.cap_of(variant)
+        if variant.name not in excluded(step.after) and not floor <= weight <= cap:
+            return False
+    return True
 
 
 def is_free(step: Step) -> bool:
@@ -176,7 +195,7 @@ def target_of(step: Step) -> dict[str, float] | None:
         case Canary():
             target: dict[str, float] | None = shared(step, min(strategy.steps[step.after.step], most(step)))
         case BlueGreen():
-            target = shared(step, (strategy.preview, BASIS_POINTS)[step.after.step])
+            target = shared(step, (strategy.preview, BASIS_POINTS - step.release.spec.limits.holdout)[step.after.step])
         case AbTest():
             target = None if " wins" in rule and strategy.on_winner == "promote" else split(step, strategy)
         case Shadow():
@@ -187,7 +206,17 @@ def target_of(step: Step) -> dict[str, float] | None:
 
 
 def most(step: Step) -> int:
-    return step.release.spec.limits.max_weight * len(candidates(step))
+    """What the candidates that are left may have together."""
+    return min(BASIS_POINTS - step.release.spec.limits.holdout, sum(caps(step).values()))
+
+
+def caps(step: Step) -> dict[str, int]:
+    spec = step.release.spec
+    return {
+        variant.name: BASIS_POINTS if isinstance(spec.strategy, BlueGreen) else spec.limits.cap_of(variant)
+        for variant in spec.variants
+        if variant.name in candidates(step)
+    }
 
 
 def promoted_by(step: Step) -> str:
@@ -197,7 +226,13 @@ def promoted_by(step: Step) -> str:
 
 
 def shared(step: Step, share: int) -> dict[str, float]:
-    target = {name: share / len(candidates(step)) * (name in candidates(step)) for name in step.after.weights}
+    """The share dealt evenly among the candidates; who is capped below that has the cap."""
+    target, open_to, left = dict.fromkeys(step.after.weights, 0.0), caps(step), share
+    while full := [name for name, cap in open_to.items() if cap * len(open_to) < left]:
+        least = min(full, key=open_to.__getitem__)
+        target[least] = float(open_to[least])
+        left -= open_to.pop(least)
+    target |= {name: left / len(open_to) for name in open_to}
     target[step.baseline] = float(BASIS_POINTS - share)
     return target
 
@@ -213,16 +248,14 @@ def split(step: Step, strategy: AbTest) -> dict[str, float]:
 def moved(step: Step, before: Decision, target: dict[str, float]) -> tuple[int, ...]:
     """As far toward the target as limits let the weights go."""
     spec = step.release.spec
-    is_switch = isinstance(spec.strategy, BlueGreen)
-    is_free_of_caps = is_switch or bool(chosen_in(step) or promoted_by(step))
-    bounds = [bounds_of(step, arm, is_free=is_free_of_caps or arm.variant == step.baseline) for arm in step.after.arms]
+    is_chosen = bool(chosen_in(step) or promoted_by(step))
+    most_of = dict.fromkeys(candidates(step), BASIS_POINTS) if is_chosen else caps(step)
+    most_of[step.baseline] = BASIS_POINTS
+    bounds = [Bounds(0, most_of.get(name, 0)) for name in before.weights]
     present = list(without(step, before, excluded(step.after)).values())
-    max_step = BASIS_POINTS if is_switch else spec.limits.max_step
-    return allocate([target[name] for name in before.weights], present, bounds, max_step)
-
-
-def bounds_of(step: Step, arm: Arm, *, is_free: bool) -> Bounds:
-    return Bounds(0, 0 if arm.excluded else BASIS_POINTS if is_free else step.release.spec.limits.max_weight)
+    max_step = BASIS_POINTS if isinstance(spec.strategy, BlueGreen) else spec.limits.max_step
+    baseline = list(before.weights).index(step.baseline)
+    return allocate(list(target.values()), present, bounds, max_step, baseline=baseline, holdout=spec.limits.holdout)
 
 
 def missing_is_not_zero(step: Step) -> None:

@@ -50,17 +50,23 @@ _LIMITS: Final[Sequence[Json]] = (
     {"minWeight": 300, "maxWeight": 6_000, "maxStep": 700},
     {"minWeight": 0, "maxStep": 3_333},
     {"minWeight": 2_500, "maxWeight": 3_000, "maxStep": 900},
+    {"holdout": 1_500, "hysteresis": 150, "cooldown": "2s", "minWeight": 200},
+    {"holdout": 3_000, "maxStep": 10_000},
+    {"hysteresis": 700, "maxStep": 900, "maxWeight": 7_000},
 )
+_OWN: Final[Sequence[Json]] = ({}, {}, {}, {"minWeight": 400}, {"maxWeight": 2_600}, {"minWeight": 0, "maxWeight": 900})
+"""Limits of `canary` alone."""
 
 
 def _valid(name: str, kind: str, variants: Sequence[str], parts: Mapping[str, Any]) -> Release | None:
     try:
-        return release(name, variants=variants, strategy=STRATEGIES[kind], **parts)
+        own = [{"name": variant, **(parts["own"] if variant == "canary" else {})} for variant in variants]
+        return release(name, variants=variants, strategy=STRATEGIES[kind], **{**parts, "own": own})
     except ValidationError:
         return None
 
 
-STEERED: Final = tuple(kind for kind in STRATEGIES if _valid("checkout", kind, VARIANTS[0], {}))
+STEERED: Final = tuple(kind for kind in STRATEGIES if _valid("checkout", kind, VARIANTS[0], {"own": {}}))
 """What a release may name today."""
 
 
@@ -71,11 +77,13 @@ def releases(*kinds: str, name: str | None = None) -> st.SearchStrategy[Release]
             "objective": st.sampled_from(_OBJECTIVES),
             "guardrails": st.lists(st.sampled_from(_GUARDRAILS), max_size=4, unique_by=str),
             "limits": st.sampled_from(_LIMITS),
+            "own": st.sampled_from(_OWN),
         }
     )
     names = st.sampled_from(NAMES) if name is None else st.just(name)
     drawn = st.builds(_valid, names, st.sampled_from(kinds), st.sampled_from(VARIANTS), parts)
-    return drawn.filter(lambda found: found is not None).map(lambda found: found)  # type: ignore[return-value]
+    found: st.SearchStrategy[Any] = drawn.filter(lambda found: found is not None)
+    return found
 
 
 def commands() -> st.SearchStrategy[Command]:

@@ -12,7 +12,7 @@ from engine import laws
 from engine.builders import NO_EVENTS, NOW_MS, outcome, request, response
 from engine.evidence_logs import Log, Taken, take
 from engine.fold_rig import booked_in, totals_of
-from engine.reference import Content, Folded, Message, fold
+from engine.reference import Content, Message, fold
 from engine.snapshots import NOTHING, Store, all_snapshots, assert_as_expected
 from trimtab.engine.evidence import EvidenceSnapshot
 from trimtab.engine.ledger import Ledger, Published
@@ -64,9 +64,23 @@ class Source:
 
     def __init__(self, number: int) -> None:
         self.log: list[Message] = []
+        self.done: dict[tuple[str, str], Content] = {}
+        """(release, variant) -> what its events come to, by the oracle"""
+        self.refused = 0
+        self.events = 0
+        self._clock_ms = 0
         self._number = number
         self._committed = 0
         self.crash()
+
+    def append(self, message: Message) -> None:
+        folded = fold([Message(self._clock_ms, ()), message], FoldSpec())
+        for ((release, variant, _), _), content in folded.panes.items():
+            self.done.setdefault((release, variant), Content()).merge(content)
+        self.refused += folded.refused
+        self.events += folded.events
+        self._clock_ms = max(self._clock_ms, message.append_ms)
+        self.log.append(message)
 
     def crash(self) -> None:
         """Whoever comes next begins where the last commit was; what was emitted since is emitted again."""
@@ -89,11 +103,6 @@ class Source:
         self._marks.clear()
         offset = self._builder.commit_offset
         self._committed = self._committed if offset is None else offset
-
-    @property
-    def folded(self) -> Folded:
-        """What it comes to, by the oracle."""
-        return fold(self.log, FoldSpec())
 
 
 @dataclass
@@ -144,8 +153,7 @@ class World:
 
     def _tells_what_happened(self, step: laws.Step) -> None:
         """Counts the events behind a decision anew."""
-        folded = [source.folded for source in self.sources]
-        done = {variant: summed(folded, "checkout", variant) for variant in STEADY}
+        done = {variant: self._done(variant) for variant in STEADY}
         if step.starts_anew:
             self._origin = done
         for arm in step.after.arms:
@@ -159,10 +167,17 @@ class World:
                 earlier_trials, earlier = rewards(self._origin.get(arm.variant, Content()), step.release)
                 assert (arm.trials, arm.reward_sum) == (trials - earlier_trials, earned - earlier)
 
+    def _done(self, variant: str) -> Content:
+        """What the events of a variant of `checkout` come to, late ones and all."""
+        content = Content()
+        for source in self.sources:
+            content.merge(source.done.get(("checkout", variant), Content()))
+        return content
+
     def send(self, source: int, cells: bytes, age_ms: int) -> None:
         """Telemetry is appended to a source, folded, and what changed appended to the evidence log."""
         of = self.sources[source]
-        of.log.append(Message(self.now_ms, tuple(traffic(cells, self.now_ms - age_ms))))
+        of.append(Message(self.now_ms, tuple(traffic(cells, self.now_ms - age_ms))))
         self.flush(source)
 
     def flush(self, source: int, *, is_acknowledged: bool = True) -> None:
@@ -210,23 +225,14 @@ class World:
         """Once all is final, every event is in the books once: counted, late or refused."""
         self.now_ms += LATER_MS
         for number, source in enumerate(self.sources):
-            source.log.append(Message(self.now_ms, ()))
+            source.append(Message(self.now_ms, ()))
             self.flush(number)
-        folded = [source.folded for source in self.sources]
         refused = sum(pane.refusal.events for made in self.made for pane in made.refused)
         booked = sum(booked_in(books_of(release)) for release in self.steady.releases.values())
-        sent = sum(one.events for one in folded)
-        assert booked + refused + sum(one.refused for one in folded) == sent
+        assert booked + refused + sum(one.refused for one in self.sources) == sum(one.events for one in self.sources)
         for variant in STEADY:
-            total = summed(folded, "checkout", variant)
+            total = self._done(variant)
             assert totals_of(books_of(self.steady.releases["checkout"]), variant) == (total.counts, total.sums)
-
-
-def summed(folded: Iterable[Folded], release: str, variant: str) -> Content:
-    content = Content()
-    for one in folded:
-        content.merge(one.total(release, variant))
-    return content
 
 
 def rewards(content: Content, release: Release) -> tuple[int, float]:
