@@ -72,6 +72,11 @@ def weights_are_whole(step: Step) -> None:
     assert list(decision.weights) == names == [arm.variant for arm in decision.arms]
     assert [arm.weight for arm in decision.arms] == list(decision.weights.values())
     assert all(decision.weights[name] == 0 for name in excluded(decision))
+    for weights in decision.segments.values():
+        assert sum(weights.values()) == BASIS_POINTS
+        assert min(weights.values()) >= 0
+        assert list(weights) == names
+        assert all(weights[name] == 0 for name in excluded(decision))
     assert step.baseline not in excluded(decision)
 
 
@@ -311,9 +316,13 @@ def beliefs_follow_from_their_numbers(step: Step) -> None:
     assert sum(arm.requests + arm.responses for arm in arms) <= decision.seen.counted
     for arm in arms:
         assert 0 <= arm.errors <= arm.responses
-        assert arm.alpha > 0
-        assert arm.beta > 0
-        assert arm.mean == pytest.approx(arm.alpha / (arm.alpha + arm.beta))
+        if step.release.spec.objective.values == "real":
+            assert (arm.alpha, arm.beta) == (0, 0)
+            assert (arm.scale or 0) > 0
+            assert (arm.degrees or 0) > 0
+        else:
+            assert min(arm.alpha, arm.beta) > 0
+            assert arm.mean == pytest.approx(arm.alpha / (arm.alpha + arm.beta))
         assert (arm.probability_best == 0) or not arm.excluded
     assert sum(arm.probability_best for arm in arms) == pytest.approx(1, abs=1e-6)
     assert decision.phase is not Phase.ROLLED_BACK or decision.weights[step.baseline] == BASIS_POINTS
