@@ -21,6 +21,7 @@ from trimtab.engine.seconds import ClosedSecond
 from trimtab.engine.sequential.conclusion import Conclusion, Rule
 from trimtab.engine.sequential.look import Share
 from trimtab.engine.shown import assessment_of
+from trimtab.engine.sizing import gauges_of
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.totals import ArmTotals
 from trimtab.engine.window import ArmWindow, Keep
@@ -101,11 +102,13 @@ class _ShareBound(_Bound):
 def keep_of(spec: Spec) -> Keep:
     """Gives what has to be kept of a release for its guardrails and for what is shown of it."""
     watched = [(guardrail, rails_of(guardrail)) for guardrail in spec.guardrails if guardrail.severity != "muted"]
+    gauges = dict.fromkeys(gauges_of(spec.scaling)) if spec.scaling else {}
+    sized_ms = (spec.scaling.window,) if spec.scaling else ()
     outcomes = {guardrail.name: None for guardrail, _ in watched if isinstance(guardrail, OutcomeGuardrail)}
     slower = {bucket_of_limit(one.max) for one, _ in watched if isinstance(one, LatencyGuardrail) and one.max}
     return Keep(
-        lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *(guardrail.window for guardrail, _ in watched)),
-        metrics=tuple(outcomes),
+        lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *sized_ms, *(guardrail.window for guardrail, _ in watched)),
+        metrics=tuple(outcomes | gauges),
         keeps_seconds=any(not isinstance(rail, ShareRail) for _, rails in watched for rail in rails.values()),
         slower_than=tuple(sorted(slower)),
     )

@@ -14,6 +14,7 @@ from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.part import Name, Part, refuse_repeated
 from trimtab.schemas.policy import PolicySpec, check_rewards
 from trimtab.schemas.prior import Prior, check_prior
+from trimtab.schemas.scaling import Scaling
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
@@ -59,6 +60,8 @@ class Spec(Part):
     false_aborts: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     """the probability that guardrails ever fail a candidate although all candidates keep all bounds"""
     limits: Limits = Limits()
+    scaling: Scaling | None = None
+    """bounds on response times, and what to scale when they are crossed"""
     strategy: Strategy
 
     @model_validator(mode="after")
