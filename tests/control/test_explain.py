@@ -9,7 +9,7 @@ from control.decisions import arm, assessment, decision
 from engine.builders import error_rate, latency, release, response
 from engine.evidence_rig import EvidenceRig, decisions
 from trimtab.control.explain import explain, revision_text, time_text
-from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, SegmentArm, Verdict
+from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, ScaleChange, ScalingAdvice, SegmentArm, Verdict
 from trimtab.schemas.ids import NO_REVISION
 from trimtab.schemas.release import parse_document
 
@@ -149,7 +149,8 @@ def test_real_values_are_told_as_students_t() -> None:
 
 def test_advice_on_scaling_is_told_with_its_numbers() -> None:
     advice = ScalingAdvice(
-        variant="v2", action="escalate", reason="both are slow", value_ms=410.5, n=120, baseline_ms=400.0, baseline_n=300,
+        variant="v2", action="escalate", reason="both are slow", value_ms=410.5, n=120, baseline_ms=400.0,
+        baseline_n=300,
         changes=[ScaleChange("instances", 1, 2), ScaleChange("cpu", 500, 1_000, "database")],
         quiet_until_ms=1_700_000_600_000,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from math import exp, isclose
 from typing import Final
 
-from trimtab.schemas.decision import Arm, Assessment, Decision, SegmentArm
+from trimtab.schemas.decision import Arm, Assessment, Decision, ScalingAdvice, SegmentArm
 from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.schemas.limits import Variant
 from trimtab.schemas.part import duration_text

@@ -5,8 +5,6 @@ under an earlier spec is theirs no more, but what a shadow phase saw of the same
 there is of resources is there whatever is released.
 """
 
-from typing import Any
-
 from trimtab.engine.belief import Belief, sums_of_sample
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.guard import keep_of
@@ -29,9 +27,7 @@ def seed_for(spec: Spec, before: Spec, state: ReleaseState, belief: Belief) -> d
     return dict(zip(names, map(sums_of_sample, belief.samples()), strict=True))
 
 
-def renewed(
-    spec: Spec, before: Spec, state: ReleaseState, evidence: Evidence, *, seed: dict[str, Seed], scaling: dict[str, Any]
-) -> ReleaseState:
+def renewed(spec: Spec, before: Spec, state: ReleaseState, evidence: Evidence) -> ReleaseState:
     """Gives the state that a release goes on with; `evidence` starts anew."""
     had = dict(zip([variant.name for variant in before.variants], state.weights, strict=True))
     names = [variant.name for variant in spec.variants]
@@ -45,5 +41,5 @@ def renewed(
         weights=weights, origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
         origin_squares={name: squares for name, (_, _, squares) in earned.items()},
         now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
-        step_responses=[totals[name].responses for name in names], seed=seed, scaling=scaling,
+        step_responses=[totals[name].responses for name in names],
     )  # fmt: skip
