@@ -140,10 +140,10 @@ class ReleaseFold:
 
     def _start_anew(self, document: bytes) -> None:
         spec = parse_document(document).spec
-        seed, sized = seed_for(spec, self._spec, self._state, self._belief), self._sizing.snapshot()
-        self._adopt(
-            document, self._evidence, renewed(spec, self._spec, self._state, self._evidence, seed=seed, scaling=sized)
-        )
+        seed = seed_for(spec, self._spec, self._state, self._belief)
+        fresh = renewed(spec, self._spec, self._state, self._evidence)
+        fresh.seed, fresh.scaling = seed, self._sizing.snapshot()
+        self._adopt(document, self._evidence, fresh)
 
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""
