@@ -305,6 +305,14 @@ class Evidence:
         return self._seconds.close(up_to_s)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether time alone brings nothing: no second waits to be closed."""
+        if not self._keep.keeps_seconds:
+            return True
+        self._add_all()
+        return self._seconds.is_empty
+
+    @property
     def missed(self) -> int:
         """Events that came after their second was given by `closed`; they are in totals and windows alone."""
         self._add_all()
@@ -324,7 +332,7 @@ class Evidence:
             whole_windows={},
             contents=[
                 ((source, second, *pane), rank, known)
-                for source, of_source in self._contents.items()
+                for source, of_source in sorted(self._contents.items())  # a restored one meets them in another order
                 for second, of_second in of_source.items()
                 for pane, (rank, known) in of_second.items()
             ],
