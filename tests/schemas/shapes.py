@@ -144,10 +144,10 @@ def _has(info: Any, limit: str) -> bool:
 
 
 def _release() -> Shape:
-    """The release file, which the evidence log keeps as it was applied. Version 2 offers more to choose from."""
+    """The release file, which the evidence log keeps as it was applied. Versions 2 and 3 offer more to choose from."""
     schema = Release.model_json_schema()
     structs = {"Release": schema} | schema["$defs"]
-    return {"version": 2, "root": "Release", "constants": {}, "structs": {
+    return {"version": 3, "root": "Release", "constants": {}, "structs": {
         name: {"tag": "", "is_array": False, "fields": _properties(struct)} for name, struct in sorted(structs.items())
     }}  # fmt: skip
 

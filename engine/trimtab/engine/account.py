@@ -61,7 +61,18 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
                 mean=beta.mean, probability_best=chance, requests=totals.requests, responses=totals.responses,
                 errors=totals.errors, in_flight=max(0, totals.requests - totals.responses),
                 error_ratio=window.error_ratio, p50_ms=window.latency.quantile_ms(0.5),
-                p99_ms=window.latency.quantile_ms(0.99),
+                p99_ms=window.latency.quantile_ms(0.99), **_waiting(evidence, name),
             )
         )  # fmt: skip
     return arms
+
+
+def _waiting(evidence: Evidence, variant: str) -> dict[str, int]:
+    """Gives what of a variant is not in its rewards, where the objective has an attribution."""
+    book = evidence.requests
+    if book is None or book.cohorts is None:
+        return {}
+    arm, cohorts = book.arm(variant), book.cohorts
+    return {
+        "maturing": cohorts.maturing(arm), "outside": cohorts.outside[arm], "unjoined": cohorts.unjoined[arm],
+    }  # fmt: skip

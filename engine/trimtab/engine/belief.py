@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trimtab.engine.best import probability_best
+from trimtab.engine.earned import Sums, earned, within
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.experiment.sample import Moments, Sample, Share
 from trimtab.engine.posterior import Beta, reward_posterior
@@ -28,12 +29,20 @@ class Belief:
 
     def rewards(self) -> list[tuple[int, int]]:
         """Gives trials and reward sum (in 1/VALUE_SCALE) of each variant under the present spec."""
+        if self._spec.objective.attribution is not None:
+            sums = [self._earned(variant.name) for variant in self._spec.variants]
+            return [(trials, total) for trials, total, _ in sums]
         rewards = []
         for variant in self._spec.variants:
             trials, total = self._evidence.totals[variant.name].rewards(self._spec.objective.metric)
             earlier_trials, earlier_total = self._origin.get(variant.name, (0, 0))
             rewards.append((trials - earlier_trials, total - earlier_total))
         return rewards
+
+    def _earned(self, variant: str) -> Sums:
+        """Gives what a variant has earned by its mature cohorts, which began with the present spec."""
+        trials, total, squares = earned(self._spec, self._evidence, variant)
+        return trials, within(trials, total, is_share=self._spec.objective.values == "share"), squares
 
     def samples(self) -> list[Sample]:
         """Gives what each variant has shown: a share where the objective is one of responses, else moments.
@@ -46,6 +55,9 @@ class Belief:
         return [self._moments(variant.name) for variant in self._spec.variants]
 
     def _moments(self, variant: str) -> Moments:
+        if self._spec.objective.attribution is not None:
+            trials, total, squares = self._earned(variant)
+            return Moments(trials, total / VALUE_SCALE, max(0, squares) / VALUE_SCALE)
         sums = self._evidence.totals[variant].values.get(self._spec.objective.metric, _NO_SUMS)
         earlier = (*self._origin.get(variant, (0, 0)), self._origin_squares.get(variant, 0))
         trials, total, squares = (now - before for now, before in zip(sums, earlier, strict=True))

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from trimtab.engine.contribution import PaneContent, PaneRow
+from trimtab.engine.request_book import RequestBook, RequestSnapshot
 from trimtab.engine.seconds import ClosedSecond, Seconds, SecondsSnapshot
 from trimtab.engine.tile import Change
 from trimtab.engine.totals import ArmTotals, TotalsSnapshot
@@ -83,13 +84,14 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
     """by variant and name: the second it began in, and its totals"""
     seconds: SecondsSnapshot | None = None
     slower: dict[str, dict[int, int]] = {}
+    requests: RequestSnapshot | None = None
 
 
 class Evidence:
     """Totals and windows of the variants of one release."""
 
     __slots__ = ("_contents", "_final_s", "_keep", "_laid_by", "_now_s", "_refused_s", "_seconds", "_segments",
-                 "_windows", "dead_lettered", "news", "offsets", "totals")  # fmt: skip
+                 "_windows", "dead_lettered", "news", "offsets", "requests", "totals")  # fmt: skip
 
     def __init__(self, variants: Iterable[str], final_s: dict[int, int], keep: Keep | None = None) -> None:
         """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
@@ -102,6 +104,8 @@ class Evidence:
         self._laid_by: dict[str, dict[tuple[int, int, str], tuple[PaneContent, PaneContent]]] = {}
         """variant -> (source, second, segment) -> content that the windows have, and what they have not yet"""
         self._seconds = Seconds(self._keep.metrics)
+        self.requests = RequestBook(self._keep.requests) if self._keep.requests else None
+        """what is kept of requests, where something asks for it"""
         self._now_s = 0
         self.news: dict[str, News] = {}
         """by variant, of those that contributions brought something of; for whoever assesses guardrails to clear"""
@@ -149,6 +153,7 @@ class Evidence:
         for variant in self._windows:
             self._count_slower(variant)
             self._restart(variant, since_s)
+        self._restart_requests(since_s)
 
     def _restart(self, variant: str, since_s: int) -> None:
         before, self._segments[variant] = self._segments[variant], {}
@@ -164,6 +169,17 @@ class Evidence:
                     self._segments[variant][name].replace(change[0], _NOTHING, change[2])
         if self._keep.keeps_seconds:
             self._seconds.begin(variant, changes)
+
+    def _restart_requests(self, since_s: int) -> None:
+        keep, before = self._keep.requests, self.requests
+        if keep is None:
+            self.requests = None
+            return
+        self.requests = before.restarted(keep, since_s) if before else RequestBook(keep, since_s)
+        self.requests.advance(self._now_s)
+        for variant in keep.variants:
+            for _, (second, _, content) in self._remembered(variant):
+                self.requests.replace(variant, second, _NOTHING, content)
 
     def _remembered(self, variant: str) -> Iterator[tuple[str, Change]]:
         """Gives the contents of a variant that are remembered, each with its segment."""
@@ -235,6 +251,8 @@ class Evidence:
         if len(laid_by) >= _MANY:
             self._add_laid_by(variant)
         self.totals[variant].replace(old, new)
+        if self.requests is not None:
+            self.requests.replace(variant, place[1], old, new)
         if self._keep.segments:
             _, second, name = place
             segment = self._segments[variant].get(name)
@@ -275,6 +293,13 @@ class Evidence:
     def advance(self, now_s: int) -> None:
         """Moves the windows on to `now_s`. Time never goes back."""
         self._now_s = max(self._now_s, now_s)
+        if self.requests is not None:
+            self.requests.advance(self._now_s)
+
+    @property
+    def matured(self) -> int:
+        """Gives what rises whenever requests mature; 0 where nobody waits for that."""
+        return self.requests.evidence_count if self.requests is not None else 0
 
     def window(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
         """Gives what a variant did in the last `length_ms`, one of the lengths that are kept.
@@ -339,6 +364,7 @@ class Evidence:
             },
             seconds=self._seconds.snapshot(),
             slower={variant: dict(arm.slower) for variant, arm in self.totals.items()},
+            requests=self.requests.snapshot() if self.requests is not None else None,
         )
 
     @classmethod
@@ -360,6 +386,8 @@ class Evidence:
             for name, (began_s, totals) in segments.items():
                 segment = evidence._segments[variant][name] = Segment(began_s)
                 segment.totals = ArmTotals.restore(totals)
+        if snapshot.requests is not None and keep.requests is not None:
+            evidence.requests = RequestBook.restore(keep.requests, snapshot.requests)
         if snapshot.seconds is not None:
             evidence._seconds = Seconds.restore(keep.metrics, snapshot.seconds)
         for (source, second, *pane), rank, known in snapshot.contents:

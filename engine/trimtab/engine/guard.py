@@ -17,6 +17,8 @@ from typing import Any, Final, Self
 
 from trimtab.engine.evidence import Evidence, News
 from trimtab.engine.rail import Pair, Rail, ShareRail, rails_of
+from trimtab.engine.ratio_guard import RatioGuard
+from trimtab.engine.request_book import request_keep
 from trimtab.engine.seconds import ClosedSecond
 from trimtab.engine.sequential.conclusion import Conclusion, Rule
 from trimtab.engine.sequential.look import Share
@@ -25,7 +27,7 @@ from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.totals import ArmTotals
 from trimtab.engine.window import ArmWindow, Keep
 from trimtab.schemas.decision import Assessment, Verdict
-from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuardrail, OutcomeGuardrail
+from trimtab.schemas.guardrail import AnyGuardrail, ErrorRateGuardrail, Guardrail, LatencyGuardrail, OutcomeGuardrail
 from trimtab.schemas.release import Spec
 
 CLOSED_AFTER_S: Final = 2
@@ -100,7 +102,7 @@ class _ShareBound(_Bound):
 
 def keep_of(spec: Spec) -> Keep:
     """Gives what has to be kept of a release for its guardrails and for what is shown of it."""
-    watched = [(guardrail, rails_of(guardrail)) for guardrail in spec.guardrails if guardrail.severity != "muted"]
+    watched = [(guardrail, rails_of(guardrail)) for guardrail in spec.bounds if guardrail.severity != "muted"]
     outcomes = {guardrail.name: None for guardrail, _ in watched if isinstance(guardrail, OutcomeGuardrail)}
     slower = {bucket_of_limit(one.max) for one, _ in watched if isinstance(one, LatencyGuardrail) and one.max}
     return Keep(
@@ -108,13 +110,14 @@ def keep_of(spec: Spec) -> Keep:
         metrics=tuple(outcomes),
         keeps_seconds=any(not isinstance(rail, ShareRail) for _, rails in watched for rail in rails.values()),
         slower_than=tuple(sorted(slower)),
+        requests=request_keep(spec),
     )
 
 
 class Guard:
     """Guardrails on the variants of one release, under one spec."""
 
-    __slots__ = ("_bounds", "_closed_s", "_evidence", "_has_pairs", "_spec")
+    __slots__ = ("_bounds", "_closed_s", "_evidence", "_has_pairs", "_ratio", "_spec")
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._spec = spec
@@ -122,11 +125,12 @@ class Guard:
         self._bounds = {variant.name: self._on(variant.name) for variant in spec.variants}
         self._has_pairs = keep_of(spec).keeps_seconds
         self._closed_s = 0
+        self._ratio = RatioGuard(spec, evidence)
 
     def _on(self, variant: str) -> list[_Bound]:
         """Gives fresh bounds on a variant; those that act share what `falseAborts` allows over all candidates."""
         spec, bounds = self._spec, list[_Bound]()
-        rails = [(guardrail, rails_of(guardrail)) for guardrail in spec.guardrails]
+        rails = [(guardrail, rails_of(guardrail)) for guardrail in spec.bounds]
         acting = sum(len(of) for one, of in rails if one.severity != "signal" and one.confidence is None)
         alpha = spec.false_aborts / max(1, acting * (len(spec.variants) - 1))
         for guardrail, of in rails:
@@ -147,6 +151,7 @@ class Guard:
         if now_s - self._closed_s < (min(pace, _SLOWEST_PAIRS_S) if self._has_pairs else pace):
             return
         self._closed_s = now_s
+        self._ratio.close(now_s)
         for name, bounds in self._bounds.items():
             for bound in bounds:
                 if isinstance(bound, _ShareBound):
@@ -178,11 +183,16 @@ class Guard:
                     is_urgent, bound.is_fresh = bound.is_fresh, False
                 if is_urgent:
                     urgent.append(bound)
+        if self._ratio.fails() and candidates:
+            return True
         return any(self._look(bound, now_s).verdict is Verdict.FAIL for bound in urgent)
 
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
         """Gives the verdict of every guardrail on each of these variants."""
-        return {name: [self._assess(bound, now_s) for bound in self._bounds[name]] for name in names}
+        return {
+            name: [*(self._assess(bound, now_s) for bound in self._bounds[name]), *self._ratio.assess(name)]
+            for name in names
+        }
 
     def _assess(self, bound: _Bound, now_s: int) -> Assessment:
         window = self._evidence.window(bound.variant, bound.guardrail.window)
@@ -197,8 +207,9 @@ class Guard:
         bound.most = conclusion.ln_evidence
         return conclusion
 
-    def start_over(self, does: Callable[[Guardrail], bool]) -> None:
+    def start_over(self, does: Callable[[AnyGuardrail], bool]) -> None:
         """Lets the evidence of the guardrails that `does` holds for start anew: somebody has acted on it."""
+        self._ratio.start_over(does)
         for variant, bounds in self._bounds.items():
             pairs = zip(bounds, self._on(variant), strict=True)
             self._bounds[variant] = [fresh.after(old) if does(old.guardrail) else old for old, fresh in pairs]
@@ -206,11 +217,12 @@ class Guard:
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""
         bounds = {name: [_snapshot_of(bound) for bound in of_variant] for name, of_variant in self._bounds.items()}
-        return {"closed_s": self._closed_s, "bounds": bounds}
+        return {"closed_s": self._closed_s, "bounds": bounds, "ratio": self._ratio.snapshot()}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of a guard under the same spec."""
         self._closed_s = snapshot["closed_s"]
+        self._ratio.restore(snapshot.get("ratio", {}))
         for name, bounds in self._bounds.items():
             for bound, kept in zip(bounds, snapshot["bounds"][name], strict=True):
                 bound.began_s, bound.is_fresh = kept["began_s"], kept["is_fresh"]

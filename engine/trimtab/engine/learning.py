@@ -1,7 +1,8 @@
 """What a bandit's policy is told, and when.
 
 * It is told what became known since it was asked last, whenever that was routed, with the weights in force meanwhile as
-  propensities.
+  propensities. Where the objective has an attribution it is told of requests that matured since, with the weights of
+  the revisions that routed them.
 * Contents of panes may be replaced by lesser ones. What an arm then has too much of is not taken back from the policy:
   nothing of it is told until there is more again.
 * To minimise, rewards are turned around: more is always better.
@@ -10,6 +11,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from trimtab.engine.earned import Sums, earned, within
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.policy.build import policy_of
 from trimtab.engine.policy.policy import Batch, Snapshot
@@ -19,18 +21,15 @@ from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
 from trimtab.schemas.strategy import Bandit
 
-_NO_SUMS: Final = (0, 0, 0)
+_NO_SUMS: Final[Sums] = (0, 0, 0)
 _SEED_BITS: Final = (1 << 63) - 1
 _ERA_FACTOR: Final = 1_000_003
-
-Sums = tuple[int, int, int]
-"""trials, sum of rewards and of their squares, the sums in 1/VALUE_SCALE"""
 
 
 class Learning:
     """The policy of one release under one spec, with what it was told."""
 
-    __slots__ = ("_evidence", "_policy", "_spec", "_told")
+    __slots__ = ("_evidence", "_expected", "_policy", "_spec", "_told")
 
     def __init__(self, spec: Spec, strategy: Bandit, evidence: Evidence) -> None:
         self._spec = spec
@@ -38,6 +37,8 @@ class Learning:
         names = [variant.name for variant in spec.variants]
         self._policy = policy_of(strategy.policy, names, real_valued=spec.objective.values == "real")
         self._told = [self._sums(name) for name in names]
+        self._expected = self._all_expected()
+        """of mature requests that were told, how many the weights let expect of each arm"""
 
     def shares(self, eligible: Sequence[bool], state: ReleaseState) -> list[float]:
         """Tells the policy what is new, and gives the share that each variant should get."""
@@ -48,28 +49,45 @@ class Learning:
         return self._policy.shares(eligible, self._pending(batch), seed)
 
     def _sums(self, variant: str) -> Sums:
-        totals, metric = self._evidence.totals[variant], self._spec.objective.metric
-        if metric == "success":
-            trials, rewards = totals.rewards(metric)
-            return trials, rewards, rewards
-        count, total, squares = totals.values.get(metric, _NO_SUMS)
-        return count, total, squares
+        return earned(self._spec, self._evidence, variant)
+
+    def _all_expected(self) -> list[int]:
+        book = self._evidence.requests
+        return book.cohorts.expected() if book is not None and book.cohorts is not None else []
 
     def _batch(self, weights: Sequence[int]) -> Batch:
-        new = []
+        new: list[Sums] = []
         for arm, variant in enumerate(self._spec.variants):
             sums, told = self._sums(variant.name), self._told[arm]
             if sums[0] > told[0]:
-                self._told[arm] = sums
-                new.append(tuple(now - before for now, before in zip(sums, told, strict=True)))
+                trials, rewards, squares = (now - before for now, before in zip(sums, told, strict=True))
+                rewards = self._within(trials, rewards)
+                self._told[arm] = (sums[0], told[1] + rewards, sums[2])
+                new.append((trials, rewards, squares))
             else:
                 new.append(_NO_SUMS)
+        return self._batch_of(new, self._propensities(weights))
+
+    def _within(self, trials: int, rewards: int) -> int:
+        objective = self._spec.objective
+        return within(trials, rewards, is_share=objective.attribution is not None and objective.values == "share")
+
+    def _propensities(self, weights: Sequence[int]) -> list[float]:
+        """Gives the shares of traffic that arms had when the new trials were routed."""
+        expected = self._all_expected()
+        new = [max(0, now - before) for now, before in zip(expected, self._expected, strict=True)]
+        if not sum(new):
+            return [weight / BASIS_POINTS for weight in weights]
+        self._expected = expected
+        return [due / sum(new) for due in new]
+
+    def _batch_of(self, new: Sequence[Sums], shares: list[float]) -> Batch:
         trials = [float(sums[0]) for sums in new]
         rewards = [sums[1] / VALUE_SCALE for sums in new]
         squares = [max(0, sums[2]) / VALUE_SCALE for sums in new]
         if self._spec.objective.goal == "minimize":
             rewards, squares = self._turned(trials, rewards, squares)
-        return Batch(trials, rewards, squares, [weight / BASIS_POINTS for weight in weights])
+        return Batch(trials, rewards, squares, shares)
 
     def _turned(
         self, trials: list[float], rewards: list[float], squares: list[float]
@@ -84,14 +102,22 @@ class Learning:
 
     def _pending(self, batch: Batch) -> float:
         """Gives the trials that are under way or about to be: as many as have just ended, and what is in flight."""
+        book = self._evidence.requests
+        if book is not None and book.cohorts is not None:
+            return sum(batch.trials) + float(sum(map(book.cohorts.maturing, range(len(self._spec.variants)))))
         in_flight = sum(self._evidence.totals[variant.name].in_flight for variant in self._spec.variants)
         return sum(batch.trials) + float(in_flight)
 
     def snapshot(self) -> Snapshot:
         """Gives the policy's state, and what it was told."""
-        return {"policy": self._policy.snapshot(), "told": [list(map(str, sums)) for sums in self._told]}
+        return {
+            "policy": self._policy.snapshot(),
+            "told": [list(map(str, sums)) for sums in self._told],
+            "expected": list(map(str, self._expected)),
+        }
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of a release under the same spec."""
         self._policy.restore(snapshot["policy"])
         self._told = [(int(trials), int(total), int(squares)) for trials, total, squares in snapshot["told"]]
+        self._expected = list(map(int, snapshot.get("expected", self._expected)))

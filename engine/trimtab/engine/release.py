@@ -101,7 +101,7 @@ class ReleaseFold:
 
     @property
     def _evidence_count(self) -> int:
-        return self._evidence.counted + self._evidence.late
+        return self._evidence.counted + self._evidence.late + self._evidence.matured
 
     def begin(self, at: Position) -> Decision:
         """Gives the first decision: all traffic on the baseline."""
@@ -322,6 +322,8 @@ class ReleaseFold:
         state = self._state
         replaces, state.newest = state.newest, (at.era, at.offset + 1)
         state.decided_ms, state.decided_on = state.now_ms, self._evidence_count
+        if self._evidence.requests is not None:
+            self._evidence.requests.decide(state.now_ms, state.newest, state.weights)
         if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
             raise EngineError(f"release {self.name}: weights {state.weights} sum to {sum(state.weights)} bp")
         return decision_of(self._release, Basis(state, self._evidence, self._belief, assessments), rule, replaces)

@@ -104,7 +104,27 @@ class OutcomeGuardrail(_Watch):
         return f"outcome {self.name} over {duration_text(self.window)}"
 
 
-Guardrail = Annotated[ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail, Field(discriminator="metric")]
+class SampleRatioGuardrail(_Watch):
+    """Asks for requests to reach the variants as weights say; where they do not, nothing that was learned is true."""
+
+    metric: Literal["sample_ratio"]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.999
+    """that routing which keeps the shares is never failed, at however many looks"""
+    severity: Severity = "ordinary"
+    on_fail: OnFail = "pause"
+
+    @cached_property
+    def title(self) -> str:
+        """What tells it from others."""
+        return self.metric
+
+
+Guardrail = ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail
+"""Those that bound what single variants do."""
+
+AnyGuardrail = Annotated[
+    ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail | SampleRatioGuardrail, Field(discriminator="metric")
+]
 
 Rail = ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail
 

@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trimtab.schemas.guardrail import Guardrail
+from trimtab.schemas.attribution import Attribution
+from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, SampleRatioGuardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.part import Name, Part, refuse_repeated
@@ -43,6 +44,18 @@ class Objective(Part):
     goal: Literal["maximize", "minimize"] = "maximize"
     values: Literal["share", "real"] = "share"
     """`share`: values lie between 0 and 1; `real`: they need not (revenue, ratings)"""
+    attribution: Attribution | None = None
+    """how outcomes find their requests; without it each outcome is a trial, and counts when it comes"""
+
+    @model_validator(mode="after")
+    def _attribution_fits(self) -> Self:
+        if self.attribution is None:
+            return self
+        if self.metric == "success":
+            raise ValueError("attribution: expected a metric of outcomes, for success is known when a request ends")
+        if self.values == "share":
+            self.attribution.refuse_shares()
+        return self
 
 
 class Spec(Part):
@@ -52,11 +65,16 @@ class Spec(Part):
     baseline: Name
     variants: Annotated[tuple[Variant, ...], Field(min_length=2)]
     objective: Objective = Objective()
-    guardrails: tuple[Guardrail, ...] = ()
+    guardrails: tuple[AnyGuardrail, ...] = ()
     false_aborts: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     """the probability that guardrails ever fail a candidate although all candidates keep all bounds"""
     limits: Limits = Limits()
     strategy: Strategy
+
+    @property
+    def bounds(self) -> tuple[Guardrail, ...]:
+        """The guardrails that bound what single variants do."""
+        return tuple(rail for rail in self.guardrails if not isinstance(rail, SampleRatioGuardrail))
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
