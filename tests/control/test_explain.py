@@ -1,5 +1,7 @@
 """The explanation of a decision: all of it as a person reads it, and each figure against its own arithmetic."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -86,6 +88,7 @@ def test_every_field_of_a_decision_is_told() -> None:
     assert set(Arm.__struct_fields__) == {
         "variant", "weight", "excluded", "trials", "reward_sum", "alpha", "beta", "mean", "probability_best",
         "requests", "responses", "errors", "in_flight", "error_ratio", "p50_ms", "p99_ms",
+        "prior_trials", "prior_reward_sum", "scale", "degrees",
     }  # fmt: skip
 
 
@@ -125,6 +128,29 @@ def test_an_excluded_arm_says_why() -> None:
 def test_a_minimised_objective_shows_how_the_counts_are_turned_around() -> None:
     told = text(decision(arms=[arm(alpha=7.0, beta=25.0, mean=7 / 32)]))
     assert "Beta(1 + 30 - 24, 1 + 24) = Beta(7, 25), turned around: less is better" in told
+
+
+def test_a_prior_is_told_apart_from_what_was_seen() -> None:
+    believed: dict[str, Any] = {"prior_trials": 10.0, "prior_reward_sum": 4.0}
+    told = text(decision(arms=[arm(alpha=29.0, beta=13.0, **believed)]))
+    assert "Beta(1 + 24 + 4, 1 + 6 + 6), of which the last are the prior's = Beta(29, 13)" in told
+    turned = text(decision(arms=[arm(alpha=13.0, beta=29.0, **believed)]))
+    assert "Beta(1 + 6 + 6, 1 + 24 + 4), of which the last are the prior's, turned around: less is better = " in turned
+
+
+def test_real_values_are_told_as_students_t() -> None:
+    told = text(decision(arms=[arm(alpha=0.0, beta=0.0, mean=31.5, scale=0.25, degrees=32.0, prior_trials=5.0)]))
+    assert "posterior: Student's t of 32 degrees, scale 0.25, 5 trials believed besides\n    mean: 31.5\n" in told
+
+
+def test_limits_that_are_not_there_by_default_are_told() -> None:
+    said = {"holdout": 300, "hysteresis": 40, "cooldown": "30s"}
+    own = ({"name": "v1"}, {"name": "v2", "minWeight": 5, "maxWeight": 50})
+    told = "\n".join(explain(decision(), None, release(variants=("v1", "v2"), limits=said, own=own).spec))
+    assert "v1 keeps at least 300, the holdout, also after a promotion" in told
+    assert "after a move weights stay where they are for 30s" in told
+    assert "a move of less than 40 in every weight is not made" in told
+    assert "v2 keeps at least 5\n  v2 takes at most 50" in told
 
 
 def test_a_posterior_that_is_not_that_of_plain_counts_is_shown_without_a_formula() -> None:

@@ -108,15 +108,27 @@ def _arm(arm: Arm) -> list[str]:
         f"{arm.variant}, weight {arm.weight}" + (f", takes no traffic: {arm.excluded}" if arm.excluded else ""),
         f"  rewards: {_number(arm.reward_sum)} from {arm.trials} trials",
         f"  posterior: {_posterior(arm)}",
-        f"  mean: {_number(arm.alpha)} / ({_number(arm.alpha)} + {_number(arm.beta)}) = {_number(arm.mean)}",
+        f"  mean: {_mean(arm)}",
         f"  P(best) = {_number(arm.probability_best)}",
         f"  since the release began: {ends}",
         f"  last minute: {_last_minute(arm)}",
     ]
 
 
+def _mean(arm: Arm) -> str:
+    if arm.degrees is not None:
+        return _number(arm.mean)
+    return f"{_number(arm.alpha)} / ({_number(arm.alpha)} + {_number(arm.beta)}) = {_number(arm.mean)}"
+
+
 def _posterior(arm: Arm) -> str:
-    """Gives the Beta distribution, with the counts that it comes from where it is the one of plain counts."""
+    """Gives the distribution, with the counts that it comes from where it is the one of plain counts."""
+    if arm.degrees is not None:
+        believed = f", {_number(arm.prior_trials)} trials believed besides" if arm.prior_trials else ""
+        scale = _number(arm.scale or 0.0)
+        return f"Student's t of {_number(arm.degrees)} degrees, scale {scale}{believed}"
+    if arm.prior_trials:
+        return f"{_believed(arm)} = Beta({_number(arm.alpha)}, {_number(arm.beta)})"
     known = f"Beta({_number(arm.alpha)}, {_number(arm.beta)})"
     missed = arm.trials - arm.reward_sum
     rewards, misses = _number(arm.reward_sum), f"{arm.trials} - {_number(arm.reward_sum)}"
@@ -125,6 +137,16 @@ def _posterior(arm: Arm) -> str:
     if isclose(arm.alpha, 1 + missed) and isclose(arm.beta, 1 + arm.reward_sum):
         return f"Beta(1 + {misses}, 1 + {rewards}) = {known}, turned around: less is better"
     return known
+
+
+def _believed(arm: Arm) -> str:
+    """Gives the Beta distribution as the sum of what was seen and what was believed before."""
+    believed, doubted = arm.prior_reward_sum, arm.prior_trials - arm.prior_reward_sum
+    gained, missed = arm.reward_sum, arm.trials - arm.reward_sum
+    turned = "" if isclose(arm.alpha, 1 + gained + believed) else ", turned around: less is better"
+    parts = ((gained, believed), (missed, doubted)) if not turned else ((missed, doubted), (gained, believed))
+    told = ", ".join(f"1 + {_number(seen)} + {_number(prior)}" for seen, prior in parts)
+    return f"Beta({told}), of which the last are the prior's{turned}"
 
 
 def _last_minute(arm: Arm) -> str:

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from trimtab.engine.belief import Belief
 from trimtab.engine.evidence import Evidence
+from trimtab.engine.posterior import NormalInverseGamma
+from trimtab.engine.prior import Pseudo, reason_of
 from trimtab.engine.release_state import ReleaseState
 from trimtab.schemas.decision import Arm, Assessment, Decision, Seen
 from trimtab.schemas.evidence import VALUE_SCALE
@@ -35,7 +39,7 @@ def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -
         release=release.name, era=era, revision=revision, replaces=replaces, time_ms=state.now_ms,
         phase=state.phase, strategy=release.spec.strategy.type, step=state.step,
         weights={variant.name: weight for variant, weight in zip(release.spec.variants, state.weights, strict=True)},
-        rule=rule, reasons=[rule, *excluded], arms=_arms(release, basis),
+        rule=rule, reasons=[rule, *excluded, *reason_of(release.spec, state.seed)], arms=_arms(release, basis),
         assessments=[verdict for verdicts in basis.assessments.values() for verdict in verdicts],
         seen=Seen(
             offset=revision - 1,
@@ -64,6 +68,9 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
                 p99_ms=window.latency.quantile_ms(0.99), **_waiting(evidence, name),
             )
         )  # fmt: skip
+    arms = [_believed(arm, prior) for arm, prior in zip(arms, belief.priors, strict=True)]
+    if release.spec.objective.values == "real":
+        arms = [_real(arm, mean) for arm, mean in zip(arms, belief.means(), strict=True)]
     return arms
 
 
@@ -76,3 +83,14 @@ def _waiting(evidence: Evidence, variant: str) -> dict[str, int]:
     return {
         "maturing": cohorts.maturing(arm), "outside": cohorts.outside[arm], "unjoined": cohorts.unjoined[arm],
     }  # fmt: skip
+
+
+def _believed(arm: Arm, prior: Pseudo) -> Arm:
+    if not prior.trials:
+        return arm
+    return replace(arm, prior_trials=prior.trials, prior_reward_sum=prior.rewards)
+
+
+def _real(arm: Arm, mean: NormalInverseGamma) -> Arm:
+    """Gives an arm whose mean reward is no share: Student's t instead of a Beta distribution."""
+    return replace(arm, alpha=0.0, beta=0.0, mean=mean.mean, scale=mean.scale, degrees=mean.degrees)

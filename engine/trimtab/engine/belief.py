@@ -7,24 +7,31 @@ from trimtab.engine.best import probability_best
 from trimtab.engine.earned import Sums, earned, within
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.experiment.sample import Moments, Sample, Share
-from trimtab.engine.posterior import Beta, reward_posterior
+from trimtab.engine.policy.belief import best_arms
+from trimtab.engine.policy.tally import Tally
+from trimtab.engine.posterior import Beta, NormalInverseGamma, reward_posterior
+from trimtab.engine.prior import Seed, priors_of
 from trimtab.engine.release_state import ReleaseState
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.release import Spec
 
 _NO_SUMS: Final = (0, 0, 0)
+_LEAST_VARIANCE: Final = 1e-12
+"""What rewards that are all the same are taken to scatter by."""
 
 
 class Belief:
     """Beliefs under one spec, from evidence that goes on growing."""
 
-    __slots__ = ("_best", "_evidence", "_origin", "_origin_squares", "_spec")
+    __slots__ = ("_best", "_evidence", "_origin", "_origin_squares", "_spec", "priors")
 
     def __init__(self, spec: Spec, evidence: Evidence, state: ReleaseState) -> None:
         self._spec = spec
         self._evidence = evidence
         self._origin, self._origin_squares = state.origin, state.origin_squares
-        self._best: tuple[list[Beta], list[float]] = ([], [])
+        self.priors = priors_of(spec, state.seed)
+        """what is believed of each variant besides"""
+        self._best: tuple[object, list[float]] = (None, [])
         """posteriors, and what came of them when they were last asked for"""
 
     def rewards(self) -> list[tuple[int, int]]:
@@ -63,15 +70,61 @@ class Belief:
         trials, total, squares = (now - before for now, before in zip(sums, earlier, strict=True))
         return Moments(max(0, trials), total / VALUE_SCALE, max(0, squares) / VALUE_SCALE)
 
+    @property
+    def _is_real(self) -> bool:
+        return self._spec.objective.values == "real"
+
     def posteriors(self) -> list[Beta]:
-        """Gives the posterior of each variant's mean reward; more is better, also where it is to be minimised."""
+        """Gives the posterior of each variant's mean reward; more is better, also where it is to be minimised.
+
+        Only for rewards from 0 to 1; others are taken for the nearest that they can be.
+        """
         minimize = self._spec.objective.goal == "minimize"
-        return [reward_posterior(trials, total, minimize=minimize) for trials, total in self.rewards()]
+        return [
+            reward_posterior(trials, total, minimize=minimize, prior=prior)
+            for (trials, total), prior in zip(self.rewards(), self._tosses(), strict=True)
+        ]
+
+    def _tosses(self) -> list[tuple[float, float]]:
+        return [(0.0, 0.0) if self._is_real else (one.rewards, one.trials - one.rewards) for one in self.priors]
+
+    def means(self) -> list[NormalInverseGamma]:
+        """Gives the posterior of each variant's mean reward where rewards are real; less is turned around, too.
+
+        From one observation at the mean of all, as far apart as all are, and what is believed besides.
+        """
+        tally = self._tally()
+        start = NormalInverseGamma(tally.mean(), 1.0, 1.0, max(tally.variance(), _LEAST_VARIANCE))
+        sums = zip(tally.trials, tally.rewards, tally.squares, strict=True)
+        return [start.updated(trials, total, squares) for trials, total, squares in sums]
+
+    def _tally(self) -> Tally:
+        """Gives what arms have earned and what is believed of them, where more is better."""
+        sign = -1.0 if self._spec.objective.goal == "minimize" else 1.0
+        sums = list(zip(map(sums_of_sample, self.samples()), self.priors, strict=True))
+        return Tally(
+            [trials + prior.trials for (trials, _, _), prior in sums],
+            [sign * (total + prior.rewards) for (_, total, _), prior in sums],
+            [squares + prior.squares for (_, _, squares), prior in sums],
+        )
 
     def probabilities(self, eligible: Sequence[bool]) -> list[float]:
         """Gives P(best) among the variants that may take traffic, 0 for the others."""
+        rests_on = (list(eligible), self._tally() if self._is_real else self.posteriors())
+        if rests_on != self._best[0]:  # a decision asks twice: for its move, and to say what it rests on
+            self._best = (rests_on, self._probabilities(eligible))
+        return self._best[1]
+
+    def _probabilities(self, eligible: Sequence[bool]) -> list[float]:
+        if self._is_real:
+            return best_arms(self._tally(), eligible, real_valued=True)
         posteriors = [beta for beta, may in zip(self.posteriors(), eligible, strict=True) if may]
-        if posteriors != self._best[0]:  # a decision asks twice: for its move, and to say what it rests on
-            self._best = (posteriors, probability_best(posteriors).tolist())
-        best = iter(self._best[1])
+        best = iter(probability_best(posteriors).tolist())
         return [next(best) if may else 0.0 for may in eligible]
+
+
+def sums_of_sample(sample: Sample) -> Seed:
+    """Gives trials, sum of rewards and of their squares."""
+    if isinstance(sample, Share):
+        return float(sample.trials), float(sample.successes), float(sample.successes)
+    return float(sample.trials), sample.total, sample.squares

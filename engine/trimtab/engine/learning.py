@@ -5,6 +5,7 @@
   the revisions that routed them.
 * Contents of panes may be replaced by lesser ones. What an arm then has too much of is not taken back from the policy:
   nothing of it is told until there is more again.
+* A prior is the first that it is told: a batch of observations that nobody made.
 * To minimise, rewards are turned around: more is always better.
 """
 
@@ -15,6 +16,7 @@ from trimtab.engine.earned import Sums, earned, within
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.policy.build import policy_of
 from trimtab.engine.policy.policy import Batch, Snapshot
+from trimtab.engine.prior import Pseudo, batch_of
 from trimtab.engine.release_state import ReleaseState
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.ids import BASIS_POINTS
@@ -31,7 +33,7 @@ class Learning:
 
     __slots__ = ("_evidence", "_expected", "_policy", "_spec", "_told")
 
-    def __init__(self, spec: Spec, strategy: Bandit, evidence: Evidence) -> None:
+    def __init__(self, spec: Spec, strategy: Bandit, evidence: Evidence, priors: Sequence[Pseudo]) -> None:
         self._spec = spec
         self._evidence = evidence
         names = [variant.name for variant in spec.variants]
@@ -39,6 +41,8 @@ class Learning:
         self._told = [self._sums(name) for name in names]
         self._expected = self._all_expected()
         """of mature requests that were told, how many the weights let expect of each arm"""
+        if any(prior.trials for prior in priors):
+            self._policy.update(batch_of(priors, spec))
 
     def shares(self, eligible: Sequence[bool], state: ReleaseState) -> list[float]:
         """Tells the policy what is new, and gives the share that each variant should get."""

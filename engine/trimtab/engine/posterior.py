@@ -93,14 +93,17 @@ class NormalInverseGamma:
         return float(stdtr(self.degrees, (self.mean - limit) / self.scale))
 
 
-def reward_posterior(trials: int, reward_sum: int, *, minimize: bool = False) -> Beta:
-    """Gives the posterior after `trials` rewards that sum to `reward_sum` / VALUE_SCALE, from the prior Beta(1, 1).
+def reward_posterior(
+    trials: int, reward_sum: int, *, minimize: bool = False, prior: tuple[float, float] = (0.0, 0.0)
+) -> Beta:
+    """Gives the posterior after `trials` rewards that sum to `reward_sum` / VALUE_SCALE, from Beta(1, 1) and `prior`.
 
-    To minimise, reward and its complement change places, so that more is better for whoever compares. A sum outside
-    [0, trials], which rewards in [0, 1] cannot have, is taken as the nearest that they can.
+    `prior`: rewards and misses that are believed besides. To minimise, reward and its complement change places, so that
+    more is better for whoever compares. A sum outside [0, trials], which rewards in [0, 1] cannot have, is taken as the
+    nearest that they can.
     """
-    gained = min(max(reward_sum, 0), trials * VALUE_SCALE)
-    missed = trials * VALUE_SCALE - gained
+    whole = min(max(reward_sum, 0), trials * VALUE_SCALE)
+    gained, missed = whole / VALUE_SCALE + prior[0], (trials * VALUE_SCALE - whole) / VALUE_SCALE + prior[1]
     if minimize:
         gained, missed = missed, gained
-    return Beta(1.0 + gained / VALUE_SCALE, 1.0 + missed / VALUE_SCALE)
+    return Beta(1.0 + gained, 1.0 + missed)

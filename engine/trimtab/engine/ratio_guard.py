@@ -1,7 +1,7 @@
 """The sample ratio of a release: whether requests reach its variants as the weights of their revisions say.
 
-* One test for the whole release, shown with every candidate: whoever misses requests, no variant's figures can be
-  trusted.
+* One test for the whole release, shown with every candidate beside its own ratio of requests to expected ones: whoever
+  misses requests, no variant's figures can be trusted.
 * Looks are seconds of event time, taken once they are over by `RATIO_AFTER_S`. Requests of an unknown revision are left
   out: what a proxy did before it had weights, or one that does not tell them, says nothing of routing by weights.
 * A ratio that was kept passes no more once no request has come for the guardrail's window: missing is not zero.
@@ -26,12 +26,13 @@ Snapshot = dict[str, Any]
 class RatioGuard:
     """The sample ratio of one release under one spec; nothing where no guardrail asks for it."""
 
-    __slots__ = ("_began_s", "_closed_s", "_evidence", "_is_fresh", "_is_on", "_rail", "_spec", "_test")
+    __slots__ = ("_began_s", "_closed_s", "_evidence", "_is_fresh", "_is_on", "_names", "_rail", "_spec", "_test")
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._spec, self._evidence = spec, evidence
         rails = [one for one in spec.guardrails if isinstance(one, SampleRatioGuardrail) and one.severity != "muted"]
         self._is_on = bool(rails)
+        self._names = [variant.name for variant in spec.variants]
         self._rail = rails[0] if rails else SampleRatioGuardrail(metric="sample_ratio")
         self._test = SampleRatioTest(len(spec.variants))
         self._began_s = 0
@@ -67,10 +68,10 @@ class RatioGuard:
             verdict, reason = Verdict.INCONCLUSIVE, f"no request has come for {rail.window // 1000} s"
         return [
             Assessment(
-                guardrail=rail.title, bound="ratio", variant=variant, verdict=verdict, reason=reason, value=said.value,
-                limit=said.limit, n=said.n, breaches=0, allowed_ratio=0.0, window_s=rail.window // 1000,
-                ln_evidence=said.ln_evidence, threshold=said.threshold, samples=said.n, severity=rail.severity,
-                on_fail=rail.on_fail,
+                guardrail=rail.title, bound="ratio", variant=variant, verdict=verdict, reason=reason,
+                value=self._test.ratio(self._names.index(variant)), limit=said.limit, n=said.n, breaches=0,
+                allowed_ratio=0.0, window_s=rail.window // 1000, ln_evidence=said.ln_evidence,
+                threshold=said.threshold, samples=said.n, severity=rail.severity, on_fail=rail.on_fail,
             )
         ]  # fmt: skip
 
@@ -78,7 +79,7 @@ class RatioGuard:
         return conclude(self._test, Rule(1.0 - self._rail.confidence, self._rail.min_samples))
 
     def _is_heard(self) -> bool:
-        return any(self._evidence.window(one.name, self._rail.window).requests for one in self._spec.variants)
+        return any(self._evidence.window(name, self._rail.window).requests for name in self._names)
 
     def start_over(self, does: Callable[[AnyGuardrail], bool]) -> None:
         """Lets the evidence start anew where `does` holds for the guardrail: somebody has acted on it."""

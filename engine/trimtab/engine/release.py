@@ -18,7 +18,7 @@ from typing import Final, assert_never
 from pydantic import ValidationError
 
 from trimtab.engine.account import Basis, decision_of
-from trimtab.engine.belief import Belief
+from trimtab.engine.belief import Belief, sums_of_sample
 from trimtab.engine.command import refusal_of, rule_of
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
@@ -26,6 +26,7 @@ from trimtab.engine.evidence import Evidence
 from trimtab.engine.guard import Guard, keep_of
 from trimtab.engine.learning import Learning
 from trimtab.engine.movement import Movement
+from trimtab.engine.prior import Seed
 from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
 from trimtab.engine.shown import acts, breach
 from trimtab.engine.strangers import Stranger
@@ -67,7 +68,8 @@ class ReleaseFold:
         self._belief = Belief(self._spec, evidence, state)
         self._guard = Guard(self._spec, evidence)
         strategy = self._spec.strategy
-        self._learning = Learning(self._spec, strategy, evidence) if isinstance(strategy, Bandit) else None
+        priors = self._belief.priors
+        self._learning = Learning(self._spec, strategy, evidence, priors) if isinstance(strategy, Bandit) else None
         self._movement = Movement(self._spec, state)
 
     @property
@@ -134,9 +136,17 @@ class ReleaseFold:
             weights=weights, origin={name: totals[name].rewards(metric) for name in names},
             origin_squares={name: totals[name].values.get(metric, _NO_SUMS)[2] for name in names},
             now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
-            step_responses=[totals[name].responses for name in names],
+            step_responses=[totals[name].responses for name in names], seed=self._seed_for(spec),
         )  # fmt: skip
         self._adopt(document, self._evidence, fresh)
+
+    def _seed_for(self, spec: Spec) -> dict[str, Seed]:
+        """Gives what a shadow phase of the same objective has seen, if one has completed."""
+        if spec.objective.metric != self._spec.objective.metric:
+            return {}
+        if not isinstance(self._spec.strategy, Shadow) or self._state.phase is not Phase.COMPLETED:
+            return self._state.seed
+        return dict(zip(self._movement.names, map(sums_of_sample, self._belief.samples()), strict=True))
 
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""

@@ -51,6 +51,8 @@ class ReleaseState(msgspec.Struct):
     decided_on: int = 0
     """events that the newest decision rests on"""
     newest: Revision = NO_REVISION
+    seed: dict[str, tuple[float, float, float]] = {}
+    """variant -> trials, reward sum and sum of squares that a shadow phase before saw"""
     moved_ms: int = 0
     """when the weights moved last; 0 where they never did"""
 

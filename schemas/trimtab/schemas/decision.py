@@ -88,7 +88,7 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     reward_sum: float
     alpha: float
     beta: float
-    """posterior of the mean reward: Beta(alpha, beta)"""
+    """posterior of the mean reward: Beta(alpha, beta); both 0 where values are real"""
     mean: float
     probability_best: float
     requests: int
@@ -105,6 +105,13 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     """of it, too: outcomes that count in no reward, for they came past the window, or their request was of before"""
     unjoined: int = 0
     """of it, too: outcomes so many at once that those of them which came again may have counted twice"""
+    prior_trials: float = 0.0
+    """observations that the prior is worth; they are in the posterior, not in `trials`"""
+    prior_reward_sum: float = 0.0
+    scale: float | None = None
+    """where values are real, the posterior of the mean reward is Student's t around `mean`, of this scale"""
+    degrees: float | None = None
+    """and with so many degrees of freedom"""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):

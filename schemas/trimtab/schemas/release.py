@@ -14,6 +14,7 @@ from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.part import Name, Part, refuse_repeated
 from trimtab.schemas.policy import PolicySpec, check_rewards
+from trimtab.schemas.prior import Prior, check_prior
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
@@ -44,6 +45,8 @@ class Objective(Part):
     goal: Literal["maximize", "minimize"] = "maximize"
     values: Literal["share", "real"] = "share"
     """`share`: values lie between 0 and 1; `real`: they need not (revenue, ratings)"""
+    prior: Prior | None = None
+    """what is believed before anything has come"""
     attribution: Attribution | None = None
     """how outcomes find their requests; without it each outcome is a trial, and counts when it comes"""
 
@@ -94,8 +97,17 @@ class Spec(Part):
             self._split_fits(self.strategy.split)
         if isinstance(self.strategy, BlueGreen) and len(self.variants) != _BLUE_AND_GREEN:
             raise ValueError(f"strategy: blueGreen takes two variants, got {len(self.variants)}")
+        self._prior_fits()
         check_limits(self.limits, self.variants, self.baseline, self.strategy)
         return self
+
+    def _prior_fits(self) -> None:
+        names, is_real = [variant.name for variant in self.variants], self.objective.values == "real"
+        if self.objective.prior is not None:
+            try:
+                check_prior(self.objective.prior, names, self.strategy, real_valued=is_real)
+            except ValueError as error:
+                raise ValueError(f"objective.prior: {error}") from None
 
     def _policy_fits(self, policy: PolicySpec) -> None:
         try:

@@ -46,7 +46,7 @@ class Reader(Generic[R]):
 
     >>> from trimtab.schemas.evidence import Tick
     >>> tick = Reader("a tick", 1, msgspec.msgpack.Decoder(Tick).decode, peek_message_pack)
-    >>> tick(msgspec.msgpack.encode(Tick()))
+    >>> tick(msgspec.msgpack.encode(Tick(v=1)))
     Tick(v=1)
     """
 
