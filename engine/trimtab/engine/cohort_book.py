@@ -184,6 +184,14 @@ class CohortBook:
         """Gives what rises whenever more is mature."""
         return sum(self.mature[_REQUESTS::_WIDTH]) + sum(self.mature[_ANSWERED::_WIDTH])
 
+    def without(self, others: "Sequence[CohortBook]") -> "CohortBook":
+        """Gives the mature cohorts of what is in none of `others`, which are parts of it."""
+        rest = CohortBook(self._spec, arms=self._arms, since_s=self._since_s)
+        rest.mature = [
+            whole - sum(parts) for whole, *parts in zip(self.mature, *(one.mature for one in others), strict=True)
+        ]
+        return rest
+
     def snapshot(self) -> CohortSnapshot:
         """Gives it as plain data."""
         return CohortSnapshot(

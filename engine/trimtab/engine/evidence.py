@@ -178,8 +178,8 @@ class Evidence:
         self.requests = before.restarted(keep, since_s) if before else RequestBook(keep, since_s)
         self.requests.advance(self._now_s)
         for variant in keep.variants:
-            for _, (second, _, content) in self._remembered(variant):
-                self.requests.replace(variant, second, _NOTHING, content)
+            for segment, (second, _, content) in self._remembered(variant):
+                self.requests.replace(variant, (second, segment), _NOTHING, content)
 
     def _remembered(self, variant: str) -> Iterator[tuple[str, Change]]:
         """Gives the contents of a variant that are remembered, each with its segment."""
@@ -252,7 +252,7 @@ class Evidence:
             self._add_laid_by(variant)
         self.totals[variant].replace(old, new)
         if self.requests is not None:
-            self.requests.replace(variant, place[1], old, new)
+            self.requests.replace(variant, place[1:], old, new)
         if self._keep.segments:
             _, second, name = place
             segment = self._segments[variant].get(name)

@@ -12,8 +12,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from trimtab.engine.earned import Sums, earned, within
-from trimtab.engine.evidence import Evidence
+from trimtab.engine.objective import NO_SUMS, Objective, Sums, within
 from trimtab.engine.policy.build import policy_of
 from trimtab.engine.policy.policy import Batch, Snapshot
 from trimtab.engine.prior import Pseudo, batch_of
@@ -23,7 +22,6 @@ from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
 from trimtab.schemas.strategy import Bandit
 
-_NO_SUMS: Final[Sums] = (0, 0, 0)
 _SEED_BITS: Final = (1 << 63) - 1
 _ERA_FACTOR: Final = 1_000_003
 
@@ -31,16 +29,16 @@ _ERA_FACTOR: Final = 1_000_003
 class Learning:
     """The policy of one release under one spec, with what it was told."""
 
-    __slots__ = ("_evidence", "_expected", "_policy", "_spec", "_told")
+    __slots__ = ("_expected", "_objective", "_policy", "_spec", "_told")
 
-    def __init__(self, spec: Spec, strategy: Bandit, evidence: Evidence, priors: Sequence[Pseudo]) -> None:
+    def __init__(self, spec: Spec, strategy: Bandit, objective: Objective, priors: Sequence[Pseudo]) -> None:
         self._spec = spec
-        self._evidence = evidence
+        self._objective = objective
         names = [variant.name for variant in spec.variants]
         self._policy = policy_of(strategy.policy, names, real_valued=spec.objective.values == "real")
-        self._told = [self._sums(name) for name in names]
-        self._expected = self._all_expected()
-        """of mature requests that were told, how many the weights let expect of each arm"""
+        self._told = [self._objective.sums(name) for name in names]
+        self._expected = objective.expected
+        """of the trials that were told, how many weights let expect of each arm; nothing where none waits"""
         if any(prior.trials for prior in priors):
             self._policy.update(batch_of(priors, spec))
 
@@ -52,33 +50,26 @@ class Learning:
         seed = (state.newest[0] * _ERA_FACTOR + state.offset) & _SEED_BITS
         return self._policy.shares(eligible, self._pending(batch), seed)
 
-    def _sums(self, variant: str) -> Sums:
-        return earned(self._spec, self._evidence, variant)
-
-    def _all_expected(self) -> list[int]:
-        book = self._evidence.requests
-        return book.cohorts.expected() if book is not None and book.cohorts is not None else []
-
     def _batch(self, weights: Sequence[int]) -> Batch:
         new: list[Sums] = []
         for arm, variant in enumerate(self._spec.variants):
-            sums, told = self._sums(variant.name), self._told[arm]
+            sums, told = self._objective.sums(variant.name), self._told[arm]
             if sums[0] > told[0]:
                 trials, rewards, squares = (now - before for now, before in zip(sums, told, strict=True))
                 rewards = self._within(trials, rewards)
                 self._told[arm] = (sums[0], told[1] + rewards, sums[2])
                 new.append((trials, rewards, squares))
             else:
-                new.append(_NO_SUMS)
+                new.append(NO_SUMS)
         return self._batch_of(new, self._propensities(weights))
 
     def _within(self, trials: int, rewards: int) -> int:
-        objective = self._spec.objective
-        return within(trials, rewards, is_share=objective.attribution is not None and objective.values == "share")
+        is_share = self._spec.objective.values == "share"
+        return within(trials, rewards, is_share=self._objective.waits and is_share)
 
     def _propensities(self, weights: Sequence[int]) -> list[float]:
         """Gives the shares of traffic that arms had when the new trials were routed."""
-        expected = self._all_expected()
+        expected = self._objective.expected
         new = [max(0, now - before) for now, before in zip(expected, self._expected, strict=True)]
         if not sum(new):
             return [weight / BASIS_POINTS for weight in weights]
@@ -106,11 +97,7 @@ class Learning:
 
     def _pending(self, batch: Batch) -> float:
         """Gives the trials that are under way or about to be: as many as have just ended, and what is in flight."""
-        book = self._evidence.requests
-        if book is not None and book.cohorts is not None:
-            return sum(batch.trials) + float(sum(map(book.cohorts.maturing, range(len(self._spec.variants)))))
-        in_flight = sum(self._evidence.totals[variant.name].in_flight for variant in self._spec.variants)
-        return sum(batch.trials) + float(in_flight)
+        return sum(batch.trials) + float(self._objective.in_flight)
 
     def snapshot(self) -> Snapshot:
         """Gives the policy's state, and what it was told."""

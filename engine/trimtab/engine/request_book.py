@@ -4,10 +4,13 @@ Contents of panes are added to it and taken out of it as everywhere in evidence 
 whatever came in which order.
 """
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from trimtab.engine.cohort_book import CohortBook, CohortSnapshot, CohortSpec, cohort_spec
 from trimtab.engine.contribution import PaneContent
+from trimtab.engine.errors import EngineError
 from trimtab.engine.propensity import InForce, InForceSnapshot
 from trimtab.engine.routed import RoutedSeconds, RoutedSnapshot
 from trimtab.schemas.guardrail import SampleRatioGuardrail
@@ -23,6 +26,8 @@ class RequestKeep(msgspec.Struct, frozen=True, array_like=True):
     cohorts: CohortSpec | None = None
     has_ratio: bool = False
     """whether somebody asks for a sample ratio"""
+    segments: tuple[str, ...] = ()
+    """whose cohorts are kept apart besides"""
 
 
 def request_keep(spec: Spec) -> RequestKeep | None:
@@ -31,10 +36,11 @@ def request_keep(spec: Spec) -> RequestKeep | None:
     has_ratio = any(isinstance(one, SampleRatioGuardrail) and one.severity != "muted" for one in spec.guardrails)
     if attribution is None and not has_ratio:
         return None
-    cohorts = None
+    cohorts, segments = None, tuple[str, ...]()
     if attribution is not None:
+        segments = tuple(segment.name for segment in spec.segments)
         cohorts = cohort_spec(objective.metric, attribution.window, attribution.default, attribution.repeated)
-    return RequestKeep(tuple(variant.name for variant in spec.variants), cohorts, has_ratio)
+    return RequestKeep(tuple(variant.name for variant in spec.variants), cohorts, has_ratio, segments)
 
 
 class RequestSnapshot(msgspec.Struct, array_like=True):
@@ -43,12 +49,13 @@ class RequestSnapshot(msgspec.Struct, array_like=True):
     in_force: InForceSnapshot
     cohorts: CohortSnapshot | None = None
     routed: RoutedSnapshot | None = None
+    segments: dict[str, CohortSnapshot] = {}
 
 
 class RequestBook:
     """What is kept of requests."""
 
-    __slots__ = ("_arms", "_keep", "cohorts", "in_force", "routed")
+    __slots__ = ("_arms", "_keep", "_segments", "cohorts", "in_force", "routed")
 
     def __init__(self, keep: RequestKeep, since_s: int = 0) -> None:
         """`since_s`: requests of before do not belong."""
@@ -57,6 +64,9 @@ class RequestBook:
         arms = len(self._arms)
         self.in_force = InForce()
         self.cohorts = CohortBook(keep.cohorts, arms=arms, since_s=since_s) if keep.cohorts else None
+        self._segments: dict[str, CohortBook] = {}
+        if keep.cohorts is not None:
+            self._segments = {name: CohortBook(keep.cohorts, arms=arms, since_s=since_s) for name in keep.segments}
         self.routed = RoutedSeconds(arms=arms, since_s=since_s) if keep.has_ratio else None
 
     def arm(self, variant: str) -> int:
@@ -69,38 +79,56 @@ class RequestBook:
         anew.in_force = self.in_force.arranged(self._keep.variants, keep.variants)
         return anew
 
-    def replace(self, variant: str, second: int, old: PaneContent, new: PaneContent) -> None:
-        """Replaces the content of a pane."""
+    def cohorts_in(self, segment: str) -> CohortBook:
+        """Gives the cohorts of a segment that is kept apart, or the mature ones of none of those ("").
+
+        Raises `EngineError` where none are kept.
+        """
+        if segment:
+            return self._segments[segment]
+        if self.cohorts is None:
+            raise EngineError("cohorts are not kept")
+        return self.cohorts.without(list(self._segments.values()))
+
+    def replace(self, variant: str, place: tuple[int, str], old: PaneContent, new: PaneContent) -> None:
+        """Replaces the content of a pane, that of a second and a segment."""
         arm = self._arms.get(variant)
         if arm is not None:
-            self._add(arm, second, -1, old)
-            self._add(arm, second, +1, new)
+            self._add(arm, place, -1, old)
+            self._add(arm, place, +1, new)
 
-    def _add(self, arm: int, second: int, sign: int, content: PaneContent) -> None:
+    def _add(self, arm: int, place: tuple[int, str], sign: int, content: PaneContent) -> None:
+        second, segment = place
         if self.routed is not None:
-            self.routed.add(arm, second, sign, content)
-        if self.cohorts is not None:
-            self.cohorts.add(arm, second, sign, content)
-            self._expect(self.cohorts, second, sign, content)
+            self.routed.add(arm, place, sign, content)
+        apart = self._segments.get(segment)
+        for cohorts in (self.cohorts, apart):
+            if cohorts is not None:
+                cohorts.add(arm, second, sign, content)
+                self._expect(cohorts, place, sign, content)
 
-    def _expect(self, cohorts: CohortBook, second: int, sign: int, content: PaneContent) -> None:
+    def _expect(self, cohorts: CohortBook, place: tuple[int, str], sign: int, content: PaneContent) -> None:
         unknown = content.requests
+        second, segment = place
         for era, revision, requests in content.routed:
-            weights = self.in_force.of((era, revision))
+            weights = self.in_force.of((era, revision), segment)
             if weights is not None:
                 cohorts.expect(second, sign * requests, weights)
                 unknown -= requests
         if unknown:
-            cohorts.expect(second, sign * unknown, self.in_force.at(second))
+            cohorts.expect(second, sign * unknown, self.in_force.at(second, segment))
 
     def advance(self, now_s: int) -> None:
         """Moves time on."""
-        if self.cohorts is not None:
-            self.cohorts.advance(now_s)
+        for cohorts in (self.cohorts, *self._segments.values()):
+            if cohorts is not None:
+                cohorts.advance(now_s)
 
-    def decide(self, time_ms: int, revision: Revision, weights: list[int]) -> None:
-        """Takes the weights of the next decision."""
-        self.in_force.decide(time_ms, revision, weights)
+    def decide(
+        self, time_ms: int, revision: Revision, weights: Sequence[int], segments: Mapping[str, Sequence[int]]
+    ) -> None:
+        """Takes the weights of the next decision, and those of segments that have some of their own."""
+        self.in_force.decide(time_ms, revision, weights, segments)
 
     @property
     def evidence_count(self) -> int:
@@ -113,6 +141,7 @@ class RequestBook:
             self.in_force.snapshot(),
             self.cohorts.snapshot() if self.cohorts is not None else None,
             self.routed.snapshot() if self.routed is not None else None,
+            {name: cohorts.snapshot() for name, cohorts in self._segments.items()},
         )
 
     @classmethod
@@ -122,6 +151,8 @@ class RequestBook:
         book.in_force = InForce.restore(snapshot.in_force)
         if keep.cohorts is not None and snapshot.cohorts is not None:
             book.cohorts = CohortBook.restore(keep.cohorts, snapshot.cohorts)
+            for name, segment in snapshot.segments.items():
+                book._segments[name] = CohortBook.restore(keep.cohorts, segment)
         if snapshot.routed is not None:
             book.routed = RoutedSeconds.restore(snapshot.routed, arms=len(keep.variants))
         return book

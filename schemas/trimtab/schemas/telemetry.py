@@ -326,13 +326,12 @@ lowest bits."""
 def _pack_columns(events: Sequence[Event], said: _Said) -> ColumnBatch:
     """Packs column by column: the same as row by row, in a quarter of the time."""
     base_ms = events[0].time_ms if events else said.sent_ms
-    keys: _Numbers[tuple[str, str, str, int, int]] = _Numbers()
     metrics: _Numbers[str] = _Numbers()
-    kind = bytes(map(_KIND_OF.__getitem__, map(type, events)))
+    kind, (key, keys) = _kinds(events), _keys(events)
     responses, outcomes = _all_of(Response, events, kind), _all_of(Outcome, events, kind)
     return ColumnBatch(
         publisher=said.publisher, seq=said.seq, sent_ms=said.sent_ms, base_ms=base_ms, count=len(kind), kind=kind,
-        key=_column("H", [keys[one.release, one.variant, one.segment, one.era, one.revision] for one in events]),
+        key=_column("H", key),
         time=_column("i", [event.time_ms - base_ms for event in events]),
         duration_us=_low_halves(_column("d", _whole_us([one.duration_ms for one in responses]), kind, Kind.RESPONSE)),
         status=_column("H", [one.status for one in responses], kind, Kind.RESPONSE),
@@ -342,8 +341,35 @@ def _pack_columns(events: Sequence[Event], said: _Said) -> ColumnBatch:
         value=_column("d", [one.value for one in outcomes], kind, Kind.OUTCOME),
         started=_column("i", _starts(outcomes), kind, Kind.OUTCOME),
         request=_column("Q", _unless_zeros([one.request for one in outcomes]), kind, Kind.OUTCOME),
-        keys=[RoutingKey(*key) for key in keys], metrics=list(metrics),
+        keys=keys, metrics=list(metrics),
     )  # fmt: skip
+
+
+def _kinds(events: Sequence[Event]) -> bytes:
+    kinds = set(map(type, events))
+    if len(kinds) == 1:
+        return bytes([_KIND_OF[kinds.pop()]]) * len(events)
+    return bytes(map(_KIND_OF.__getitem__, map(type, events)))
+
+
+def _keys(events: Sequence[Event]) -> tuple[list[int], list[RoutingKey]]:
+    """Gives the number of each event's key, and the keys. Most batches differ in nothing but the variant."""
+    if not events:
+        return [], []
+    first = events[0]
+    release, segment, revision, era = first.release, first.segment, first.revision, first.era
+    variants: _Numbers[str] = _Numbers()
+    numbers = [
+        variants[one.variant]
+        if one.revision == revision and one.segment == segment and one.release == release and one.era == era
+        else -1
+        for one in events
+    ]
+    if -1 not in numbers:
+        return numbers, [RoutingKey(release, variant, segment, era, revision) for variant in variants]
+    keys: _Numbers[tuple[str, str, str, int, int]] = _Numbers()
+    numbers = [keys[one.release, one.variant, one.segment, one.era, one.revision] for one in events]
+    return numbers, [RoutingKey(*key) for key in keys]
 
 
 def _all_of(which: type[E], events: Sequence[Event], kinds: bytes) -> Sequence[E]:
