@@ -196,7 +196,7 @@ class CohortBook:
         """Gives it as plain data."""
         return CohortSnapshot(
             self._since_s, self._now_s,
-            {number: list(map(str, cell)) for number, cell in self._tiles.items() if any(cell)},
+            {number: list(map(str, cell)) for number, cell in sorted(self._tiles.items()) if any(cell)},
             list(map(str, self.mature)), list(self.outside), list(self.unjoined),
         )  # fmt: skip
 
