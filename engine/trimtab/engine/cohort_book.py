@@ -180,6 +180,11 @@ class CohortBook:
         return sum(max(cell[_WIDTH * arm + _REQUESTS], cell[_WIDTH * arm + _ANSWERED]) for cell in self._tiles.values())
 
     @property
+    def is_maturing(self) -> bool:
+        """Whether some cohort is not mature."""
+        return bool(self._tiles)
+
+    @property
     def evidence_count(self) -> int:
         """Gives what rises whenever more is mature."""
         return sum(self.mature[_REQUESTS::_WIDTH]) + sum(self.mature[_ANSWERED::_WIDTH])

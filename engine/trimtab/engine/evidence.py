@@ -301,6 +301,12 @@ class Evidence:
         """Gives what rises whenever requests mature; 0 where nobody waits for that."""
         return self.requests.evidence_count if self.requests is not None else 0
 
+    @property
+    def is_maturing(self) -> bool:
+        """Whether requests wait to mature, so that time alone brings something."""
+        cohorts = self.requests.cohorts if self.requests is not None else None
+        return cohorts is not None and cohorts.is_maturing
+
     def window(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
         """Gives what a variant did in the last `length_ms`, one of the lengths that are kept.
 
@@ -328,6 +334,14 @@ class Evidence:
         """
         self._add_all()
         return self._seconds.close(up_to_s)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether time alone brings nothing: no second waits to be closed."""
+        if not self._keep.keeps_seconds:
+            return True
+        self._add_all()
+        return self._seconds.is_empty
 
     @property
     def missed(self) -> int:

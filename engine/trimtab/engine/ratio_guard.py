@@ -58,6 +58,16 @@ class RatioGuard:
         self._is_fresh = False
         return self._conclude().verdict is Verdict.FAIL
 
+    def failing(self) -> list[AnyGuardrail]:
+        """Gives the guardrail where it fails."""
+        return [self._rail] if self._is_on and self._conclude().verdict is Verdict.FAIL else []
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all requests that came were looked at."""
+        book = self._evidence.requests
+        return not self._is_on or book is None or book.routed is None or (book.routed.is_empty and not self._is_fresh)
+
     def assess(self, variant: str) -> list[Assessment]:
         """Gives the verdict, as it is shown with a candidate."""
         if not self._is_on or variant == self._spec.baseline:

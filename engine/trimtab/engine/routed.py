@@ -67,6 +67,11 @@ class RoutedSeconds:
             for weights, requests in by_weights.items():
                 yield Routed(weights, requests)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no second waits to be closed."""
+        return not self._seconds
+
     def snapshot(self) -> RoutedSnapshot:
         """Gives it as plain data."""
         return RoutedSnapshot(
