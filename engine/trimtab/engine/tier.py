@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from trimtab.engine.tile import Change
-from trimtab.engine.tiles import Tiles, TilesSnapshot
+from trimtab.engine.tiles import Tiles, TilesSnapshot, Values
 
 
 class TierSnapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -55,6 +55,9 @@ class Tier:
         self.tiles = Tiles.restore(snapshot.tiles)
 
 
+Leaving = tuple[int, bytes, Values]
+"""length of a sliding window, and what leaves it: a tile, and its outcomes"""
+
 TiersSnapshot = tuple[list[TierSnapshot], list[TierSnapshot]]
 """of sliding windows, and of tumbling ones"""
 
@@ -83,21 +86,19 @@ class Tiers:
         for tier in self.tumbling:
             _tumble(tier, kept, metrics)
 
-    def advance(self, now_s: int) -> bool:
-        """Lets go of what is older than the windows at `now_s`; gives whether there was anything."""
-        has_left = False
+    def advance(self, now_s: int) -> list[Leaving]:
+        """Lets go of what is older than the windows at `now_s`, and gives what has left which sliding window."""
+        left: list[Leaving] = []
         for place, tier in enumerate(self.sliding):
             leaving = tier.advance(now_s)
             if leaving:
-                has_left = True
+                left += [(tier.length_ms, tier.tiles.get(one), tier.tiles.values.get(one, {})) for one in leaving]
                 for longer in self.sliding[place + 1 : place + 2]:
                     _hand_over(tier, leaving, longer)
                 tier.tiles.drop(leaving)
         for tier in self.tumbling:
-            leaving = tier.advance(now_s)
-            has_left |= bool(leaving)
-            tier.tiles.drop(leaving)
-        return has_left
+            tier.tiles.drop(tier.advance(now_s))
+        return left
 
     def snapshot(self) -> TiersSnapshot:
         """Gives the tiles as plain data."""

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from trimtab.engine.errors import EngineError
 from trimtab.engine.sketch import Sketch
-from trimtab.engine.tier import Tier, Tiers, TiersSnapshot
+from trimtab.engine.tier import Leaving, Tier, Tiers, TiersSnapshot
 from trimtab.engine.tile import Change, counts_by_row, summed
 from trimtab.engine.tiles import Values, add_values
 from trimtab.schemas.evidence import COUNTS
@@ -157,11 +157,12 @@ class Windows:
     [0, 1]
     """
 
-    __slots__ = ("_metrics", "_seen", "_segments", "_since_s")
+    __slots__ = ("_metrics", "_now_s", "_seen", "_segments", "since_s")
 
     def __init__(self, keep: Keep, since_s: int = 0) -> None:
         """`since_s`: what happened in a second before it does not belong."""
-        self._since_s = since_s
+        self.since_s = since_s
+        self._now_s = 0
         self._metrics = keep.metrics
         self._segments = {
             segment: Tiers(
@@ -177,14 +178,16 @@ class Windows:
     def update(self, changes: Sequence[Change], now_s: int, segment: str = "") -> None:
         """Adds changes of panes, but for those that are older than a window; "" where a segment is not kept apart."""
         self.advance(now_s)
-        self._segments[segment].update(changes, self._since_s, self._metrics)
+        self._segments[segment].update(changes, self.since_s, self._metrics)
         self._seen.clear()
 
-    def advance(self, now_s: int) -> None:
-        """Lets go of what is older than the windows at `now_s`. Time never goes back."""
-        for tiers in self._segments.values():
-            if tiers.advance(now_s):
-                self._seen.clear()
+    def advance(self, now_s: int) -> list[Leaving]:
+        """Lets go of what is older than the windows at `now_s`, and gives it. Time never goes back."""
+        if now_s <= self._now_s:
+            return []
+        self._now_s = now_s
+        self._seen.clear()
+        return [one for tiers in self._segments.values() for one in tiers.advance(now_s)]
 
     def at(self, length_ms: int, now_s: int, segment: str | None = None) -> ArmWindow:
         """Gives what the arm did in the last `length_ms`, in one segment or in all of them; `now_s` never falls.
@@ -236,7 +239,7 @@ class Windows:
     def snapshot(self, now_s: int) -> WindowsSnapshot:
         """Gives the windows as plain data."""
         self.advance(now_s)
-        return WindowsSnapshot(self._since_s, {name: tiers.snapshot() for name, tiers in self._segments.items()})
+        return WindowsSnapshot(self.since_s, {name: tiers.snapshot() for name, tiers in self._segments.items()})
 
     @classmethod
     def restore(cls, keep: Keep, snapshot: WindowsSnapshot) -> "Windows":
