@@ -9,7 +9,7 @@ from control.decisions import arm, assessment, decision
 from engine.builders import error_rate, latency, release, response
 from engine.evidence_rig import EvidenceRig, decisions
 from trimtab.control.explain import explain, revision_text, time_text
-from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Verdict
+from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, SegmentArm, Verdict
 from trimtab.schemas.ids import NO_REVISION
 from trimtab.schemas.release import parse_document
 
@@ -89,6 +89,10 @@ def test_every_field_of_a_decision_is_told() -> None:
         "variant", "weight", "excluded", "trials", "reward_sum", "alpha", "beta", "mean", "probability_best",
         "requests", "responses", "errors", "in_flight", "error_ratio", "p50_ms", "p99_ms",
         "prior_trials", "prior_reward_sum", "scale", "degrees",
+        "metrics", "segments",
+    }  # fmt: skip
+    assert set(SegmentArm.__struct_fields__) == {
+        "weight", "trials", "reward_sum", "requests", "responses", "errors", "error_ratio", "p50_ms", "p99_ms",
     }  # fmt: skip
 
 
@@ -215,3 +219,37 @@ def test_what_the_engine_decided_comes_out_as_the_explanation_says() -> None:
 def test_instants_and_revisions_are_written_as_elsewhere() -> None:
     assert time_text(0) == "1970-01-01T00:00:00.000Z"
     assert revision_text((7, 42)) == "7.42"
+
+
+def known(**changes: object) -> SegmentArm:
+    made = SegmentArm(
+        weight=4_000, trials=20, reward_sum=5.0, requests=22, responses=20, errors=1, error_ratio=0.05, p50_ms=8.0,
+        p99_ms=None,
+    )  # fmt: skip
+    return msgspec.structs.replace(made, **changes)
+
+
+def test_metrics_and_segments_are_told_of_a_variant_that_has_some() -> None:
+    shown = arm(metrics={"experience": 0.875, "paid": None}, segments={"mobile": known()})
+    lines = explain(decision(arms=[shown]), None)
+    start = lines.index("    metrics, last minute: experience 0.875, paid unknown")
+    assert lines[start + 1 : start + 3] == [
+        "    in mobile, weight 4000: rewards 5 from 20 trials, 22 requests, 20 responses, 1 errors",
+        "      last minute: errors 0.05, p50 8 ms, p99 unknown",
+    ]
+
+
+def test_the_weights_of_segments_are_told_with_where_they_were() -> None:
+    made = decision(segments={"mobile": {"v1": 4_000, "v2": 6_000}})
+    before = decision(revision=40, weights={"v1": 8_000, "v2": 2_000})
+    title = "Weights of segments, in basis points"
+    lines = explain(made, before)
+    assert lines[lines.index(title) + 1 :][:2] == [
+        "  mobile: v1 8000 -> 4000, v2 2000 -> 6000; together 10000",
+        "  traffic of any other segment has the weights above",
+    ]
+    held = explain(made, made)
+    assert held[held.index(title) + 1] == "  mobile: v1 4000, v2 6000; together 10000"
+    alone = explain(made, None)
+    assert alone[alone.index(title) + 1] == "  mobile: v1 4000, v2 6000; together 10000"
+    assert title not in explain(decision(), before)

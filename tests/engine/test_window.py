@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from engine.builders import content
 from trimtab.engine.errors import EngineError
 from trimtab.engine.tile import Change
-from trimtab.engine.window import HOP_MS, MAX_METRICS, MAX_SEGMENTS, ArmWindow, Keep, Windows
+from trimtab.engine.window import HOP_MS, ArmWindow, Keep, Windows
 from trimtab.schemas.evidence import COUNTS
+from trimtab.schemas.reading import MAX_OUTCOMES
+from trimtab.schemas.segment import MAX_SEGMENTS
 
 LENGTHS_MS = tuple(HOP_MS)
 ALL = Keep(lengths_ms=LENGTHS_MS, tumbling_ms=(1_000, 10_000, 60_000), metrics=("rating",))
@@ -206,7 +208,7 @@ def test_a_window_that_is_not_kept_is_an_error() -> None:
         (lambda: Keep(lengths_ms=(20_000,)), "sliding window of 20000 ms: expected one of 10000, 30000, "),
         (lambda: Keep(tumbling_ms=(1_500,)), "tumbling window of 1500 ms: expected whole seconds above 0"),
         (lambda: Keep(tumbling_ms=(0,)), "tumbling window of 0 ms: expected whole seconds above 0"),
-        (lambda: Keep(metrics=("m",) * (MAX_METRICS + 1)), "33 metrics: expected at most 32"),
+        (lambda: Keep(metrics=("m",) * (MAX_OUTCOMES + 1)), "33 metrics: expected at most 32"),
         (lambda: Keep(segments=("s",) * (MAX_SEGMENTS + 1)), "17 segments: expected at most 16"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.schemas import dead_letter, decision, evidence, sidecar, telemetry, worker
-from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, Verdict, WeightsRecord
+from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, SegmentArm, Verdict, WeightsRecord
 from trimtab.schemas.evidence import (
     REPEATED,
     CohortColumns,
@@ -54,6 +54,14 @@ DECISION: Final = Decision(
 WEIGHTS: Final = WeightsRecord(
     release="checkout", era=1, revision=8, time_ms=5, phase=Phase.ROLLED_BACK,
     weights={"v1": 10_000, "v2": 0}, targets={"v1": "checkout-v1", "v2": "checkout-v2"}, prefix="/checkout",
+)  # fmt: skip
+SEGMENT_WEIGHTS: Final = {"mobile": {"v1": 4_000, "v2": 6_000}}
+IN_SEGMENT: Final = SegmentArm(
+    weight=4_000, trials=5, reward_sum=2.5, requests=6, responses=5, errors=1, error_ratio=0.2, p50_ms=5.5, p99_ms=None
+)
+BY_SEGMENT: Final = msgspec.structs.replace(
+    DECISION, segments=SEGMENT_WEIGHTS,
+    arms=[msgspec.structs.replace(ARM, metrics={"paid": 0.5, "rated": None}, segments={"mobile": IN_SEGMENT})],
 )  # fmt: skip
 PANES: Final = Panes(
     source=3, offset=9, final_s=100, keys=[PaneKey("checkout", "v1", "eu")], metrics=["converted"], rows=1,
@@ -135,6 +143,9 @@ SAMPLES: Final = [
     _own("evidence-command", "msgpack", COMMAND, evidence.decode),
     _own("decision", "json", DECISION, decision.decode_decision),
     _own("weights", "json", WEIGHTS, decision.decode_weights),
+    _own("decision-by-segment", "json", BY_SEGMENT, decision.decode_decision),
+    _own("weights-by-segment", "json", msgspec.structs.replace(WEIGHTS, segments=SEGMENT_WEIGHTS),
+         decision.decode_weights),
     _own("dead-letter", "json", LETTER, dead_letter.decode),
     _own("sidecar-report", "json", SIDECAR_REPORT, sidecar.decode),
     _own("worker-report", "json", WORKER_REPORT, worker.decode),

@@ -52,7 +52,7 @@ def shapes() -> dict[str, Shape]:
         "sidecar-report": _shape(sidecar.VERSION, sidecar.SidecarReport),
         "worker-report": _shape(worker.VERSION, worker.WorkerReport),
         "ledger-snapshot": _shape(ledger._SNAPSHOT_VERSION, ledger.LedgerSnapshot),
-        "release-snapshot": _shape(release_state._VERSION, release_state.ReleaseSnapshot),
+        "release-snapshot": _shape(release_state.VERSION, release_state.ReleaseSnapshot),
         "snapshot-entry": _shape(snapshots._VERSION, snapshots._Stored),
         "release": _release(),
         "places": {"version": 1, "root": "", "structs": {}, "constants": _places()},
@@ -144,10 +144,11 @@ def _has(info: Any, limit: str) -> bool:
 
 
 def _release() -> Shape:
-    """The release file, which the evidence log keeps as it was applied. Version 2 offers more to choose from."""
+    """The release file, which the evidence log keeps as it was applied. Version 2 offers more to choose
+    from; version 3 metrics of one's own and segments, whose features it holds in the policy's place."""
     schema = Release.model_json_schema()
     structs = {"Release": schema} | schema["$defs"]
-    return {"version": 2, "root": "Release", "constants": {}, "structs": {
+    return {"version": 3, "root": "Release", "constants": {}, "structs": {
         name: {"tag": "", "is_array": False, "fields": _properties(struct)} for name, struct in sorted(structs.items())
     }}  # fmt: skip
 

@@ -77,11 +77,7 @@ def test_every_field_of_a_policy_says_what_it_is() -> None:
         ({"type": "river", "policy": "UCB", "parameters": {"delta": float("nan")}}, "expected delta from 0 to 1000"),
         ({"type": "entryPoint", "name": ""}, "at least 1 character"),
         ({"type": "entryPoint", "name": "mine", "parameters": {"x": float("nan")}}, "finite number"),
-        ({"type": "linear", "features": {"a": {"x": float("inf")}}}, "finite number"),
-        (
-            {"type": "linear", "features": {"a": {f"f{n}": 1 for n in range(33)}}},
-            "at most 32 different features, got 33",
-        ),
+        ({"type": "linear", "features": {}}, "Extra inputs are not permitted"),
         ({"type": "linear", "model": "linucb"}, "'bayesian' or 'linUcb'"),
         ({"type": "ucb", "drift": {"detector": "kswin"}}, "'adwin', 'pageHinkley'"),
         ({"type": "ucb", "drift": {"detector": "adwin", "keep": 2}}, "less than or equal to 1"),

@@ -1,15 +1,16 @@
 """The arithmetic of a decision in words and numbers, so that a person can check it by hand.
 
-One function tells about each part: `_arm` about what is known of a variant, `_assessment` about a guardrail's verdict,
-`_weights` about the move. Whoever adds a field to a decision adds its words there. Shares and probabilities are written
-with as many digits as tell them apart from a threshold; counts and weights are whole.
+One function tells about each part: `_arm` about what is known of a variant, `_in_segment` about that of a segment,
+`_assessment` about a guardrail's verdict, `_weights` about the move. Whoever adds a field to a decision adds its words
+there. Shares and probabilities are written with as many digits as tell them apart from a threshold; counts and weights
+are whole.
 """
 
 from datetime import UTC, datetime
 from math import exp, isclose
 from typing import Final
 
-from trimtab.schemas.decision import Arm, Assessment, Decision
+from trimtab.schemas.decision import Arm, Assessment, Decision, SegmentArm
 from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.schemas.limits import Variant
 from trimtab.schemas.part import duration_text
@@ -27,6 +28,7 @@ def explain(decision: Decision, replaced: Decision | None, spec: Spec | None = N
     return [
         *_head(decision),
         *_section("Weights, in basis points", _weights(decision, replaced)),
+        *_section("Weights of segments, in basis points", _segment_weights(decision, replaced)),
         *_section("Limits", [] if spec is None else _limits(spec)),
         *_section("What it saw", [line for arm in decision.arms for line in _arm(arm)]),
         *_section("What it concluded", [line for found in decision.assessments for line in _assessment(found)]),
@@ -73,8 +75,25 @@ def _weights(decision: Decision, replaced: Decision | None) -> list[str]:
     return [*[_move(variant, replaced.weights.get(variant, 0), now) for variant, now in everybody.items()], total]
 
 
+def _segment_weights(decision: Decision, replaced: Decision | None) -> list[str]:
+    """Gives the weights of each segment that has some of its own, and where they were before."""
+    lines = []
+    for segment, weights in decision.segments.items():
+        before = {} if replaced is None else replaced.segments.get(segment, replaced.weights)
+        told = [
+            f"{variant} {now}" if replaced is None else _short_move(variant, before.get(variant, 0), now)
+            for variant, now in weights.items()
+        ]
+        lines.append(f"{segment}: {', '.join(told)}; together {sum(weights.values())}")
+    return [*lines, "traffic of any other segment has the weights above"] if lines else []
+
+
 def _move(variant: str, before: int, now: int) -> str:
     return f"{variant}: {before} -> {now} ({now - before:+d})" if now != before else f"{variant}: {now}, as before"
+
+
+def _short_move(variant: str, before: int, now: int) -> str:
+    return f"{variant} {before} -> {now}" if now != before else f"{variant} {now}"
 
 
 def _limits(spec: Spec) -> list[str]:
@@ -112,6 +131,22 @@ def _arm(arm: Arm) -> list[str]:
         f"  P(best) = {_number(arm.probability_best)}",
         f"  since the release began: {ends}",
         f"  last minute: {_last_minute(arm)}",
+        *_metrics(arm),
+        *[f"  {line}" for segment, known in arm.segments.items() for line in _in_segment(segment, known)],
+    ]
+
+
+def _metrics(arm: Arm) -> list[str]:
+    """Gives the metrics of the release file; nothing where it has none."""
+    told = [f"{name} {_UNKNOWN if value is None else _number(value)}" for name, value in arm.metrics.items()]
+    return [f"  metrics, last minute: {', '.join(told)}"] if told else []
+
+
+def _in_segment(segment: str, known: SegmentArm) -> list[str]:
+    ends = f"{known.requests} requests, {known.responses} responses, {known.errors} errors"
+    return [
+        f"in {segment}, weight {known.weight}: rewards {_number(known.reward_sum)} from {known.trials} trials, {ends}",
+        f"  last minute: {_last_minute(known)}",
     ]
 
 
@@ -149,7 +184,7 @@ def _believed(arm: Arm) -> str:
     return f"Beta({told}), of which the last are the prior's{turned}"
 
 
-def _last_minute(arm: Arm) -> str:
+def _last_minute(arm: Arm | SegmentArm) -> str:
     if arm.error_ratio is None and arm.p50_ms is None and arm.p99_ms is None:
         return "no responses"
     return ", ".join(

@@ -7,13 +7,16 @@ from msgspec.structs import replace
 
 from trimtab.engine.belief import Belief
 from trimtab.engine.evidence import Evidence
+from trimtab.engine.metric import Missing, value_of
+from trimtab.engine.objective import Objective
 from trimtab.engine.posterior import NormalInverseGamma
 from trimtab.engine.prior import Pseudo, reason_of
 from trimtab.engine.release_state import ReleaseState
-from trimtab.schemas.decision import Arm, Assessment, Decision, Seen
+from trimtab.engine.window import ArmWindow
+from trimtab.schemas.decision import Arm, Assessment, Decision, Seen, SegmentArm
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.ids import Revision
-from trimtab.schemas.release import Release
+from trimtab.schemas.release import Release, Spec
 
 _SHOWN_WINDOW_MS: Final = 60_000
 
@@ -25,6 +28,7 @@ class Basis:
     state: ReleaseState
     """as the decision leaves it"""
     evidence: Evidence
+    objective: Objective
     belief: Belief
     assessments: dict[str, list[Assessment]]
     """variant -> its guardrails' verdicts"""
@@ -39,7 +43,8 @@ def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -
         release=release.name, era=era, revision=revision, replaces=replaces, time_ms=state.now_ms,
         phase=state.phase, strategy=release.spec.strategy.type, step=state.step,
         weights={variant.name: weight for variant, weight in zip(release.spec.variants, state.weights, strict=True)},
-        rule=rule, reasons=[rule, *excluded, *reason_of(release.spec, state.seed)], arms=_arms(release, basis),
+        segments=weights_by_segment(release.spec, state), rule=rule,
+        reasons=[rule, *excluded, *reason_of(release.spec, state.seed)], arms=_arms(release, basis),
         assessments=[verdict for verdicts in basis.assessments.values() for verdict in verdicts],
         seen=Seen(
             offset=revision - 1,
@@ -65,13 +70,46 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
                 mean=beta.mean, probability_best=chance, requests=totals.requests, responses=totals.responses,
                 errors=totals.errors, in_flight=max(0, totals.requests - totals.responses),
                 error_ratio=window.error_ratio, p50_ms=window.latency.quantile_ms(0.5),
-                p99_ms=window.latency.quantile_ms(0.99),
+                p99_ms=window.latency.quantile_ms(0.99), metrics=_metrics(release.spec, window, totals.in_flight),
+                segments=_segments(release.spec, basis, name) if release.spec.segments else {},
             )
         )  # fmt: skip
     arms = [_believed(arm, prior) for arm, prior in zip(arms, belief.priors, strict=True)]
     if release.spec.objective.values == "real":
         arms = [_real(arm, mean) for arm, mean in zip(arms, belief.means(), strict=True)]
     return arms
+
+
+def _metrics(spec: Spec, window: ArmWindow, in_flight: int) -> dict[str, float | None]:
+    shown = {}
+    for metric in spec.metrics:
+        value = value_of(metric, window, in_flight)
+        shown[metric.name] = None if isinstance(value, Missing) else value
+    return shown
+
+
+def _segments(spec: Spec, basis: Basis, variant: str) -> dict[str, SegmentArm]:
+    arm, shown = [one.name for one in spec.variants].index(variant), {}
+    for segment in spec.segments:
+        name = segment.name
+        totals = basis.evidence.segment_totals(variant, name)
+        window = basis.evidence.window(variant, _SHOWN_WINDOW_MS, name)
+        trials, reward_sum, _ = basis.objective.sums_in(variant, name)
+        shown[name] = SegmentArm(
+            weight=basis.state.weights_in(name)[arm], trials=trials, reward_sum=reward_sum / VALUE_SCALE,
+            requests=totals.requests, responses=totals.responses, errors=totals.errors,
+            error_ratio=window.error_ratio, p50_ms=window.latency.quantile_ms(0.5),
+            p99_ms=window.latency.quantile_ms(0.99),
+        )  # fmt: skip
+    return shown
+
+
+def weights_by_segment(spec: Spec, state: ReleaseState) -> dict[str, dict[str, int]]:
+    """Gives the weights of the segments that have some of their own, by variant."""
+    names = [variant.name for variant in spec.variants]
+    return {
+        segment: dict(zip(names, weights, strict=True)) for segment, weights in sorted(state.segment_weights.items())
+    }
 
 
 def _believed(arm: Arm, prior: Pseudo) -> Arm:

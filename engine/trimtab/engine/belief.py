@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from trimtab.engine.best import probability_best
-from trimtab.engine.evidence import Evidence
 from trimtab.engine.experiment.sample import Moments, Sample, Share
+from trimtab.engine.objective import Objective
 from trimtab.engine.policy.belief import best_arms
 from trimtab.engine.policy.tally import Tally
 from trimtab.engine.posterior import Beta, NormalInverseGamma, reward_posterior
 from trimtab.engine.prior import Seed, priors_of
 from trimtab.engine.release_state import ReleaseState
 from trimtab.schemas.evidence import VALUE_SCALE
+from trimtab.schemas.reading import SUCCESS
 from trimtab.schemas.release import Spec
 
-_NO_SUMS: Final = (0, 0, 0)
 _LEAST_VARIANCE: Final = 1e-12
 """What rewards that are all the same are taken to scatter by."""
 
@@ -22,11 +22,11 @@ _LEAST_VARIANCE: Final = 1e-12
 class Belief:
     """Beliefs under one spec, from evidence that goes on growing."""
 
-    __slots__ = ("_best", "_evidence", "_origin", "_origin_squares", "_spec", "priors")
+    __slots__ = ("_best", "_objective", "_origin", "_origin_squares", "_spec", "priors")
 
-    def __init__(self, spec: Spec, evidence: Evidence, state: ReleaseState) -> None:
+    def __init__(self, spec: Spec, objective: Objective, state: ReleaseState) -> None:
         self._spec = spec
-        self._evidence = evidence
+        self._objective = objective
         self._origin, self._origin_squares = state.origin, state.origin_squares
         self.priors = priors_of(spec, state.seed)
         """what is believed of each variant besides"""
@@ -37,7 +37,7 @@ class Belief:
         """Gives trials and reward sum (in 1/VALUE_SCALE) of each variant under the present spec."""
         rewards = []
         for variant in self._spec.variants:
-            trials, total = self._evidence.totals[variant.name].rewards(self._spec.objective.metric)
+            trials, total, _ = self._objective.sums(variant.name)
             earlier_trials, earlier_total = self._origin.get(variant.name, (0, 0))
             rewards.append((trials - earlier_trials, total - earlier_total))
         return rewards
@@ -47,13 +47,13 @@ class Belief:
 
         Contents of before the present spec may still be replaced by lesser ones: what that takes is not gone below 0.
         """
-        if self._spec.objective.metric == "success":
+        if self._spec.objective.metric == SUCCESS:
             counts = [(max(0, trials), max(0, total // VALUE_SCALE)) for trials, total in self.rewards()]
             return [Share(trials, min(trials, successes)) for trials, successes in counts]
         return [self._moments(variant.name) for variant in self._spec.variants]
 
     def _moments(self, variant: str) -> Moments:
-        sums = self._evidence.totals[variant].values.get(self._spec.objective.metric, _NO_SUMS)
+        sums = self._objective.sums(variant)
         earlier = (*self._origin.get(variant, (0, 0)), self._origin_squares.get(variant, 0))
         trials, total, squares = (now - before for now, before in zip(sums, earlier, strict=True))
         return Moments(max(0, trials), total / VALUE_SCALE, max(0, squares) / VALUE_SCALE)

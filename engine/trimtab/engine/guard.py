@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from trimtab.engine.evidence import Evidence, News
-from trimtab.engine.rail import Pair, Rail, ShareRail, rails_of
+from trimtab.engine.metric import MISSING, Value, value_of
+from trimtab.engine.metric_rail import rails_under
+from trimtab.engine.rail import Pair, Rail, ShareRail
 from trimtab.engine.seconds import ClosedSecond
 from trimtab.engine.sequential.conclusion import Conclusion, Rule
 from trimtab.engine.sequential.look import Share
@@ -25,7 +27,8 @@ from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.totals import ArmTotals
 from trimtab.engine.window import ArmWindow, Keep
 from trimtab.schemas.decision import Assessment, Verdict
-from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuardrail, OutcomeGuardrail
+from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
+from trimtab.schemas.reading import outcomes_read
 from trimtab.schemas.release import Spec
 
 CLOSED_AFTER_S: Final = 2
@@ -100,13 +103,14 @@ class _ShareBound(_Bound):
 
 def keep_of(spec: Spec) -> Keep:
     """Gives what has to be kept of a release for its guardrails and for what is shown of it."""
-    watched = [(guardrail, rails_of(guardrail)) for guardrail in spec.guardrails if guardrail.severity != "muted"]
-    outcomes = {guardrail.name: None for guardrail, _ in watched if isinstance(guardrail, OutcomeGuardrail)}
+    watched = [(one, rails_under(spec, one)) for one in spec.guardrails if one.severity != "muted"]
     slower = {bucket_of_limit(one.max) for one, _ in watched if isinstance(one, LatencyGuardrail) and one.max}
     return Keep(
         lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *(guardrail.window for guardrail, _ in watched)),
-        metrics=tuple(outcomes),
-        keeps_seconds=any(not isinstance(rail, ShareRail) for _, rails in watched for rail in rails.values()),
+        metrics=outcomes_read(spec.guardrails, spec.metric_of_name),
+        segments=tuple(segment.name for segment in spec.segments),
+        keeps_seconds=spec.objective_metric is not None
+        or any(not isinstance(rail, ShareRail) for _, rails in watched for rail in rails.values()),
         slower_than=tuple(sorted(slower)),
     )
 
@@ -126,7 +130,7 @@ class Guard:
     def _on(self, variant: str) -> list[_Bound]:
         """Gives fresh bounds on a variant; those that act share what `falseAborts` allows over all candidates."""
         spec, bounds = self._spec, list[_Bound]()
-        rails = [(guardrail, rails_of(guardrail)) for guardrail in spec.guardrails]
+        rails = [(guardrail, rails_under(spec, guardrail)) for guardrail in spec.guardrails]
         acting = sum(len(of) for one, of in rails if one.severity != "signal" and one.confidence is None)
         alpha = spec.false_aborts / max(1, acting * (len(spec.variants) - 1))
         for guardrail, of in rails:
@@ -139,25 +143,28 @@ class Guard:
                     bounds.append(_Bound(variant, guardrail, name, rail, rule))
         return bounds
 
-    def close(self, now_s: int, pace: int = 1) -> None:
-        """Lets what has come be a look, and takes the seconds that are over; every `pace` seconds.
+    def close(self, now_s: int, pace: int = 1) -> list[ClosedSecond]:
+        """Lets what has come be a look, takes the seconds that are over, and gives them; every `pace` seconds.
 
         Absolute bounds on shares miss nothing by that, for what is no look yet is a peek; others would.
         """
         if now_s - self._closed_s < (min(pace, _SLOWEST_PAIRS_S) if self._has_pairs else pace):
-            return
+            return []
         self._closed_s = now_s
         for name, bounds in self._bounds.items():
             for bound in bounds:
                 if isinstance(bound, _ShareBound):
                     bound.close(self._evidence.totals[name], now_s)
-        for closed in self._evidence.closed(now_s - CLOSED_AFTER_S) if self._has_pairs else ():
+        seconds = self._evidence.closed(now_s - CLOSED_AFTER_S) if self._has_pairs else []
+        for closed in seconds:
             self._take(closed)
+        return seconds
 
     def _take(self, closed: ClosedSecond) -> None:
-        baseline = closed.arms.get(self._spec.baseline, _NOTHING)
+        baseline, totals = closed.arms.get(self._spec.baseline, _NOTHING), self._evidence.totals
+        of_baseline = totals[self._spec.baseline].in_flight
         for name, bounds in self._bounds.items():
-            pair = Pair(closed.arms.get(name, _NOTHING), baseline)
+            pair = Pair(closed.arms.get(name, _NOTHING), baseline, totals[name].in_flight, of_baseline)
             for bound in bounds:
                 if not isinstance(bound, _ShareBound):
                     bound.see(closed.second, pair.variant.responses)
@@ -185,8 +192,16 @@ class Guard:
         return {name: [self._assess(bound, now_s) for bound in self._bounds[name]] for name in names}
 
     def _assess(self, bound: _Bound, now_s: int) -> Assessment:
-        window = self._evidence.window(bound.variant, bound.guardrail.window)
-        return assessment_of(bound.guardrail, bound.name, bound.variant, self._look(bound, now_s), window)
+        guardrail, conclusion = bound.guardrail, self._look(bound, now_s)
+        window = self._evidence.window(bound.variant, guardrail.window)
+        measured = self._measured(guardrail, bound.variant, window)
+        return assessment_of(guardrail, bound.name, bound.variant, conclusion, window, measured=measured)
+
+    def _measured(self, guardrail: Guardrail, variant: str, window: ArmWindow) -> Value:
+        """Gives the value in a window of the metric that is bounded, where it is one of the release file."""
+        if not isinstance(guardrail, MetricGuardrail):
+            return MISSING
+        return value_of(self._spec.metric_of_name[guardrail.name], window, self._evidence.totals[variant].in_flight)
 
     def _look(self, bound: _Bound, now_s: int) -> Conclusion:
         """Gives the verdict of a bound, with what is no look yet where it may be judged."""

@@ -11,7 +11,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from trimtab.engine.evidence import Evidence
+from trimtab.engine.objective import NO_SUMS, Objective
 from trimtab.engine.policy.build import policy_of
 from trimtab.engine.policy.policy import Batch, Snapshot
 from trimtab.engine.prior import Pseudo, batch_of
@@ -21,25 +21,21 @@ from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
 from trimtab.schemas.strategy import Bandit
 
-_NO_SUMS: Final = (0, 0, 0)
 _SEED_BITS: Final = (1 << 63) - 1
 _ERA_FACTOR: Final = 1_000_003
-
-Sums = tuple[int, int, int]
-"""trials, sum of rewards and of their squares, the sums in 1/VALUE_SCALE"""
 
 
 class Learning:
     """The policy of one release under one spec, with what it was told."""
 
-    __slots__ = ("_evidence", "_policy", "_spec", "_told")
+    __slots__ = ("_objective", "_policy", "_spec", "_told")
 
-    def __init__(self, spec: Spec, strategy: Bandit, evidence: Evidence, priors: Sequence[Pseudo]) -> None:
+    def __init__(self, spec: Spec, strategy: Bandit, objective: Objective, priors: Sequence[Pseudo]) -> None:
         self._spec = spec
-        self._evidence = evidence
+        self._objective = objective
         names = [variant.name for variant in spec.variants]
         self._policy = policy_of(strategy.policy, names, real_valued=spec.objective.values == "real")
-        self._told = [self._sums(name) for name in names]
+        self._told = [self._objective.sums(name) for name in names]
         if any(prior.trials for prior in priors):
             self._policy.update(batch_of(priors, spec))
 
@@ -51,23 +47,15 @@ class Learning:
         seed = (state.newest[0] * _ERA_FACTOR + state.offset) & _SEED_BITS
         return self._policy.shares(eligible, self._pending(batch), seed)
 
-    def _sums(self, variant: str) -> Sums:
-        totals, metric = self._evidence.totals[variant], self._spec.objective.metric
-        if metric == "success":
-            trials, rewards = totals.rewards(metric)
-            return trials, rewards, rewards
-        count, total, squares = totals.values.get(metric, _NO_SUMS)
-        return count, total, squares
-
     def _batch(self, weights: Sequence[int]) -> Batch:
         new = []
         for arm, variant in enumerate(self._spec.variants):
-            sums, told = self._sums(variant.name), self._told[arm]
+            sums, told = self._objective.sums(variant.name), self._told[arm]
             if sums[0] > told[0]:
                 self._told[arm] = sums
                 new.append(tuple(now - before for now, before in zip(sums, told, strict=True)))
             else:
-                new.append(_NO_SUMS)
+                new.append(NO_SUMS)
         trials = [float(sums[0]) for sums in new]
         rewards = [sums[1] / VALUE_SCALE for sums in new]
         squares = [max(0, sums[2]) / VALUE_SCALE for sums in new]
@@ -88,8 +76,7 @@ class Learning:
 
     def _pending(self, batch: Batch) -> float:
         """Gives the trials that are under way or about to be: as many as have just ended, and what is in flight."""
-        in_flight = sum(self._evidence.totals[variant.name].in_flight for variant in self._spec.variants)
-        return sum(batch.trials) + float(in_flight)
+        return sum(batch.trials) + float(self._objective.in_flight)
 
     def snapshot(self) -> Snapshot:
         """Gives the policy's state, and what it was told."""

@@ -1,7 +1,7 @@
 """The value of a user's metric in a window.
 
 Missing is not zero: a quotient by zero, a mean or a quantile of nothing, a present value that nobody gave, and whatever
-does not fit into a float are missing, and so is all that is computed of something missing. Counters are never missing,
+is greater than `MOST` are missing, and so is all that is computed of something missing. Counters are never missing,
 and neither is the count or the sum of outcomes: no outcome came to nothing.
 """
 
@@ -12,8 +12,10 @@ from typing import Final, assert_never
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.evidence import COUNTS, FAILURES, VALUE_SCALE
 from trimtab.schemas.expression import QUANTILES, Binary, Extreme, Name, Negative, Node, Number, Outcome
-from trimtab.schemas.metric import Composite, CompositePart, Metric
+from trimtab.schemas.metric import AnyMetric, CompositePart, Metric
 
+MOST: Final = 1e15
+"""Beyond this size a value is taken for a mistake: sums of it would lose what others add."""
 _NO_SUMS: Final = (0, 0, 0)
 _PLACES: Final = {name: place for place, name in enumerate(COUNTS)}
 _DURATION_US: Final = COUNTS.index("duration_us")
@@ -62,10 +64,11 @@ def evaluate(node: Node, window: ArmWindow, in_flight: int | None = None) -> Val
             assert_never(node)
 
 
-def value_of(metric: Metric | Composite, window: ArmWindow, in_flight: int | None = None) -> Value:
+def value_of(metric: AnyMetric, window: ArmWindow, in_flight: int | None = None) -> Value:
     """Gives the value of a metric in a window; of a composite from 0 (bad) to 1 (good)."""
     if isinstance(metric, Metric):
-        return evaluate(metric.tree, window, in_flight)
+        known = evaluate(metric.tree, window, in_flight)
+        return MISSING if isinstance(known, Missing) or abs(known) > MOST else known
     total = 0.0
     for part in metric.parts:
         value = evaluate(part.tree, window, in_flight)

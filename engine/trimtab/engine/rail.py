@@ -20,7 +20,13 @@ from trimtab.engine.sequential.mean import DifferenceTest, Harm, MeanTest
 from trimtab.engine.sketch import Sketch
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.evidence import VALUE_SCALE
-from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuardrail, OutcomeGuardrail
+from trimtab.schemas.guardrail import (
+    ErrorRateGuardrail,
+    Guardrail,
+    LatencyGuardrail,
+    OutcomeGuardrail,
+    ValueRail,
+)
 
 Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
@@ -32,10 +38,15 @@ class Pair:
 
     variant: ArmWindow
     baseline: ArmWindow
+    in_flight: int | None = None
+    """requests of the variant that have not ended, as of when this is looked at; None where nobody asks"""
+    baseline_in_flight: int | None = None
 
 
 Look = TypeVar("Look")
 Look_contra = TypeVar("Look_contra", contravariant=True)
+BuiltInRail = ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail
+"""What is bounded without a metric of the release file; for those see `metric_rail.py`."""
 Breaches = Callable[[ArmWindow], int]
 """Gives how many responses of a window breach"""
 
@@ -192,7 +203,7 @@ def sums_of(window: ArmWindow, metric: str) -> Sums:
 
 def allowed_of(guardrail: Guardrail) -> float | None:
     """Gives the share of breaches that an absolute bound allows; None where it bounds no share."""
-    if guardrail.max is None or isinstance(guardrail, OutcomeGuardrail):
+    if guardrail.max is None or isinstance(guardrail, ValueRail):
         return None
     return guardrail.max if isinstance(guardrail, ErrorRateGuardrail) else round(1.0 - guardrail.quantile, 6)
 
@@ -207,7 +218,7 @@ def breaches_of(guardrail: ErrorRateGuardrail | LatencyGuardrail) -> Breaches:
     return lambda window: window.client_errors
 
 
-def rails_of(guardrail: Guardrail) -> dict[str, Rail]:
+def rails_of(guardrail: BuiltInRail) -> dict[str, Rail]:
     """Gives the bounds of a guardrail by the name of their field; none where it is muted."""
     if guardrail.severity == "muted":
         return {}

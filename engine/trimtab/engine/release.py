@@ -26,8 +26,16 @@ from trimtab.engine.evidence import Evidence
 from trimtab.engine.guard import Guard, keep_of
 from trimtab.engine.learning import Learning
 from trimtab.engine.movement import Movement
+from trimtab.engine.objective import Objective
 from trimtab.engine.prior import Seed
-from trimtab.engine.release_state import Position, ReleaseState, decode_snapshot, encode_snapshot
+from trimtab.engine.release_state import (
+    VERSION,
+    Position,
+    ReleaseSnapshot,
+    ReleaseState,
+    decode_snapshot,
+    encode_snapshot,
+)
 from trimtab.engine.shown import acts, breach
 from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.choice import choose
@@ -44,7 +52,6 @@ STEP_INTERVAL_MS: Final = 1_000
 """How often a strategy with steps looks at its gate, where it is alone."""
 _LOOKS_PER_HOLD: Final = 20
 """How often it does within the time that a step lasts, at least, however many others there are."""
-_NO_SUMS: Final = (0, 0, 0)
 REFRESH_MS: Final = 10_000
 """How often a release that is over shows what it still sees."""
 
@@ -52,7 +59,8 @@ REFRESH_MS: Final = 10_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_belief", "_document", "_evidence", "_guard", "_learning", "_movement", "_release", "_state")
+    __slots__ = ("_belief", "_document", "_evidence", "_guard", "_learning", "_movement", "_objective", "_release",
+                 "_state")  # fmt: skip
 
     def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
@@ -65,11 +73,15 @@ class ReleaseFold:
         """Goes on under a spec, with this evidence and from this state."""
         self._document, self._release = document, parse_document(document)
         self._evidence, self._state = evidence, state
-        self._belief = Belief(self._spec, evidence, state)
+        self._objective = Objective(self._spec, evidence)
+        self._belief = Belief(self._spec, self._objective, state)
         self._guard = Guard(self._spec, evidence)
         strategy = self._spec.strategy
-        priors = self._belief.priors
-        self._learning = Learning(self._spec, strategy, evidence, priors) if isinstance(strategy, Bandit) else None
+        self._learning = (
+            Learning(self._spec, strategy, self._objective, self._belief.priors)
+            if isinstance(strategy, Bandit)
+            else None
+        )
         self._movement = Movement(self._spec, state)
 
     @property
@@ -130,11 +142,11 @@ class ReleaseFold:
         self._evidence.restart(state.now_ms // 1000, keep_of(spec))
         weights = [before.get(name, 0) for name in names]
         weights[names.index(spec.baseline)] += BASIS_POINTS - sum(weights)
-        totals = self._evidence.totals
-        metric = spec.objective.metric
+        totals, objective = self._evidence.totals, Objective(spec, self._evidence)
+        earned = {name: objective.sums(name) for name in names}
         fresh = ReleaseState(
-            weights=weights, origin={name: totals[name].rewards(metric) for name in names},
-            origin_squares={name: totals[name].values.get(metric, _NO_SUMS)[2] for name in names},
+            weights=weights, origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
+            origin_squares={name: squares for name, (_, _, squares) in earned.items()},
             now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
             step_responses=[totals[name].responses for name in names], seed=self._seed_for(spec),
         )  # fmt: skip
@@ -142,7 +154,8 @@ class ReleaseFold:
 
     def _seed_for(self, spec: Spec) -> dict[str, Seed]:
         """Gives what a shadow phase of the same objective has seen, if one has completed."""
-        if spec.objective.metric != self._spec.objective.metric:
+        before = self._spec
+        if (spec.objective.metric, spec.objective_metric) != (before.objective.metric, before.objective_metric):
             return {}
         if not isinstance(self._spec.strategy, Shadow) or self._state.phase is not Phase.COMPLETED:
             return self._state.seed
@@ -232,7 +245,7 @@ class ReleaseFold:
 
     def _consider(self, at: Position, pace: int = 1) -> Decision | None:
         state, now_s = self._state, self._state.now_ms // 1000
-        self._guard.close(now_s, pace)
+        self._objective.take(self._guard.close(now_s, pace))
         news, self._evidence.news = self._evidence.news, {}
         if state.phase.is_over:
             is_due = self._is_due(REFRESH_MS)
@@ -334,7 +347,8 @@ class ReleaseFold:
         state.decided_ms, state.decided_on = state.now_ms, self._evidence_count
         if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
             raise EngineError(f"release {self.name}: weights {state.weights} sum to {sum(state.weights)} bp")
-        return decision_of(self._release, Basis(state, self._evidence, self._belief, assessments), rule, replaces)
+        basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
+        return decision_of(self._release, basis, rule, replaces)
 
     def weights_record(self, decision: Decision) -> WeightsRecord:
         """Gives what a sidecar needs of a decision of this release."""
@@ -342,6 +356,7 @@ class ReleaseFold:
             release=decision.release, era=decision.era, revision=decision.revision, time_ms=decision.time_ms,
             phase=decision.phase, weights=decision.weights, prefix=self._spec.route.prefix,
             targets={variant.name: variant.at_proxy for variant in self._spec.variants}, mirror=self._mirror(),
+            segments=decision.segments,
         )  # fmt: skip
 
     def _mirror(self) -> dict[str, int]:
@@ -353,7 +368,12 @@ class ReleaseFold:
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""
         learning = self._learning.snapshot() if self._learning else {}
-        return encode_snapshot(self._document, self._state, self._evidence.snapshot(), self._guard.snapshot(), learning)
+        return encode_snapshot(
+            ReleaseSnapshot(
+                VERSION, self._state.offset, self._document, self._state, self._evidence.snapshot(),
+                guard=self._guard.snapshot(), learning=learning, objective=self._objective.snapshot(),
+            )
+        )  # fmt: skip
 
     @classmethod
     def restore(cls, payload: bytes) -> "ReleaseFold":
@@ -366,6 +386,7 @@ class ReleaseFold:
             raise EngineError(f"not a snapshot of a release: {error}") from error
         if snapshot.guard:
             fold._guard.restore(snapshot.guard)
+        fold._objective.restore(snapshot.objective)
         if snapshot.learning and fold._learning:
             fold._learning.restore(snapshot.learning)
         return fold

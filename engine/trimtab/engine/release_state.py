@@ -10,7 +10,7 @@ from trimtab.engine.evidence import EvidenceSnapshot
 from trimtab.schemas.decision import Phase
 from trimtab.schemas.ids import NO_REVISION, Revision
 
-_VERSION: Final = 3
+VERSION: Final = 3
 _READABLE: Final = (2, 3)
 """In 2, windows did not share their tiles, and nothing was kept by segment: `Evidence.restore` reads both. All else
 that version 3 added has defaults."""
@@ -55,6 +55,12 @@ class ReleaseState(msgspec.Struct):
     """variant -> trials, reward sum and sum of squares that a shadow phase before saw"""
     moved_ms: int = 0
     """when the weights moved last; 0 where they never did"""
+    segment_weights: dict[str, list[int]] = {}
+    """segment -> weights of its traffic; one that is not named has `weights`"""
+
+    def weights_in(self, segment: str) -> list[int]:
+        """Gives the weights in force for a segment's traffic."""
+        return self.segment_weights.get(segment, self.weights)
 
 
 class ReleaseSnapshot(msgspec.Struct, array_like=True):
@@ -69,13 +75,13 @@ class ReleaseSnapshot(msgspec.Struct, array_like=True):
     """empty in version 2: evidence of guardrails then starts anew"""
     learning: dict[str, Any] = {}
     """of a bandit's policy; empty in version 2, and where there is none"""
+    objective: dict[str, Any] = {}
+    """what was observed of an objective that is a metric of the release file; empty where it is none"""
 
 
-def encode_snapshot(
-    document: bytes, state: ReleaseState, evidence: EvidenceSnapshot, guard: dict[str, Any], learning: dict[str, Any]
-) -> bytes:
+def encode_snapshot(snapshot: ReleaseSnapshot) -> bytes:
     """Gives the MessagePack form of a release."""
-    return msgspec.msgpack.encode(ReleaseSnapshot(_VERSION, state.offset, document, state, evidence, guard, learning))
+    return msgspec.msgpack.encode(snapshot)
 
 
 def decode_snapshot(payload: bytes) -> ReleaseSnapshot:

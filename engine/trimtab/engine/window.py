@@ -25,6 +25,8 @@ from trimtab.engine.tier import Leaving, Tier, Tiers, TiersSnapshot
 from trimtab.engine.tile import Change, counts_by_row, summed
 from trimtab.engine.tiles import Values, add_values
 from trimtab.schemas.evidence import COUNTS
+from trimtab.schemas.reading import MAX_OUTCOMES
+from trimtab.schemas.segment import MAX_SEGMENTS
 
 Ints = npt.NDArray[np.int64]
 
@@ -35,9 +37,6 @@ HOP_MS: Final = {
 
 USUAL_MS: Final = (10_000, 60_000, 300_000)
 """The sliding windows that are kept where nobody asks for others."""
-
-MAX_METRICS: Final = 32
-MAX_SEGMENTS: Final = 16
 
 _REQUESTS, _RESPONSES, _ERRORS, _CLIENT_ERRORS = (
     COUNTS.index(name) for name in ("requests", "responses", "errors", "client_errors")
@@ -74,7 +73,7 @@ class Keep(msgspec.Struct, frozen=True, array_like=True):
         for length in self.tumbling_ms:
             if length <= 0 or length % 1000:
                 raise ValueError(f"tumbling window of {length} ms: expected whole seconds above 0")
-        for what, names, most in (("metrics", self.metrics, MAX_METRICS), ("segments", self.segments, MAX_SEGMENTS)):
+        for what, names, most in (("metrics", self.metrics, MAX_OUTCOMES), ("segments", self.segments, MAX_SEGMENTS)):
             if len(names) > most:
                 raise ValueError(f"{len(names)} {what}: expected at most {most}")
 

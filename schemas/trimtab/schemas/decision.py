@@ -75,6 +75,23 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     on_fail: str = "abort"
 
 
+class SegmentArm(msgspec.Struct, frozen=True, kw_only=True):
+    """What was known of one variant in one segment that is kept apart."""
+
+    weight: int
+    """basis points of the segment's traffic"""
+    trials: int
+    """observations of the objective; 0 where it is a metric of the release file, which has none by segment"""
+    reward_sum: float
+    requests: int
+    responses: int
+    errors: int
+    error_ratio: float | None
+    """in the 1 m window, as the latencies; null without evidence"""
+    p50_ms: float | None
+    p99_ms: float | None
+
+
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
     """What was known of one variant when the decision was made."""
 
@@ -106,6 +123,10 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     """where values are real, the posterior of the mean reward is Student's t around `mean`, of this scale"""
     degrees: float | None = None
     """and with so many degrees of freedom"""
+    metrics: dict[str, float | None] = {}
+    """metric of the release file -> its value in the 1 m window; null where it has none"""
+    segments: dict[str, SegmentArm] = {}
+    """segment that is kept apart -> what was known of the variant there"""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +164,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     assessments: list[Assessment]
     seen: Seen
     v: Version = VERSION
+    segments: dict[str, dict[str, int]] = {}
+    """segment -> variant -> basis points of its traffic, each summing to 10,000; one that is not named has `weights`"""
 
     @property
     def id(self) -> Revision:
@@ -167,6 +190,8 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     mirror: dict[str, int] = {}
     """variant -> basis points of the requests that are copied to it, whose answers nobody waits for"""
     v: Version = VERSION
+    segments: dict[str, dict[str, int]] = {}
+    """segment -> variant -> basis points of its traffic, each summing to 10,000; one that is not named has `weights`"""
 
     @property
     def id(self) -> Revision:
@@ -192,10 +217,14 @@ def decode_decision(payload: bytes | str) -> Decision:
 def decode_weights(payload: bytes | str) -> WeightsRecord:
     """Gives the weights that `payload` holds.
 
-    Raises `NewerVersion`, or `InvalidRecord` for anything else, wrong sums included.
+    Raises `NewerVersion`, or `InvalidRecord` for anything else, wrong sums included, overall and of each segment.
     """
-    weights = _read_weights(payload)
-    total = sum(weights.weights.values())
-    if total != BASIS_POINTS or min(weights.weights.values()) < 0 or weights.weights.keys() != weights.targets.keys():
-        raise InvalidRecord(f"release {weights.release}: weights {weights.weights!r} sum to {total} bp, expected 10000")
-    return weights
+    record = _read_weights(payload)
+    for segment, weights in (("", record.weights), *record.segments.items()):
+        total = sum(weights.values())
+        if total != BASIS_POINTS or min(weights.values()) < 0 or weights.keys() != record.targets.keys():
+            where = f", segment {segment!r}" if segment else ""
+            raise InvalidRecord(
+                f"release {record.release}{where}: weights {weights!r} sum to {total} bp, expected 10000"
+            )
+    return record

@@ -2,17 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
+
+from trimtab.schemas.part import Part
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-class _Detector(_Part):
+class _Detector(Part):
     keep: Annotated[float, Field(ge=0, le=1)] = 0.0
     """what stays of an arm's past when it changed: 0 forgets it, 1 does nothing"""
     min_trials: Annotated[int, Field(ge=1)] = 100

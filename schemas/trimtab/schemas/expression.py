@@ -13,11 +13,11 @@ that whoever reads or evaluates one does a bounded amount of work.
 import math
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, Union
 
 from trimtab.schemas.evidence import COUNTS
+from trimtab.schemas.nearest import near
 
 MAX_LENGTH: Final = 500
 MAX_NESTING: Final = 20
@@ -117,7 +117,7 @@ def parse(text: str) -> Node:
     trimtab.schemas.expression.ExpressionError: column 10: expected a known name, found 'response'; known names: \
 requests, responses, errors, client_errors, bytes, timeouts, connects, resets, overloads, server_errors, in_flight, \
 duration_ms.mean, latency.p50, latency.p90, latency.p95, latency.p99, latency.p99_9, outcome, min, max; \
-did you mean 'responses'?
+did you mean responses?
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"expected at most {MAX_LENGTH} characters, found {len(text)}")
@@ -299,9 +299,3 @@ class _Parser:
             parts.append(self._sum())
         self._expect(")")
         return Extreme(which, tuple(parts))
-
-
-def near(name: str, known: tuple[str, ...]) -> str:
-    """Gives a question for the nearest of `known`, to end a message with; empty where none is near."""
-    nearest = get_close_matches(name, known, n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""

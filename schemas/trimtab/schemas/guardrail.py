@@ -1,7 +1,7 @@
 """Guardrails of a release file: bounds that no variant may cross.
 
 A bound is absolute (`max`, `min`), or relative to what the baseline does in the same seconds (`maxRatio`, `minRatio`).
-One that has both is two guardrails.
+One that has both is two guardrails. What is bounded is built in, an outcome, or a metric of the release file.
 """
 
 from functools import cached_property
@@ -104,9 +104,38 @@ class OutcomeGuardrail(_Watch):
         return f"outcome {self.name} over {duration_text(self.window)}"
 
 
-Guardrail = Annotated[ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail, Field(discriminator="metric")]
+class MetricGuardrail(_Watch):
+    """Bounds a metric of the release file, second by second: each second's value is one observation."""
 
-Rail = ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail
+    metric: Literal["metric"]
+    name: Name
+    """of the metric, one of `metrics`"""
+    max: Finite | None = None
+    min: Finite | None = None
+    max_ratio: Ratio | None = None
+    """times the baseline's value in the same second"""
+    min_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
+    """times the baseline's value in the same second"""
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        return _bounded(self, "max", "min", "max_ratio", "min_ratio")
+
+    @cached_property
+    def title(self) -> str:
+        """What tells it from others."""
+        return f"metric {self.name} over {duration_text(self.window)}"
+
+
+Guardrail = Annotated[
+    ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail | MetricGuardrail, Field(discriminator="metric")
+]
+
+ShareRail = ErrorRateGuardrail | LatencyGuardrail
+"""What bounds a share of responses: a latency quantile is one of slower ones."""
+ValueRail = OutcomeGuardrail | MetricGuardrail
+"""What bounds a mean of values."""
+Rail = ShareRail | ValueRail
 
 
 _R = TypeVar("_R", bound=Rail)

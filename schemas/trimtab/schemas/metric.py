@@ -1,12 +1,12 @@
 """Metrics that a user defines in a release file: expressions, and composites of several."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from trimtab.schemas.expression import MAX_LENGTH, Node, outcomes_in, parse
-from trimtab.schemas.ids import NAME_PATTERN
+from trimtab.schemas.part import Name, Part
 
 MAX_PARTS: Final = 16
 
@@ -22,20 +22,14 @@ Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
 """A figure that a difference can be taken of without an overflow."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
-    )
-
-
-class Metric(_Part):
+class Metric(Part):
     """A figure of a variant, computed of what a window holds.
 
     >>> Metric(name="timeout-share", expression="timeouts / responses").outcomes
     set()
     """
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    name: Name
     expression: Expression
 
     @property
@@ -49,7 +43,7 @@ class Metric(_Part):
         return outcomes_in(self.tree)
 
 
-class CompositePart(_Part):
+class CompositePart(Part):
     """One side of a composite: a figure, what is good about it, and from where to where."""
 
     expression: Expression
@@ -74,7 +68,7 @@ class CompositePart(_Part):
         return parse(self.expression)
 
 
-class Composite(_Part):
+class Composite(Part):
     """A weighted mean of several figures, each brought to a scale from 0 (bad) to 1 (good): quality of experience.
 
     >>> good = {"expression": "latency.p99", "better": "low", "from": 100, "to": 500}
@@ -82,7 +76,7 @@ class Composite(_Part):
     500.0
     """
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    name: Name
     parts: Annotated[tuple[CompositePart, ...], Field(min_length=1, max_length=MAX_PARTS)]
 
     @property
@@ -91,5 +85,12 @@ class Composite(_Part):
         return {metric for part in self.parts for metric in outcomes_in(part.tree)}
 
 
-UserMetric = Metric | Composite
+def _kind(value: object) -> str:
+    if isinstance(value, Part):
+        return "parts" if isinstance(value, Composite) else "expression"
+    return "parts" if isinstance(value, Mapping) and "parts" in value else "expression"
+
+
+AnyMetric = Metric | Composite
+UserMetric = Annotated[Annotated[Metric, Tag("expression")] | Annotated[Composite, Tag("parts")], Discriminator(_kind)]
 """What a list of metrics in a release file holds: the one has an `expression`, the other has `parts`."""

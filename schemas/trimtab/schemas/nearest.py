@@ -14,7 +14,15 @@ def known(name: str, existing: Iterable[str], *, what: str) -> str:
     names = list(existing)
     if name in names:
         return name
-    by_lower = {each.lower(): each for each in names}
-    near = get_close_matches(name.lower(), by_lower, n=1)
-    hint = f"; did you mean {by_lower[near[0]]}?" if near else ""
-    raise ValueError(f"expected {what} out of {', '.join(names) or '(none)'}; got {name!r:.80}{hint}")
+    raise ValueError(f"expected {what} out of {', '.join(names) or '(none)'}; got {name!r:.80}{near(name, names)}")
+
+
+def near(name: str, existing: Iterable[str]) -> str:
+    """Gives a question for the nearest of `existing`, to end a message with; empty where none is near.
+
+    >>> near("Erors", ["errors", "responses"])
+    '; did you mean errors?'
+    """
+    by_lower = {each.lower(): each for each in existing}
+    nearest = get_close_matches(name.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[nearest[0]]}?" if nearest else ""

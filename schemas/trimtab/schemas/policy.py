@@ -9,11 +9,11 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from trimtab.schemas.drift import Drift
 from trimtab.schemas.nearest import known
+from trimtab.schemas.part import Part
 from trimtab.schemas.river_policy import RIVER_POLICIES
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -26,13 +26,8 @@ POLICY_TYPES: Final = (
 )  # fmt: skip
 """Every `type` there is."""
 
-_MOST_FEATURES: Final = 32
 
-
-class _Policy(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
-    )
+class _Policy(Part):
     _BOUNDED_ONLY: ClassVar[bool] = False
 
     @property
@@ -158,7 +153,7 @@ class River(_Policy):
     type: Literal["river"]
     policy: str
     """name of a class in `river.bandit`"""
-    parameters: dict[str, float] = {}
+    parameters: dict[str, float] = {}  # noqa: RUF012 - pydantic copies it
     """what its constructor takes, in River's own spelling"""
     pulls: Annotated[int, Field(ge=10, le=10_000)] = 500
     """pulls that make a distribution: the standard error of a share is at most half of 1/sqrt(pulls)"""
@@ -194,7 +189,7 @@ class EntryPoint(_Policy):
     type: Literal["entryPoint"]
     name: Key
     """name of the entry point"""
-    parameters: dict[Key, Parameter] = {}
+    parameters: dict[Key, Parameter] = {}  # noqa: RUF012 - pydantic copies it
     """handed to it as they are"""
 
 
@@ -206,23 +201,13 @@ class Segmented(_Watched):
 
 
 class Linear(_Policy):
-    """Segments described by features: what one earns tells of others alike. River's Bayesian linear regression."""
+    """Learns from segments by their features: what one earns tells of others alike. River's linear regression."""
 
     type: Literal["linear"]
     model: Literal["bayesian", "linUcb"] = "bayesian"
     """`bayesian`: by the probability of being best; `linUcb`: a segment goes whole to its greatest upper bound"""
-    features: Annotated[dict[str, dict[Key, Finite]], Field(max_length=64)] = {}
-    """segment -> feature -> value; one that is absent counts as 0, and a constant is always among them"""
     exploration: Annotated[float, Field(gt=0, le=100)] = 1.0
     """`linUcb`: standard deviations in the upper bound"""
-
-    @field_validator("features")
-    @classmethod
-    def _are_few(cls, value: Mapping[str, Mapping[str, float]]) -> Mapping[str, Mapping[str, float]]:
-        names = {name for features in value.values() for name in features}
-        if len(names) > _MOST_FEATURES:
-            raise ValueError(f"expected at most {_MOST_FEATURES} different features, got {len(names)}")
-        return value
 
 
 def _of_known_type(value: object) -> object:

@@ -4,6 +4,7 @@ YAML or JSON, `apiVersion: trimtab.dev/v1`, `kind: Release`. Field names are cam
 basis points (10,000 is all traffic), durations are texts such as `500ms`, `10s`, `5m`, or a number of seconds.
 """
 
+from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,9 +12,19 @@ from pydantic import Field, model_validator
 from trimtab.schemas.guardrail import Guardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
+from trimtab.schemas.metric import AnyMetric, Composite, UserMetric
 from trimtab.schemas.part import Name, Part, refuse_repeated
 from trimtab.schemas.policy import PolicySpec, check_rewards
 from trimtab.schemas.prior import Prior, check_prior
+from trimtab.schemas.reading import (
+    MAX_METRICS,
+    MAX_OUTCOMES,
+    check_guardrails,
+    check_metrics,
+    check_objective,
+    outcomes_read,
+)
+from trimtab.schemas.segment import MAX_SEGMENTS, Segment, check_segments
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
@@ -36,11 +47,15 @@ class Route(Part):
     """path prefix"""
 
 
+OutcomeName = Annotated[str, Field(min_length=1, max_length=128)]
+
+
 class Objective(Part):
     """What the best variant has most of (or, to minimise, least of)."""
 
     metric: Annotated[str, Field(min_length=1)] = "success"
-    """`success`: responses that are no errors; any other name: outcomes of that name, with values from 0 to 1"""
+    """`success`: responses that are no errors; the name of one of `metrics`: its value in each second, of which each is
+    one observation; any other name: outcomes of that name, with values from 0 to 1"""
     goal: Literal["maximize", "minimize"] = "maximize"
     values: Literal["share", "real"] = "share"
     """`share`: values lie between 0 and 1; `real`: they need not (revenue, ratings)"""
@@ -54,6 +69,12 @@ class Spec(Part):
     route: Route = Route()
     baseline: Name
     variants: Annotated[tuple[Variant, ...], Field(min_length=2)]
+    outcomes: Annotated[tuple[OutcomeName, ...], Field(max_length=MAX_OUTCOMES)] = ()
+    """those that services tell of. Where some are named here, any other name is refused in this file"""
+    metrics: Annotated[tuple[UserMetric, ...], Field(max_length=MAX_METRICS)] = ()
+    """figures of your own: for guardrails and the objective, and shown in decisions"""
+    segments: Annotated[tuple[Segment, ...], Field(max_length=MAX_SEGMENTS)] = ()
+    """strata of traffic whose evidence is kept apart; traffic of others counts in the whole"""
     objective: Objective = Objective()
     guardrails: tuple[Guardrail, ...] = ()
     false_aborts: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
@@ -70,6 +91,30 @@ class Spec(Part):
             raise ValueError(f"baseline: expected one of the variants {', '.join(names)}, got {self.baseline!r}")
         refuse_repeated("guardrails", [rail.title for rail in self.guardrails])
         return self
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> Self:
+        check_metrics(self.metrics, self.outcomes)
+        check_guardrails(self.guardrails, self.metrics, self.outcomes)
+        check_objective(self.objective.metric, self.metrics, self.outcomes)
+        check_segments(self.segments)
+        outcomes_read(self.guardrails, self.metric_of_name)
+        if (metric := self.objective_metric) is not None:
+            is_share = isinstance(metric, Composite)
+            if is_share != (self.objective.values == "share"):
+                kind, expected = ("a composite, from 0 to 1", "share") if is_share else ("an expression", "real")
+                raise ValueError(f"objective.values: {metric.name} is {kind}: expected {expected}")
+        return self
+
+    @cached_property
+    def metric_of_name(self) -> dict[str, AnyMetric]:
+        """The metrics by their names."""
+        return {metric.name: metric for metric in self.metrics}
+
+    @property
+    def objective_metric(self) -> AnyMetric | None:
+        """The metric that the objective names; None where it is a built-in one or an outcome."""
+        return self.metric_of_name.get(self.objective.metric)
 
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:

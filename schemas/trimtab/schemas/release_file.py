@@ -38,6 +38,7 @@ _WORDS: Final = {
 
 _SILENT_ON_INPUT: Final = ("missing", "extra_forbidden", "union_tag_not_found")
 
+_WITHIN: Final = ""
 _ROOT: Final = "(document)"
 _STRING: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -145,8 +146,13 @@ def _walk(node: yaml.Node, path: Path) -> Iterator[tuple[Path, yaml.Node]]:
 
 
 def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
-    """Gives the line of every path: that of the key for a mapping's value, else where the value starts."""
+    """Gives the line of every path: that of the key for a mapping's value, else where the value starts.
+
+    Below what is no scalar there is a path that ends in `_WITHIN`.
+    """
     yield path, node.start_mark.line + 1
+    if not isinstance(node, yaml.ScalarNode):
+        yield (*path, _WITHIN), node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             below = (*path, str(key.value))
@@ -172,14 +178,15 @@ def _causes(error: ValidationError) -> list[Any]:
 def _problem(file: str, lines: dict[Path, int], detail: Any) -> Problem:
     kind, context, message = detail["type"], detail.get("ctx", {}), detail["msg"]
     # A value that is wrong as a whole is there: what its location ends in may be a tag.
-    location = _in_file((*detail["loc"], *[""] * (kind == "value_error")), lines)
+    location = _in_file((*detail["loc"], *[_WITHIN] * (kind == "value_error")), lines)
     location = location[:-1] if kind == "value_error" else location
     if kind == "value_error":
         message = str(context["error"])
         field, colon, rest = message.partition(": ")
-        below = _in_file((*location, *field.split(".")), lines)
         if colon and " " not in field:
-            location, message = below if len(below) > len(location) else (*location, *field.split(".")), rest
+            steps = [int(step) if step.isdecimal() else step for step in field.split(".")]
+            is_tag = location in lines and (*location, _WITHIN) not in lines
+            location, message = (*(location[:-1] if is_tag else location), *steps), rest
     else:
         words = _WORDS[kind].format(**context) if kind in _WORDS else message.replace("Input should be", "expected", 1)
         message = words if kind in _SILENT_ON_INPUT else f"{words}, got {_got(detail)!r:.80}"
@@ -199,11 +206,15 @@ def _got(detail: Any) -> object:
 
 
 def _in_file(location: tuple[str | int, ...], lines: dict[Path, int]) -> Path:
-    """Leaves out the steps of a pydantic location that are not in the file: the tags of tagged unions."""
+    """Leaves out the steps of a pydantic location that are not in the file: the tags of tagged unions.
+
+    A tag may have the name of a field: nothing is within a scalar.
+    """
     path: Path = ()
-    for position, step in enumerate(location):
-        if (*path, step) in lines or position == len(location) - 1:
-            path = (*path, step)
+    for step, after in zip(location, (*location[1:], None), strict=False):
+        below = (*path, step)
+        if after is None or (below in lines and (after == _WITHIN or (*below, _WITHIN) in lines)):
+            path = below
     return path
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from trimtab.schemas.guardrail import MetricGuardrail
+from trimtab.schemas.metric import Composite
 from trimtab.schemas.release_file import load
 from trimtab.schemas.strategy import Bandit, Canary
 
@@ -52,7 +54,17 @@ def test_bandit_example_is_a_release_for_conversions() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_example_is_what_its_name_says(path: Path) -> None:
     (release,) = load(path.read_text(), path.name)
-    assert release.spec.strategy.type.lower() == path.stem.removeprefix("checkout-").replace("-", "")
+    assert path.stem.removeprefix("checkout-").replace("-", "").startswith(release.spec.strategy.type.lower())
+
+
+def test_the_experience_example_judges_by_a_metric_of_its_own() -> None:
+    (release,) = load(example("checkout-canary-experience.yaml"), "checkout-canary-experience.yaml")
+    metric = release.spec.objective_metric
+    assert isinstance(metric, Composite)
+    assert metric.outcomes == {"rating"}
+    assert [one.name for one in release.spec.guardrails if isinstance(one, MetricGuardrail)] == [
+        "experience", "timeout-share", "load",
+    ]  # fmt: skip
 
 
 def test_examples_are_the_same_release_so_that_one_can_follow_the_other() -> None:

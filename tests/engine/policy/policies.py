@@ -51,8 +51,8 @@ SPECS: Final[Mapping[str, dict[str, Any]]] = {
     "entryPoint": {"type": "entryPoint", "name": "mine", "parameters": {"x": 1}},
     "segmented": {"type": "segmented"},
     "segmented watched": {"type": "segmented", "drift": ADWIN},
-    "linear bayesian": {"type": "linear", "features": {"mobile": {"screen": 0.3}}},
-    "linear linUcb": {"type": "linear", "model": "linUcb", "features": {"mobile": {"screen": 0.3}}},
+    "linear bayesian": {"type": "linear"},
+    "linear linUcb": {"type": "linear", "model": "linUcb"},
 }
 
 
@@ -61,6 +61,7 @@ def mine(arms: Sequence[str], parameters: Parameters, *, real_valued: bool) -> P
     return Thompson(len(arms), real_valued=real_valued)
 
 
+FEATURES: Final = {"mobile": {"screen": 0.3}}
 FACTORIES: Final[Factories] = {"mine": mine}
 
 
@@ -73,7 +74,8 @@ REAL: Final = tuple(name for name in SPECS if not spec(name).bounded_only)
 
 
 def build(name: str, arms: int, *, real_valued: bool = False) -> Policy:
-    return policy_of(spec(name), [f"v{arm}" for arm in range(arms)], real_valued=real_valued, factories=FACTORIES)
+    names = [f"v{arm}" for arm in range(arms)]
+    return policy_of(spec(name), names, real_valued=real_valued, factories=FACTORIES, features=FEATURES)
 
 
 def batch(counts: Sequence[tuple[float, float]], shares: Sequence[float] | None = None) -> Batch:

@@ -13,6 +13,7 @@ from trimtab.engine.sequential.latency import LatencyTest
 from trimtab.engine.sequential.look import NO_VALUES, Routed, Share, SharePair, SlowPair, Sums, SumsPair
 from trimtab.engine.sequential.mean import DifferenceTest, Harm, MeanTest
 from trimtab.engine.sequential.sample_ratio import SampleRatioTest
+from trimtab.engine.sequential.succession import SuccessionTest
 
 BILLION = 10**9
 
@@ -93,6 +94,8 @@ KINDS = [
          (Routed((9_997, 1, 1, 1), (0, BILLION, 0, 0)), Routed((0, 1, 9_999, 0), (0, BILLION, BILLION, 0)))),
     Kind("mean", lambda: MeanTest(1.1, harm=Harm.ABOVE, from_count=50), sums, (NO_VALUES,),
          (SUM_EXTREME, Sums(1, -1e15, 1e30))),
+    Kind("succession", lambda: SuccessionTest(1.0, harm=Harm.ABOVE), lambda rng: float(rng.exponential(1.0)), (None,),
+         (1e15, -1e15, 0.0)),
     Kind("difference", lambda: DifferenceTest(harm=Harm.BELOW, margin=0.1, from_count=50), sums_pair,
          (SumsPair(NO_VALUES, ONE), SumsPair(ONE, NO_VALUES), SumsPair(NO_VALUES, NO_VALUES)),
          (SumsPair(SUM_EXTREME, ONE), SumsPair(ONE, SUM_EXTREME), SumsPair(SUM_EXTREME, SUM_EXTREME))),

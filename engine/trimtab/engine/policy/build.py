@@ -29,18 +29,28 @@ from trimtab.schemas.nearest import known
 
 Factories = Mapping[str, PolicyFactory]
 
+Features = Mapping[str, Mapping[str, float]]
+
 _NO_FACTORIES: Final[Factories] = MappingProxyType({})
+_NO_FEATURES: Final[Features] = MappingProxyType({})
 
 _Forgetful = spec.Thompson | spec.Discounted | spec.Sliding | spec.KlUcb | spec.Ucb | spec.EpsilonGreedy
 
 
 def policy_of(  # noqa: C901, PLR0911 - one case per policy
-    said: spec.PolicySpec, arms: Sequence[str], *, real_valued: bool, factories: Factories = _NO_FACTORIES
+    said: spec.PolicySpec,
+    arms: Sequence[str],
+    *,
+    real_valued: bool,
+    factories: Factories = _NO_FACTORIES,
+    features: Features = _NO_FEATURES,
 ) -> Policy:
     """Gives the policy that `said` describes, which knows nothing yet of the variants `arms`.
 
     `real_valued`: rewards need not lie between 0 and 1. `factories`: what entry points of the group `trimtab.policies`
-    are, by name. Raises `ValueError` where rewards do not fit the policy, or no factory has the name that is asked for.
+    are, by name. `features`: segment -> feature -> value, for policies that know any.
+
+    Raises `ValueError` where rewards do not fit the policy, or no factory has the name that is asked for.
 
     >>> policy_of(spec.Uniform(type="uniform"), ["stable", "canary"], real_valued=False).shares([True, True], 0, 1)
     [0.5, 0.5]
@@ -76,7 +86,7 @@ def policy_of(  # noqa: C901, PLR0911 - one case per policy
             factory = factories[known(said.name, factories, what="an entry point of trimtab.policies")]
             return Guest(said.name, factory(arms, said.parameters, real_valued=real_valued))
         case spec.Linear():
-            return Linear(count, said.model, said.features, exploration=said.exploration)
+            return Linear(count, said.model, features, exploration=said.exploration)
         case spec.Adaptive():
             return Adaptive(count)
         case _:

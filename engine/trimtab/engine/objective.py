@@ -1,0 +1,88 @@
+"""What the variants of a release have shown of its objective: trials, the sum of their rewards and of the squares.
+
+A trial is a response where the objective is `success`, an outcome where it is one, and, where it is a metric of the
+release file, a second in which the metric has a value. Seconds are given once, when they are over (`guard.py`).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from trimtab.engine.evidence import Evidence
+from trimtab.engine.metric import Missing, value_of
+from trimtab.engine.seconds import ClosedSecond
+from trimtab.engine.totals import ArmTotals
+from trimtab.schemas.evidence import VALUE_SCALE
+from trimtab.schemas.reading import SUCCESS
+from trimtab.schemas.release import Spec
+
+Sums = tuple[int, int, int]
+"""trials, sum of rewards and of their squares, the sums in 1/VALUE_SCALE"""
+Snapshot = dict[str, Any]
+"""Plain data, as MessagePack and JSON have it"""
+
+NO_SUMS: Final[Sums] = (0, 0, 0)
+
+
+class Objective:
+    """The objective of one release under one spec."""
+
+    __slots__ = ("_evidence", "_metric", "_name", "_observed", "_variants")
+
+    def __init__(self, spec: Spec, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._name = spec.objective.metric
+        self._metric = spec.objective_metric
+        self._variants = [variant.name for variant in spec.variants]
+        self._observed: dict[str, Sums] = {}
+        """variant -> of the seconds in which the metric had a value"""
+
+    @property
+    def in_flight(self) -> int:
+        """Trials that are under way, of all variants together; a second is not known to be."""
+        if self._metric is not None:
+            return 0
+        return sum(self._evidence.totals[variant].in_flight for variant in self._variants)
+
+    def take(self, seconds: Iterable[ClosedSecond]) -> None:
+        """Takes seconds that are over."""
+        if self._metric is None:
+            return
+        for closed in seconds:
+            for variant, window in closed.arms.items():
+                value = value_of(self._metric, window, self._evidence.totals[variant].in_flight)
+                if not isinstance(value, Missing):
+                    trials, total, squares = self._observed.get(variant, NO_SUMS)
+                    more, squared = round(value * VALUE_SCALE), round(value * value * VALUE_SCALE)
+                    self._observed[variant] = (trials + 1, total + more, squares + squared)
+
+    def sums(self, variant: str) -> Sums:
+        """Gives what a variant has shown; of a metric, since the present spec began."""
+        if self._metric is not None:
+            return self._observed.get(variant, NO_SUMS)
+        return self._in(self._evidence.totals[variant])
+
+    def sums_in(self, variant: str, segment: str) -> Sums:
+        """Gives the same of a segment that is kept apart, or of none (""); nothing where a trial is a second."""
+        if self._metric is not None:
+            return NO_SUMS
+        return self._in(self._evidence.segment_totals(variant, segment))
+
+    def _in(self, totals: ArmTotals) -> Sums:
+        if self._name == SUCCESS:
+            trials, rewards = totals.rewards(SUCCESS)
+            return trials, rewards, rewards
+        trials, total, squares = totals.values.get(self._name, NO_SUMS)
+        return trials, total, squares
+
+    def snapshot(self) -> Snapshot:
+        """Gives what was observed, as decimal texts: sums may be longer than any integer of MessagePack."""
+        return {variant: list(map(str, sums)) for variant, sums in self._observed.items()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continues from a snapshot of an objective under the same spec."""
+        self._observed = {variant: _sums(texts) for variant, texts in snapshot.items()}
+
+
+def _sums(texts: Sequence[str]) -> Sums:
+    trials, total, squares = map(int, texts)
+    return trials, total, squares
