@@ -41,10 +41,6 @@ class Tier:
         self.oldest, self.start_s = oldest, oldest * self.hop_s
         return self.tiles.before(oldest)
 
-    def row(self, tier: "Tier", number: int) -> int:
-        """Gives by how many hops a tile of `tier` is newer than the oldest of this."""
-        return number * tier.hop_s // self.hop_s - self.oldest
-
     def snapshot(self) -> TierSnapshot:
         """Gives the tiles as plain data."""
         return TierSnapshot(self.length_ms, self.oldest, self.tiles.snapshot())

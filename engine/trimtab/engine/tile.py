@@ -48,7 +48,7 @@ class Columns(NamedTuple):
 def columns_of(contents: Sequence[PaneContent]) -> Columns:
     """Gives contents end to end."""
     cells, width = [content.packed_counts for content in contents], len(ALWAYS)
-    if any([content.packed_failures for content in contents]):
+    if any(content.packed_failures for content in contents):
         cells = [content.packed_counts + (content.packed_failures or NO_FAILURES) for content in contents]
         width = _COUNTS
     packed_buckets = [content.packed_buckets for content in contents]
@@ -193,9 +193,7 @@ def _pack(counts: Ints, buckets: Ints, out: Bytes) -> int:
 
 
 @compiled
-def _merge(  # noqa: PLR0913, PLR0917 - the columns of changes: compiled code takes arguments by place
-    packed: Bytes, starts: Ints, columns: Columns, signs: Ints, out: Bytes
-) -> int:
+def _merge(packed: Bytes, starts: Ints, columns: Columns, signs: Ints, out: Bytes) -> int:
     """Writes the sum of tiles and changes into `out`, and gives its length."""
     counts = np.zeros(_COUNTS, dtype=np.int64)
     dense = np.zeros(BUCKETS, dtype=np.int64)

@@ -11,7 +11,7 @@ that, and so on. A window is the sum of its own tiles and of those of all shorte
 when somebody looks.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -78,6 +78,12 @@ class Keep(msgspec.Struct, frozen=True, array_like=True):
                 raise ValueError(f"{len(names)} {what}: expected at most {most}")
 
 
+def first_seconds(lengths_ms: Iterable[int], now_s: int) -> dict[int, int]:
+    """Gives the first second that belongs to a sliding window, by the window's length."""
+    hops_s = {length_ms: HOP_MS[length_ms] // 1000 for length_ms in lengths_ms}
+    return {length_ms: (now_s // hop_s + 1) * hop_s - length_ms // 1000 for length_ms, hop_s in hops_s.items()}
+
+
 class ArmWindow:
     """What one arm did in a stretch of time."""
 
@@ -130,12 +136,6 @@ class ArmWindow:
     def error_ratio(self) -> float | None:
         """Share of responses that were errors; None without responses."""
         return self.errors / self.responses if self.responses else None
-
-    def merge(self, other: "ArmWindow") -> None:
-        """Adds all that `other` holds."""
-        self.counts += other.counts
-        self.latency.merge(other.latency)
-        add_values(self.values, +1, other.values)
 
 
 class WindowsSnapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -212,16 +212,6 @@ class Windows:
     def _chosen(self, segment: str | None) -> Iterable[Tiers]:
         return self._segments.values() if segment is None else (self._segments[segment],)
 
-    def leaving(self, length_ms: int) -> Iterator[ArmWindow]:
-        """Gives what of a window in all segments leaves with each of the hops to come, as of the last call of `at`."""
-        *_, own = tiers = self._sliding(length_ms, None)
-        tiles = [(own.row(tier, number), tile) for tier in tiers for number, tile in tier.tiles.items()]
-        tiles = [(row, tile) for row, tile in tiles if row < own.span]  # without what lies ahead of now
-        table = counts_by_row([tile for _, tile in tiles], [row for row, _ in tiles], own.span)
-        values = _values_by_row(tiers) if self._metrics else {}
-        for at, counts in enumerate(table):
-            yield ArmWindow(counts, None, values.get(at), [tile for row, tile in tiles if row == at])
-
     def tumbled(self, length_ms: int, now_s: int, segment: str | None = None) -> ArmWindow:
         """Gives what the arm did in the last whole `length_ms` that is over at `now_s`, which never falls."""
         self.advance(now_s)
@@ -260,14 +250,6 @@ def _window_of(tiers: Sequence[Tier]) -> ArmWindow:
 def _lazily(tiles: Sequence[bytes], values: Values) -> ArmWindow:
     """Gives the sum of tiles, whose latencies are read once somebody asks for them."""
     return ArmWindow(counts_by_row(tiles, [0] * len(tiles), 1)[0], None, values, tiles)
-
-
-def _values_by_row(tiers: Sequence[Tier]) -> dict[int, Values]:
-    rows: dict[int, Values] = {}
-    for tier in tiers:
-        for number, values in tier.tiles.values.items():
-            add_values(rows.setdefault(tiers[-1].row(tier, number), {}), +1, values)
-    return rows
 
 
 def changes_by_second(changes: Sequence[Change]) -> dict[int, list[Change]]:
