@@ -321,6 +321,7 @@ _KIND_OF: Final[dict[type[Event], int]] = {
 _WHOLE: Final = float(1 << 52)
 """A float of that size has no fraction: adding it rounds, half to even as `round` does, and leaves the number in the
 lowest bits."""
+_UPPER_HALF: Final = struct.pack("<d", _WHOLE)[4:]
 
 
 def _pack_columns(events: Sequence[Event], said: _Said) -> ColumnBatch:
@@ -333,7 +334,7 @@ def _pack_columns(events: Sequence[Event], said: _Said) -> ColumnBatch:
         publisher=said.publisher, seq=said.seq, sent_ms=said.sent_ms, base_ms=base_ms, count=len(kind), kind=kind,
         key=_column("H", key),
         time=_column("i", [event.time_ms - base_ms for event in events]),
-        duration_us=_low_halves(_column("d", _whole_us([one.duration_ms for one in responses]), kind, Kind.RESPONSE)),
+        duration_us=_column_us([one.duration_ms for one in responses], kind),
         status=_column("H", [one.status for one in responses], kind, Kind.RESPONSE),
         size=_column("I", [one.bytes for one in responses], kind, Kind.RESPONSE),
         failure=_column("B", [one.failure for one in responses], kind, Kind.RESPONSE),
@@ -379,13 +380,19 @@ def _all_of(which: type[E], events: Sequence[Event], kinds: bytes) -> Sequence[E
     return [event for event in events if type(event) is which] if count else ()
 
 
-def _whole_us(durations_ms: list[float]) -> list[float]:
-    """Gives durations in whole microseconds, in the lowest bits of floats."""
-    if durations_ms and not (
-        min(durations_ms) >= 0 and max(durations_ms) <= MAX_DURATION_MS and sum(durations_ms) >= 0
-    ):
+def _column_us(durations_ms: list[float], kinds: bytes) -> bytes:
+    """Packs durations of responses in whole microseconds: they lie in the lower halves of floats of one exponent."""
+    if not durations_ms:
+        return b""
+    if not (min(durations_ms) >= 0 and max(durations_ms) <= MAX_DURATION_MS):
         raise ValueError("expected durations from 0 to 71 minutes")
-    return [duration_ms * 1000 + _WHOLE for duration_ms in durations_ms]
+    cells = [duration_ms * 1000 + _WHOLE for duration_ms in durations_ms]
+    column = struct.pack(f"<{len(cells)}d", *cells)
+    halves = memoryview(column).cast("I")
+    if halves[1::2].tobytes() != _UPPER_HALF * len(cells):
+        raise ValueError("expected numbers for durations")
+    lower = halves[::2]
+    return lower.tobytes() if len(cells) == len(kinds) else _column("I", lower.tolist(), kinds, Kind.RESPONSE)
 
 
 def _starts(outcomes: Sequence[Outcome]) -> list[int]:
@@ -402,10 +409,6 @@ def _fitting(started: int) -> int:
 
 def _unless_zeros(cells: list[int]) -> list[int]:
     return cells if any(cells) else []
-
-
-def _low_halves(column: bytes) -> bytes:
-    return memoryview(column).cast("I")[::2].tobytes()
 
 
 def _column(code: str, cells: list[int] | list[float], kinds: bytes = b"", kind: int = 0) -> bytes:
