@@ -49,6 +49,7 @@ class Running:
     >>> running = Running(rows=1, metrics=())
     >>> running.begin(10_000, [ArmWindow()])
     >>> once = PaneContent(np.ones(8, dtype="<i8").tobytes(), b"", b"", {})
+    >>> from trimtab.engine.contribution import NOTHING
     >>> running.replace([Replacement(0, 100, NOTHING, once)], {10_000: 91})
     >>> running.windows(10_000)[0].responses
     1
