@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import decide, evidence, gates, latency, regret, scale, soak, throughput, winner
+from benchmarks import decide, evidence, gates, latency, mutants, regret, scale, soak, throughput, winner
 
 Figures = Mapping[str, object]
 
@@ -17,6 +17,7 @@ _BENCHMARKS: Final[
     "evidence": (evidence.add_options, evidence.measure),
     "gates": (gates.add_options, gates.measure),
     "latency": (latency.add_options, latency.measure),
+    "mutants": (mutants.add_options, mutants.measure),
     "regret": (regret.add_options, regret.measure),
     "scale": (scale.add_options, scale.measure),
     "soak": (soak.add_options, soak.measure),

@@ -7,7 +7,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from engine.builders import NOW_MS, batch, error_rate, latency, outcome, release, request, response, spec
-from trimtab.engine.ledger import Ledger, Published, RefusedPane
+from trimtab.engine.ledger import Effects, Ledger, Published, RefusedPane
 from trimtab.engine.pane import FoldSpec, PaneBuilder
 from trimtab.schemas import decision as decisions
 from trimtab.schemas.evidence import Command, Record, Spec, Tick, decode, encode
@@ -65,6 +65,10 @@ class Taken:
     refused: tuple[RefusedPane, ...]
     rejected: str
 
+    @classmethod
+    def of(cls, effects: Effects) -> "Taken":
+        return cls(tuple(map(_encoded, effects.published)), tuple(effects.refused), effects.rejected)
+
     @property
     def by_release(self) -> dict[tuple[str, int], tuple[bytes, bytes, bytes]]:
         return {key_of(item[0]): item for item in self.published}
@@ -84,8 +88,7 @@ def _encoded(published: Published) -> tuple[bytes, bytes, bytes]:
 
 
 def take(ledger: Ledger, offset: int, entry: tuple[int, bytes]) -> Taken:
-    effects = ledger.advance(offset, entry[0], decode(entry[1]))
-    return Taken(tuple(map(_encoded, effects.published)), tuple(effects.refused), effects.rejected)
+    return Taken.of(ledger.advance(offset, entry[0], decode(entry[1])))
 
 
 def _pick(options: Sequence[T], byte: int) -> T:

@@ -173,14 +173,15 @@ class FoldRig:
     @property
     def booked(self) -> int:
         """Events in the books of all releases, counted or late."""
-        return sum(_booked(self.snapshot(name)) for name in PLACES if name in self._applied)
+        return sum(booked_in(self.snapshot(name)) for name in PLACES if name in self._applied)
 
     @property
     def _applied(self) -> set[str]:
         return {name for partition in self.partitions for name in partition.ledger.releases}
 
 
-def _booked(books: EvidenceSnapshot) -> int:
+def booked_in(books: EvidenceSnapshot) -> int:
+    """Events in the books of a release, counted or late."""
     places = [COUNTS.index(name) for name in ("requests", "responses", "late")]
     totals = books.totals.values()
     outcomes = sum(int(sums[0]) for _, values in totals for sums in values.values())

@@ -278,7 +278,7 @@ class Evidence:
             whole_windows={},
             contents=[
                 ((source, second, *pane), rank, known)
-                for source, of_source in self._contents.items()
+                for source, of_source in sorted(self._contents.items())  # a restored one meets them in another order
                 for second, of_second in of_source.items()
                 for pane, (rank, known) in of_second.items()
             ],

@@ -1,0 +1,109 @@
+"""Which small faults in guardrails, gates and allocation no test notices.
+
+Every mutant of these modules (`benchmarks/mutation.py` says of which kinds) meets the tests that concern its module;
+one that passes them all has survived. `survivors.toml` explains, one by one, why a survivor is no fault: a survivor
+without an explanation fails the run, and so does an explanation without a survivor.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+_HERE: Final = Path(__file__).resolve().parent
+_SURVIVORS: Final = _HERE / "survivors.toml"
+
+TESTS: Final[Mapping[str, Sequence[str]]] = {
+    "allocation.py": ("test_allocation", "doctests"),
+    "movement.py": ("test_canary", "test_blue_green", "test_bandit", "test_commands", "test_spec_change"),
+    "strategy/ab_test.py": ("test_ab_test",),
+    "strategy/bandit.py": ("test_bandit",),
+    "strategy/blue_green.py": ("test_blue_green",),
+    "strategy/canary.py": ("test_canary", "test_commands"),
+    "strategy/choice.py": ("test_canary", "test_blue_green", "test_ab_test", "test_shadow", "test_bandit"),
+    "strategy/shadow.py": ("test_shadow",),
+    "strategy/situation.py": ("test_canary", "test_blue_green", "test_ab_test", "test_shadow", "test_bandit"),
+    "strategy/steps.py": ("test_canary", "test_blue_green", "test_shadow", "test_commands", "doctests"),
+    "sequential/budget.py": ("sequential/test_budget", "sequential/test_every_test"),
+    "sequential/comparison.py": ("sequential/test_comparison", "sequential/test_every_test"),
+    "sequential/conclusion.py": ("sequential/test_conclusion", "doctests"),
+    "sequential/family.py": ("sequential/test_family",),
+    "sequential/hypergeometric.py": ("sequential/test_hypergeometric",),
+    "sequential/latency.py": ("sequential/test_latency", "sequential/test_every_test"),
+    "sequential/look.py": ("sequential/test_latency", "sequential/test_comparison", "sequential/test_sample_ratio"),
+    "sequential/mean.py": ("sequential/test_mean", "sequential/test_every_test"),
+    "sequential/mixture.py": ("sequential/test_mixture", "sequential/test_comparison"),
+    "sequential/moments.py": ("sequential/test_moments", "sequential/test_mean"),
+    "sequential/odds.py": ("sequential/test_comparison", "sequential/test_hypergeometric"),
+    "sequential/sample_ratio.py": ("sequential/test_sample_ratio",),
+    "sequential/starts.py": ("sequential/test_starts",),
+    "guard.py": ("test_guard", "test_canary", "test_bandit", "test_replay", "test_snapshot"),
+    "rail.py": ("test_guard", "test_decision_laws"),
+    "shown.py": ("test_guard", "test_decision_laws"),
+}
+"""module of the engine -> the tests that concern it, below `tests/engine`; `doctests` are its own examples"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of this benchmark."""
+    parser.add_argument("--modules", nargs="+", choices=TESTS, default=list(TESTS), metavar="MODULE", help="of these")
+    parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose name has this in it")
+    parser.add_argument("--workers", type=int, default=2, help="how many run at a time")
+
+
+def measure(arguments: argparse.Namespace) -> Mapping[str, object]:
+    """Runs every mutant. Ends the program with 1 where a survivor is not explained, or an explanation is of none."""
+    began_s = time.monotonic()
+    fates, survivors = Counter[str](), set[tuple[str, str]]()
+    for module in arguments.modules:
+        for name, fate in _fates(module, arguments):
+            fates[fate] += 1
+            if fate == "survived":
+                survivors.add((module, name))
+    explained = {place for place in _explained() if place[0] in arguments.modules and arguments.only in place[1]}
+    open_ends = [f"{module}: not explained: {name}" for module, name in sorted(survivors - explained)]
+    open_ends += [
+        f"{module}: explained, but it is killed or is not made: {name}"
+        for module, name in sorted(explained - survivors)
+    ]
+    if open_ends:
+        sys.exit("\n".join(open_ends))
+    return {
+        "mutants": fates.total(), "killed": fates["killed"] + fates["too slow"], "too_slow": fates["too slow"],
+        "explained": len(explained), "took_s": round(time.monotonic() - began_s),
+    }  # fmt: skip
+
+
+def _fates(module: str, arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Gives the name of each mutant of a module and what became of it."""
+    task = {"module": module, "tests": _paths(module), "only": arguments.only, "workers": arguments.workers}
+    command = [sys.executable, "-m", "benchmarks.mutant_run", json.dumps(task)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_HERE.parent) as running:
+        assert running.stdout is not None  # noqa: S101 - it is a pipe, as asked for
+        for line in running.stdout:
+            fact = json.loads(line)
+            if "mutant" in fact:
+                yield fact["mutant"], fact["fate"]
+                if fact["fate"] == "survived" and not arguments.json:
+                    print(f"survived: {module}: {fact['mutant']}", flush=True)
+            elif not arguments.json:
+                print(f"{module}: {fact['count']} mutants, tests take {fact['tests_s']} s", flush=True)
+    if running.returncode:
+        sys.exit(f"{module}: its run ended with {running.returncode}")
+
+
+def _paths(module: str) -> list[str]:
+    name = "trimtab.engine." + module.removesuffix(".py").replace("/", ".")
+    doctests = f"test_doctests.py::test_the_examples_of_a_module_are_true[{name}]"
+    return [f"tests/engine/{doctests if test == 'doctests' else test + '.py'}" for test in TESTS[module]]
+
+
+def _explained() -> set[tuple[str, str]]:
+    entries = tomllib.loads(_SURVIVORS.read_text())["survivor"]
+    return {(entry["module"], entry["mutant"]) for entry in entries if entry["why"].strip()}
