@@ -264,6 +264,14 @@ class Evidence:
         return self._history.closed(up_to_s)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether time alone brings nothing: no second waits to be closed."""
+        if not self._keep.keeps_seconds:
+            return True
+        self._add_all()
+        return self._seconds.is_empty
+
+    @property
     def missed(self) -> int:
         """Events that came after their second was given by `closed`; they are in totals and windows alone."""
         return self._history.missed

@@ -11,7 +11,7 @@
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -23,6 +23,7 @@ from trimtab.engine.seconds import ClosedSecond
 from trimtab.engine.sequential.conclusion import Conclusion, Rule
 from trimtab.engine.sequential.look import Share
 from trimtab.engine.shown import assessment_of
+from trimtab.engine.sizing import gauges_of
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.totals import ArmTotals
 from trimtab.engine.window import ArmWindow, Keep
@@ -105,9 +106,11 @@ def keep_of(spec: Spec) -> Keep:
     """Gives what has to be kept of a release for its guardrails and for what is shown of it."""
     watched = [(one, rails_under(spec, one)) for one in spec.guardrails if one.severity != "muted"]
     slower = {bucket_of_limit(one.max) for one, _ in watched if isinstance(one, LatencyGuardrail) and one.max}
+    gauges = gauges_of(spec.scaling) if spec.scaling else {}
+    sized_ms = (spec.scaling.window,) if spec.scaling else ()
     return Keep(
-        lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *(guardrail.window for guardrail, _ in watched)),
-        metrics=outcomes_read(spec.guardrails, spec.metric_of_name),
+        lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *sized_ms, *(guardrail.window for guardrail, _ in watched)),
+        metrics=tuple(dict.fromkeys((*outcomes_read(spec.guardrails, spec.metric_of_name), *gauges))),
         segments=tuple(segment.name for segment in spec.segments),
         keeps_seconds=spec.objective_metric is not None
         or any(not isinstance(rail, ShareRail) for _, rails in watched for rail in rails.values()),
@@ -186,6 +189,27 @@ class Guard:
                 if is_urgent:
                     urgent.append(bound)
         return any(self._look(bound, now_s).verdict is Verdict.FAIL for bound in urgent)
+
+    def is_settled(self, candidates: Sequence[str]) -> bool:
+        """Whether all that came was looked at, so that time alone changes no verdict."""
+        is_open = any(
+            self._is_open(bound, is_candidate=name in candidates)
+            for name, bounds in self._bounds.items()
+            for bound in bounds
+        )
+        return not is_open and self._evidence.is_settled
+
+    def _is_open(self, bound: _Bound, *, is_candidate: bool) -> bool:
+        if isinstance(bound, _ShareBound):
+            return bound.ahead(self._evidence.totals[bound.variant]).responses > 0
+        return bound.is_fresh and is_candidate
+
+    def failing(self, candidates: Sequence[str]) -> Iterator[Guardrail]:
+        """Gives the guardrails that these variants fail, as of the last look."""
+        for bound in (bound for name in candidates for bound in self._bounds[name]):
+            is_suspect = not isinstance(bound, _ShareBound) or bound.most >= bound.rule.threshold
+            if is_suspect and bound.rail.conclude(bound.rule).verdict is Verdict.FAIL:
+                yield bound.guardrail
 
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
         """Gives the verdict of every guardrail on each of these variants."""
