@@ -266,10 +266,7 @@ class Evidence:
     @property
     def is_settled(self) -> bool:
         """Whether time alone brings nothing: no second waits to be closed."""
-        if not self._keep.keeps_seconds:
-            return True
-        self._add_all()
-        return self._seconds.is_empty
+        return not self._keep.keeps_seconds or self._history.is_closed
 
     @property
     def missed(self) -> int:

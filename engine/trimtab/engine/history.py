@@ -178,6 +178,12 @@ class History:
         return self._seconds.close(up_to_s)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether no second waits to be given."""
+        self._put_down(0, everything=True)
+        return self._seconds.is_empty
+
+    @property
     def missed(self) -> int:
         """Events that came after their second was given by `closed`."""
         self._put_down(0, everything=True)
