@@ -107,7 +107,7 @@ def test_a_worker_without_the_policy_does_not_go_on_with_another() -> None:
     running = rig(mine(share=0.8))
     with pytest.raises(
         EngineError,
-        match=r"release checkout: expected an entry point of trimtab\.policies out of \(none\); got 'fixed'",
+        match=r"not a snapshot of a release: expected an entry point of trimtab\.policies out of \(none\); got 'fixed'",
     ):
         restored(running.ledger)
 

@@ -22,6 +22,7 @@ _COUNT_BYTES, _BUCKET_BYTES, _BUCKET_COUNT_BYTES = 8, 2, 4
 _ROW_BYTES: Final = _COUNT_BYTES * len(ALWAYS)
 NO_FAILURES: Final = bytes(_COUNT_BYTES * len(FAILURES))
 _FAILURE_BYTES: Final = len(NO_FAILURES)
+_REQUESTS_AT: Final = _COUNT_BYTES * ALWAYS.index("requests")
 _RESPONSES_AT: Final = _COUNT_BYTES * ALWAYS.index("responses")
 _ERRORS_AT: Final = _COUNT_BYTES * ALWAYS.index("errors")
 MAX_BYTES: Final = 600_000
@@ -62,6 +63,11 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True):
         return np.frombuffer(self.packed_bucket_counts, dtype="<u4").astype(np.int64)
 
     @property
+    def requests(self) -> int:
+        """Requests that were routed."""
+        return int.from_bytes(self.packed_counts[_REQUESTS_AT : _REQUESTS_AT + _COUNT_BYTES], "little")
+
+    @property
     def responses(self) -> int:
         """Requests that ended."""
         return int.from_bytes(self.packed_counts[_RESPONSES_AT : _RESPONSES_AT + _COUNT_BYTES], "little")
@@ -83,6 +89,10 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True):
     def slowest(self) -> int:
         """The highest latency bucket that occurred; -1 without any."""
         return int.from_bytes(self.packed_buckets[-_BUCKET_BYTES:], "little") if self.packed_buckets else -1
+
+
+NOTHING: Final = PaneContent(bytes(_ROW_BYTES), b"", b"", {})
+"""The content of a pane of which nothing has come."""
 
 
 class PaneRow(msgspec.Struct, frozen=True):

@@ -1,10 +1,12 @@
 """What a bandit's policy is told, and when.
 
 * It is told what became known since it was asked last, whenever that was routed, with the weights in force meanwhile as
-  propensities.
+  propensities. Where the objective has an attribution it is told of requests that matured since, with the weights of
+  the revisions that routed them.
 * A policy that knows segments is told of each of them, and of what is of none, with the weights in force there.
 * Contents of panes may be replaced by lesser ones. What an arm then has too much of is not taken back from the policy:
   nothing of it is told until there is more again.
+* A prior is the first that it is told: a batch of observations that nobody made.
 * To minimise, rewards are turned around: more is always better.
 """
 
@@ -12,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from trimtab.engine.objective import NO_SUMS, Objective, Sums
+from trimtab.engine.objective import NO_SUMS, Objective, Sums, within
 from trimtab.engine.policy.admission import policy_under
 from trimtab.engine.policy.build import Factories
 from trimtab.engine.policy.context import Contextual
@@ -52,12 +54,13 @@ class Learning:
         self._objective = objective
         self._policy = policy_under(spec, strategy, factories)
         names = [variant.name for variant in spec.variants]
-        self._told = [self._objective.sums(name) for name in names]
-        self._told_in: dict[str, list[Sums]] = {}
-        """segment -> what the policy was told of each variant there; nothing where it knows none"""
+        self._told = _Told([objective.sums(name) for name in names], objective.expected)
+        self._told_in: dict[str, _Told] = {}
+        """segment -> what the policy was told there; nothing where it knows none"""
         if isinstance(self._policy, Contextual):
             for segment in (_NO_SEGMENT, *(one.name for one in spec.segments)):
-                self._told_in[segment] = [objective.sums_in(name, segment) for name in names]
+                sums = [objective.sums_in(name, segment) for name in names]
+                self._told_in[segment] = _Told(sums, objective.expected_in(segment))
         if any(prior.trials for prior in priors):
             self._policy.update(batch_of(priors, spec))
 
@@ -71,8 +74,8 @@ class Learning:
         seed = (state.newest[0] * _ERA_FACTOR + state.offset) & _SEED_BITS
         if isinstance(self._policy, Contextual):
             return self._shares_in(self._policy, eligible, state, seed)
-        new = self._new([self._objective.sums(variant.name) for variant in self._spec.variants], self._told)
-        batch = self._batch(new, state.weights)
+        sums = [self._objective.sums(variant.name) for variant in self._spec.variants]
+        batch = self._batch(_Told(sums, self._objective.expected), self._told, state.weights)
         if sum(batch.trials):
             self._policy.update(batch)
         pending = sum(batch.trials) + float(self._objective.in_flight)
@@ -83,32 +86,47 @@ class Learning:
         pending = {}
         for segment, told in self._told_in.items():
             sums = [self._objective.sums_in(variant.name, segment) for variant in self._spec.variants]
-            batch = self._batch(self._new(sums, told), state.weights_in(segment))
+            now = _Told(sums, self._objective.expected_in(segment))
+            batch = self._batch(now, told, state.weights_in(segment))
             pending[segment] = sum(batch.trials)
             if pending[segment]:
                 policy.update_in(segment, batch)
         given = {name: policy.shares_in(name, eligible, trials, seed) for name, trials in pending.items()}
         return Shares(given.pop(_NO_SEGMENT), given)
 
-    @staticmethod
-    def _new(sums: Sequence[Sums], told: list[Sums]) -> list[Sums]:
+    def _batch(self, now: "_Told", told: "_Told", weights: Sequence[int]) -> Batch:
         """Gives what is not `told` yet of each variant, and takes note of it."""
-        new = list[Sums]()
-        for arm, (now, before) in enumerate(zip(sums, tuple(told), strict=True)):
-            if now[0] > before[0]:
-                told[arm] = now
-                new.append((now[0] - before[0], now[1] - before[1], now[2] - before[2]))
+        new: list[Sums] = []
+        for arm, (sums, before) in enumerate(zip(now.sums, tuple(told.sums), strict=True)):
+            if sums[0] > before[0]:
+                trials, rewards, squares = (now - then for now, then in zip(sums, before, strict=True))
+                rewards = self._within(trials, rewards)
+                told.sums[arm] = (sums[0], before[1] + rewards, sums[2])
+                new.append((trials, rewards, squares))
             else:
                 new.append(NO_SUMS)
-        return new
+        return self._batch_of(new, self._propensities(now, told, weights))
 
-    def _batch(self, new: Sequence[Sums], weights: Sequence[int]) -> Batch:
+    def _within(self, trials: int, rewards: int) -> int:
+        is_share = self._spec.objective.values == "share"
+        return within(trials, rewards, is_share=self._objective.waits and is_share)
+
+    @staticmethod
+    def _propensities(now: "_Told", told: "_Told", weights: Sequence[int]) -> list[float]:
+        """Gives the shares of traffic that arms had when the new trials were routed."""
+        new = [max(0, due - before) for due, before in zip(now.expected, told.expected, strict=True)]
+        if not sum(new):
+            return [weight / BASIS_POINTS for weight in weights]
+        told.expected = now.expected
+        return [due / sum(new) for due in new]
+
+    def _batch_of(self, new: Sequence[Sums], shares: list[float]) -> Batch:
         trials = [float(sums[0]) for sums in new]
         rewards = [sums[1] / VALUE_SCALE for sums in new]
         squares = [max(0, sums[2]) / VALUE_SCALE for sums in new]
         if self._spec.objective.goal == "minimize":
             rewards, squares = self._turned(trials, rewards, squares)
-        return Batch(trials, rewards, squares, [weight / BASIS_POINTS for weight in weights])
+        return Batch(trials, rewards, squares, shares)
 
     def _turned(
         self, trials: list[float], rewards: list[float], squares: list[float]
@@ -123,21 +141,31 @@ class Learning:
 
     def snapshot(self) -> Snapshot:
         """Gives the policy's state, and what it was told."""
-        told_in = {segment: _texts(told) for segment, told in self._told_in.items()}
-        return {"policy": self._policy.snapshot(), "told": _texts(self._told), "told_in": told_in}
+        told_in = {segment: told.plain() for segment, told in self._told_in.items()}
+        return {"policy": self._policy.snapshot(), **self._told.plain(), "told_in": told_in}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of a release under the same spec."""
         self._policy.restore(snapshot["policy"])
-        self._told = _sums(snapshot["told"])
+        self._told = self._told.restored(snapshot)
         for segment, told in snapshot.get("told_in", {}).items():
-            self._told_in[segment] = _sums(told)
+            self._told_in[segment] = self._told_in[segment].restored(told)
 
 
-def _texts(told: Sequence[Sums]) -> list[list[str]]:
-    """Gives sums as decimal texts: they may be longer than any integer of MessagePack."""
-    return [list(map(str, sums)) for sums in told]
+@dataclass(slots=True)
+class _Told:
+    """What a policy was told of the whole, or of a segment."""
 
+    sums: list[Sums]
+    """of each variant"""
+    expected: list[int]
+    """of these trials, how many weights let expect of each arm; nothing where none waits"""
 
-def _sums(told: Sequence[Sequence[str]]) -> list[Sums]:
-    return [(int(trials), int(total), int(squares)) for trials, total, squares in told]
+    def plain(self) -> Snapshot:
+        """Gives it as plain data, in decimal texts: sums may be longer than any integer of MessagePack."""
+        return {"told": [list(map(str, sums)) for sums in self.sums], "expected": list(map(str, self.expected))}
+
+    def restored(self, plain: Snapshot) -> "_Told":
+        """Gives what `plain` was taken of."""
+        sums = [(int(trials), int(total), int(squares)) for trials, total, squares in plain["told"]]
+        return _Told(sums, list(map(int, plain.get("expected", self.expected))))

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, assert_never
 
 from msgspec.structs import replace
-from pydantic import ValidationError
 
 from trimtab.engine.account import Basis, decision_of
 from trimtab.engine.belief import Belief
@@ -115,7 +114,7 @@ class ReleaseFold:
     def is_idle(self) -> bool:
         """Whether time alone can change nothing: what came is looked at and decided on, no guardrail asks for more."""
         state, candidates = self._state, self._movement.candidates
-        if self._evidence_count != state.decided_on:
+        if self._evidence_count != state.decided_on or self._evidence.is_maturing:
             return False
         if state.phase.is_over:
             return True
@@ -130,7 +129,7 @@ class ReleaseFold:
 
     @property
     def _evidence_count(self) -> int:
-        return self._evidence.counted + self._evidence.late
+        return self._evidence.counted + self._evidence.late + self._evidence.matured
 
     def begin(self, at: Position) -> Decision:
         """Gives the first decision: all traffic on the baseline."""
@@ -359,6 +358,8 @@ class ReleaseFold:
         state = self._state
         replaces, state.newest = state.newest, (at.era, at.offset + 1)
         state.decided_ms, state.decided_on = state.now_ms, self._evidence_count
+        if self._evidence.requests is not None:
+            self._evidence.requests.decide(state.now_ms, state.newest, state.weights, state.segment_weights)
         for weights in (state.weights, *state.segment_weights.values()):
             if sum(weights) != BASIS_POINTS or min(weights) < 0:
                 raise EngineError(f"release {self.name}: weights {weights} sum to {sum(weights)} bp")
@@ -389,10 +390,8 @@ class ReleaseFold:
         fold._factories = factories
         try:
             fold._adopt(snapshot.document, Evidence.restore(snapshot.evidence), snapshot.state)
-        except ValidationError as error:
+        except ValueError as error:  # also of a policy that is not here
             raise EngineError(f"not a snapshot of a release: {error}") from error
-        except ValueError as error:
-            raise EngineError(f"release {parse_document(snapshot.document).name}: {error}") from error
         if snapshot.guard:
             fold._guard.restore(snapshot.guard)
         fold._objective.restore(snapshot.objective)

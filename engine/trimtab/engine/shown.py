@@ -6,6 +6,7 @@ from trimtab.engine.sequential.conclusion import Conclusion
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment, Phase, Verdict
 from trimtab.schemas.guardrail import (
+    AnyGuardrail,
     ErrorRateGuardrail,
     Guardrail,
     LatencyGuardrail,
@@ -83,7 +84,7 @@ def acts(assessment: Assessment) -> bool:
     return assessment.verdict is Verdict.FAIL and assessment.severity != "signal"
 
 
-def asks(failing: Guardrail, phase: Phase) -> bool:
+def asks(failing: AnyGuardrail, phase: Phase) -> bool:
     """Whether something is to be done about a guardrail that fails, which is not done yet."""
     if phase is Phase.FROZEN or failing.severity == "signal" or failing.on_fail == "hold":
         return False
