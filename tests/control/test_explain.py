@@ -9,7 +9,7 @@ from control.decisions import arm, assessment, decision
 from engine.builders import error_rate, latency, release, response
 from engine.evidence_rig import EvidenceRig, decisions
 from trimtab.control.explain import explain, revision_text, time_text
-from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, SegmentArm, Verdict
+from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, ScaleChange, ScalingAdvice, SegmentArm, Verdict
 from trimtab.schemas.ids import NO_REVISION
 from trimtab.schemas.release import parse_document
 
@@ -145,6 +145,19 @@ def test_a_prior_is_told_apart_from_what_was_seen() -> None:
 def test_real_values_are_told_as_students_t() -> None:
     told = text(decision(arms=[arm(alpha=0.0, beta=0.0, mean=31.5, scale=0.25, degrees=32.0, prior_trials=5.0)]))
     assert "posterior: Student's t of 32 degrees, scale 0.25, 5 trials believed besides\n    mean: 31.5\n" in told
+
+
+def test_advice_on_scaling_is_told_with_its_numbers() -> None:
+    advice = ScalingAdvice(
+        variant="v2", action="escalate", reason="both are slow", value_ms=410.5, n=120, baseline_ms=400.0,
+        baseline_n=300,
+        changes=[ScaleChange("instances", 1, 2), ScaleChange("cpu", 500, 1_000, "database")],
+        quiet_until_ms=1_700_000_600_000,
+    )  # fmt: skip
+    told = text(decision(scaling=[advice]))
+    assert "Scaling\n  v2: escalate, for both are slow\n" in told
+    assert "response time 410.5 ms after 120 responses, the baseline 400 ms after 300" in told
+    assert "instances: 1 -> 2\n    cpu of database: 500 -> 1000\n    nothing more before 2023-11-14T22:23:20" in told
 
 
 def test_limits_that_are_not_there_by_default_are_told() -> None:

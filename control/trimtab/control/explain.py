@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from math import exp, isclose
 from typing import Final
 
-from trimtab.schemas.decision import Arm, Assessment, Decision, SegmentArm
+from trimtab.schemas.decision import Arm, Assessment, Decision, ScalingAdvice, SegmentArm
 from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.schemas.limits import Variant
 from trimtab.schemas.part import duration_text
@@ -32,6 +32,7 @@ def explain(decision: Decision, replaced: Decision | None, spec: Spec | None = N
         *_section("Limits", [] if spec is None else _limits(spec)),
         *_section("What it saw", [line for arm in decision.arms for line in _arm(arm)]),
         *_section("What it concluded", [line for found in decision.assessments for line in _assessment(found)]),
+        *_section("Scaling", [line for advice in decision.scaling for line in _advice(advice)]),
         *_section("What it rests on", _rests_on(decision)),
     ]
 
@@ -207,6 +208,20 @@ def _assessment(found: Assessment) -> list[str]:
         f"  probability of {alpha} at most",
         f"  {found.verdict}, for {found.reason}",
         f"  {found.severity}, on a fail: {found.on_fail}",
+    ]
+
+
+def _advice(advice: ScalingAdvice) -> list[str]:
+    beside = "" if advice.baseline_ms is None else f", the baseline {_number(advice.baseline_ms)} ms"
+    value = "nothing" if advice.value_ms is None else f"{_number(advice.value_ms)} ms"
+    targets = [f"{one.resource}{' of ' * bool(one.target)}{one.target}" for one in advice.changes]
+    changes = [f"  {what}: {one.before} -> {one.after}" for what, one in zip(targets, advice.changes, strict=True)]
+    quiet = [f"  nothing more before {time_text(advice.quiet_until_ms)}"] if advice.quiet_until_ms else []
+    return [
+        f"{advice.variant}: {advice.action}, for {advice.reason}",
+        f"  response time {value} after {advice.n} responses{beside} after {advice.baseline_n}",
+        *changes,
+        *quiet,
     ]
 
 

@@ -23,6 +23,7 @@ from trimtab.engine.seconds import ClosedSecond
 from trimtab.engine.sequential.conclusion import Conclusion, Rule
 from trimtab.engine.sequential.look import Share
 from trimtab.engine.shown import assessment_of
+from trimtab.engine.sizing import gauges_of
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.totals import ArmTotals
 from trimtab.engine.window import ArmWindow, Keep
@@ -105,9 +106,11 @@ def keep_of(spec: Spec) -> Keep:
     """Gives what has to be kept of a release for its guardrails and for what is shown of it."""
     watched = [(one, rails_under(spec, one)) for one in spec.guardrails if one.severity != "muted"]
     slower = {bucket_of_limit(one.max) for one, _ in watched if isinstance(one, LatencyGuardrail) and one.max}
+    gauges = gauges_of(spec.scaling) if spec.scaling else {}
+    sized_ms = (spec.scaling.window,) if spec.scaling else ()
     return Keep(
-        lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *(guardrail.window for guardrail, _ in watched)),
-        metrics=outcomes_read(spec.guardrails, spec.metric_of_name),
+        lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *sized_ms, *(guardrail.window for guardrail, _ in watched)),
+        metrics=tuple(dict.fromkeys((*outcomes_read(spec.guardrails, spec.metric_of_name), *gauges))),
         segments=tuple(segment.name for segment in spec.segments),
         keeps_seconds=spec.objective_metric is not None
         or any(not isinstance(rail, ShareRail) for _, rails in watched for rail in rails.values()),

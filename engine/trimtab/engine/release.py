@@ -12,13 +12,14 @@ The rules of a release's life are here, and only here:
 * A decision's revision is the offset of the record that caused it, plus one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, assert_never
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from trimtab.engine.account import Basis, decision_of
-from trimtab.engine.belief import Belief, sums_of_sample
+from trimtab.engine.belief import Belief
 from trimtab.engine.command import refusal_of, rule_of
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
@@ -27,7 +28,6 @@ from trimtab.engine.guard import Guard, keep_of
 from trimtab.engine.learning import Learning
 from trimtab.engine.movement import Movement
 from trimtab.engine.objective import Objective
-from trimtab.engine.prior import Seed
 from trimtab.engine.release_state import (
     VERSION,
     Position,
@@ -36,7 +36,9 @@ from trimtab.engine.release_state import (
     decode_snapshot,
     encode_snapshot,
 )
+from trimtab.engine.renewal import renewed, seed_for
 from trimtab.engine.shown import acts, breach
+from trimtab.engine.sizing import Sizing
 from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.choice import choose
 from trimtab.engine.strategy.situation import Move, Situation, all_to
@@ -44,6 +46,7 @@ from trimtab.engine.strategy.steps import HEARD_MS, shortest_ms, steps_of
 from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes
+from trimtab.schemas.guardrail import Guardrail, LatencyGuardrail
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec, parse_document
 from trimtab.schemas.strategy import AbTest, Bandit, Shadow
@@ -59,8 +62,8 @@ REFRESH_MS: Final = 10_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_belief", "_document", "_evidence", "_guard", "_learning", "_movement", "_objective", "_release",
-                 "_state")  # fmt: skip
+    __slots__ = ("_belief", "_document", "_evidence", "_guard", "_learning", "_movement", "_objective",
+                 "_release", "_sizing", "_state")  # fmt: skip
 
     def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
@@ -83,6 +86,7 @@ class ReleaseFold:
             else None
         )
         self._movement = Movement(self._spec, state)
+        self._sizing = Sizing(self._spec, evidence, state.scaling)
 
     @property
     def document(self) -> bytes:
@@ -135,31 +139,11 @@ class ReleaseFold:
         return self._decision(at, "applied: another spec, starts anew from the present weights", {})
 
     def _start_anew(self, document: bytes) -> None:
-        state, before = self._state, dict(zip(self._movement.names, self._state.weights, strict=True))
         spec = parse_document(document).spec
-        names = [variant.name for variant in spec.variants]
-        self._evidence.admit(names)
-        self._evidence.restart(state.now_ms // 1000, keep_of(spec))
-        weights = [before.get(name, 0) for name in names]
-        weights[names.index(spec.baseline)] += BASIS_POINTS - sum(weights)
-        totals, objective = self._evidence.totals, Objective(spec, self._evidence)
-        earned = {name: objective.sums(name) for name in names}
-        fresh = ReleaseState(
-            weights=weights, origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
-            origin_squares={name: squares for name, (_, _, squares) in earned.items()},
-            now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
-            step_responses=[totals[name].responses for name in names], seed=self._seed_for(spec),
-        )  # fmt: skip
+        seed = seed_for(spec, self._spec, self._state, self._belief)
+        fresh = renewed(spec, self._spec, self._state, self._evidence)
+        fresh.seed, fresh.scaling = seed, self._sizing.snapshot()
         self._adopt(document, self._evidence, fresh)
-
-    def _seed_for(self, spec: Spec) -> dict[str, Seed]:
-        """Gives what a shadow phase of the same objective has seen, if one has completed."""
-        before = self._spec
-        if (spec.objective.metric, spec.objective_metric) != (before.objective.metric, before.objective_metric):
-            return {}
-        if not isinstance(self._spec.strategy, Shadow) or self._state.phase is not Phase.COMPLETED:
-            return self._state.seed
-        return dict(zip(self._movement.names, map(sums_of_sample, self._belief.samples()), strict=True))
 
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""
@@ -251,12 +235,17 @@ class ReleaseFold:
             is_due = self._is_due(REFRESH_MS)
             return self._decision(at, f"{state.phase}: what it still sees", self._assess()) if is_due else None
         fails = self._guard.fails(news, self._movement.candidates, now_s)
+        look = self._sizing.look(self._may_take, state.now_ms)
+        if look.is_over:
+            self._guard.start_over(_is_on_latency)
         is_due = self._is_due(self._interval_ms(pace))
-        if not is_due and not (fails and state.phase is not Phase.FROZEN):
+        if not (is_due or look.advised or (fails and state.phase is not Phase.FROZEN)):
             return None
         assessments = self._assess()
-        if state.phase is not Phase.FROZEN and (rule := self._react(assessments)):
+        if state.phase is not Phase.FROZEN and (rule := self._react(assessments, look.blamed)):
             return self._decision(at, rule, assessments)
+        if look.advised:
+            return self._decision(at, f"scaling: {'; '.join(look.advised)}", assessments)
         return self._decision(at, self._next(assessments), assessments) if is_due else None
 
     def _is_due(self, interval_ms: int) -> bool:
@@ -292,14 +281,24 @@ class ReleaseFold:
             return STEP_INTERVAL_MS * pace
         return max(STEP_INTERVAL_MS, min(STEP_INTERVAL_MS * pace, shortest_ms(strategy) // _LOOKS_PER_HOLD))
 
-    def _assess(self) -> dict[str, list[Assessment]]:
-        names = [name for name in self._movement.names if name not in self._state.excluded]
-        return self._guard.assess(names, self._state.now_ms // 1000)
+    @property
+    def _may_take(self) -> list[str]:
+        """The variants that may take traffic."""
+        return [name for name in self._movement.names if name not in self._state.excluded]
 
-    def _react(self, assessments: dict[str, list[Assessment]]) -> str:
-        """Does what guardrails that fail ask for, and gives the rule; empty where weights may go on."""
+    def _assess(self) -> dict[str, list[Assessment]]:
+        return self._guard.assess(self._may_take, self._state.now_ms // 1000)
+
+    def _react(self, assessments: dict[str, list[Assessment]], blamed: Mapping[str, str]) -> str:
+        """Does what guardrails that fail ask for, and gives the rule; empty where weights may go on.
+
+        `blamed`: candidates that are to be taken out whatever guardrails say, with why.
+        """
         fails = [one for name in self._movement.candidates for one in assessments[name] if acts(one)]
-        if aborts := {one.variant: breach(one) for one in reversed(fails) if one.on_fail == "abort"}:
+        advised = [words for one in fails if (words := self._sizing.excuse(one, self._state.now_ms))]
+        fails = [one for one in fails if not self._sizing.is_excused(one, self._state.now_ms)]
+        aborts = {one.variant: breach(one) for one in reversed(fails) if one.on_fail == "abort"} | dict(blamed)
+        if aborts:
             self._movement.exclude(aborts)
             excluded = [f"{name} excluded, {aborts[name]}" for name in self._movement.names if name in aborts]
             return "guardrail: " + "; ".join(excluded)
@@ -310,7 +309,9 @@ class ReleaseFold:
             if one.on_fail == "stepBack" and self._movement.step_back(self._responses()):
                 self._guard.start_over(lambda guardrail: guardrail.on_fail == "stepBack")
                 return f"guardrail: a step back, {one.variant}: {breach(one)}"
-        return ""
+        if advised:
+            self._guard.start_over(_is_on_latency)
+        return "; ".join(advised)
 
     def _responses(self) -> list[int]:
         return [self._evidence.totals[name].responses for name in self._movement.names]
@@ -348,7 +349,8 @@ class ReleaseFold:
         if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
             raise EngineError(f"release {self.name}: weights {state.weights} sum to {sum(state.weights)} bp")
         basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
-        return decision_of(self._release, basis, rule, replaces)
+        made = decision_of(self._release, basis, rule, replaces)
+        return replace(made, scaling=shown) if (shown := self._sizing.shown) else made
 
     def weights_record(self, decision: Decision) -> WeightsRecord:
         """Gives what a sidecar needs of a decision of this release."""
@@ -368,6 +370,7 @@ class ReleaseFold:
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""
         learning = self._learning.snapshot() if self._learning else {}
+        self._state.scaling = self._sizing.snapshot()
         return encode_snapshot(
             ReleaseSnapshot(
                 VERSION, self._state.offset, self._document, self._state, self._evidence.snapshot(),
@@ -390,3 +393,7 @@ class ReleaseFold:
         if snapshot.learning and fold._learning:
             fold._learning.restore(snapshot.learning)
         return fold
+
+
+def _is_on_latency(guardrail: Guardrail) -> bool:
+    return isinstance(guardrail, LatencyGuardrail)

@@ -53,6 +53,8 @@ class ReleaseState(msgspec.Struct):
     newest: Revision = NO_REVISION
     seed: dict[str, tuple[float, float, float]] = {}
     """variant -> trials, reward sum and sum of squares that a shadow phase before saw"""
+    scaling: dict[str, Any] = {}
+    """of `Sizing`; empty where there is none"""
     moved_ms: int = 0
     """when the weights moved last; 0 where they never did"""
     segment_weights: dict[str, list[int]] = {}

@@ -8,7 +8,7 @@
 * Advice is for whoever runs the instances. Here it is taken as followed, until `tell` says what there really is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypedDict
 
@@ -126,6 +126,25 @@ class Scaler:
             n=window.responses,
             baseline_ms=None if baseline_window is None else response_time_ms(self._spec, baseline_window),
             baseline_n=0 if baseline_window is None else baseline_window.responses,
+            quiet_until_ms=self._quiet_until_ms,
+        )
+
+    @property
+    def instances(self) -> int:
+        """How many instances there are."""
+        return self._amounts[_INSTANCES]
+
+    def escalate(self, seen: Advice, now_ms: int) -> Advice:
+        """Gives an advice for more in place of `seen`, by which it could not be told whose fault it is."""
+        ruling = self._scaled(Direction.UP, seen.reason)
+        self._amounts = changed(self._amounts, ruling.changes)
+        if ruling.action in _ADVICE:
+            self._quiet_until_ms = now_ms + self._spec.cooldown
+        return replace(
+            seen,
+            action=ruling.action,
+            changes=ruling.changes,
+            reason=ruling.reason,
             quiet_until_ms=self._quiet_until_ms,
         )
 

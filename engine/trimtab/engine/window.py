@@ -31,7 +31,8 @@ from trimtab.schemas.segment import MAX_SEGMENTS
 Ints = npt.NDArray[np.int64]
 
 HOP_MS: Final = {
-    10_000: 1_000, 30_000: 5_000, 60_000: 10_000, 300_000: 30_000, 900_000: 60_000, 3_600_000: 300_000,
+    10_000: 1_000, 30_000: 5_000, 60_000: 10_000, 300_000: 30_000, 600_000: 60_000, 900_000: 60_000,
+    3_600_000: 300_000,
 }  # fmt: skip
 """length -> hop of the sliding windows that can be kept, milliseconds"""
 

@@ -129,6 +129,40 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     """segment that is kept apart -> what was known of the variant there"""
 
 
+class ScaleChange(msgspec.Struct, frozen=True):
+    """What one resource should go to."""
+
+    resource: str
+    """instances, cpu (thousandths of a core) or memory (MiB)"""
+    before: int
+    after: int
+    target: str = ""
+    """what is scaled in the variant's place; empty for the variant itself"""
+
+
+class ScalingAdvice(msgspec.Struct, frozen=True, kw_only=True):
+    """What was last advised on the size of one variant; `quiet_until_ms` has passed where there may be more."""
+
+    variant: str
+    action: str
+    """escalate, de_escalate, roll_back, roll_back_and_escalate; hold, at_limit, cannot_tell, cooldown, inconclusive"""
+    reason: str
+    changes: list[ScaleChange]
+    value_ms: float | None
+    """response time in the window; null without responses"""
+    n: int
+    """responses that it rests on"""
+    baseline_ms: float | None
+    """null without a baseline or its responses"""
+    baseline_n: int
+    quiet_until_ms: int
+    """until when nothing more is advised; 0 where there was no advice yet"""
+
+    def plain(self) -> dict[str, object]:
+        """Gives it as plain data."""
+        return {**msgspec.structs.asdict(self), "changes": [msgspec.structs.asdict(one) for one in self.changes]}
+
+
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Which evidence the decision rests on, and what became of every event of the release so far."""
 
@@ -166,6 +200,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     v: Version = VERSION
     segments: dict[str, dict[str, int]] = {}
     """segment -> variant -> basis points of its traffic, each summing to 10,000; one that is not named has `weights`"""
+    scaling: list[ScalingAdvice] = []
+    """of each variant, where the release file has scaling"""
 
     @property
     def id(self) -> Revision:

@@ -24,6 +24,7 @@ from trimtab.schemas.reading import (
     check_objective,
     outcomes_read,
 )
+from trimtab.schemas.scaling import Scaling
 from trimtab.schemas.segment import MAX_SEGMENTS, Segment, check_segments
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Strategy
 
@@ -80,6 +81,8 @@ class Spec(Part):
     false_aborts: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     """the probability that guardrails ever fail a candidate although all candidates keep all bounds"""
     limits: Limits = Limits()
+    scaling: Scaling | None = None
+    """bounds on response times, and what to scale when they are crossed"""
     strategy: Strategy
 
     @model_validator(mode="after")

@@ -7,13 +7,24 @@ takes every one that can; both nest.
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from trimtab.schemas.ids import NAME_PATTERN
-from trimtab.schemas.part import Part, PositiveDurationMs
+from trimtab.schemas.part import WINDOWS_MS, DurationMs, Part, PositiveDurationMs, duration_text
 
+_WINDOWS_MS: Final = tuple(sorted((*WINDOWS_MS, 600_000)))
 _DEEPEST: Final = 8
 _MOST_STEPS: Final = 64
+_MOST_RESOURCES: Final = 8
+
+
+def _kept(value: int) -> int:
+    if value not in _WINDOWS_MS:
+        raise ValueError(f"expected one of {', '.join(map(duration_text, _WINDOWS_MS))}, got {duration_text(value)}")
+    return value
+
+
+SizingWindowMs = Annotated[DurationMs, AfterValidator(_kept)]
 
 
 class Scale(Part):
@@ -66,7 +77,8 @@ class Scaling(Part):
     """milliseconds; above it more is advised"""
     lower: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """milliseconds; below it less is advised. 0: never"""
-    window: PositiveDurationMs = 600_000
+    window: SizingWindowMs = 600_000
+    """10s, 30s, 1m, 5m, 10m, 15m or 1h"""
     cooldown: PositiveDurationMs = 600_000
     """how long nothing is advised after an advice. Shorter than the window, and what happened before the advice was
     followed still counts"""
@@ -91,6 +103,8 @@ class Scaling(Part):
             raise ValueError(
                 f"escalation: expected at most {_DEEPEST} levels and {_MOST_STEPS} steps, got {depth} and {steps}"
             )
+        if (resources := len(_resources(self.escalation))) > _MOST_RESOURCES:
+            raise ValueError(f"escalation: expected at most {_MOST_RESOURCES} resources, got {resources}")
         return self
 
 
@@ -100,3 +114,19 @@ def _extent(escalation: Escalation) -> tuple[int, int]:
         return 1, 1
     parts = [_extent(part) for part in escalation.escalations]
     return 1 + max(depth for depth, _ in parts), sum(steps for _, steps in parts)
+
+
+def _resources(escalation: Escalation) -> set[tuple[str, str]]:
+    """Gives (target, resource) of everything that an escalation scales."""
+    if isinstance(escalation, Scale):
+        return {(escalation.target, escalation.resource)}
+    return {one for part in escalation.escalations for one in _resources(part)}
+
+
+def gauge_of(resource: str, target: str = "") -> str:
+    """Gives the name of the outcome by which services tell how much there is of a resource of a variant.
+
+    >>> gauge_of("instances"), gauge_of("cpu", "database")
+    ('scale.instances', 'scale.cpu.database')
+    """
+    return f"scale.{resource}.{target}" if target else f"scale.{resource}"

@@ -1,0 +1,45 @@
+"""What a release begins anew with, under another spec or the same one: weights, and what outlives evidence.
+
+Weights stay where they are; those of variants that take no part any more go to the baseline. What arms have earned
+under an earlier spec is theirs no more, but what a shadow phase saw of the same objective may be a prior, and what
+there is of resources is there whatever is released.
+"""
+
+from trimtab.engine.belief import Belief, sums_of_sample
+from trimtab.engine.evidence import Evidence
+from trimtab.engine.guard import keep_of
+from trimtab.engine.objective import Objective
+from trimtab.engine.prior import Seed
+from trimtab.engine.release_state import ReleaseState
+from trimtab.schemas.decision import Phase
+from trimtab.schemas.ids import BASIS_POINTS
+from trimtab.schemas.release import Spec
+from trimtab.schemas.strategy import Shadow
+
+
+def seed_for(spec: Spec, before: Spec, state: ReleaseState, belief: Belief) -> dict[str, Seed]:
+    """Gives what a shadow phase of the same objective has seen, if one has completed under the spec `before`."""
+    if (spec.objective.metric, spec.objective_metric) != (before.objective.metric, before.objective_metric):
+        return {}
+    if not isinstance(before.strategy, Shadow) or state.phase is not Phase.COMPLETED:
+        return state.seed
+    names = [variant.name for variant in before.variants]
+    return dict(zip(names, map(sums_of_sample, belief.samples()), strict=True))
+
+
+def renewed(spec: Spec, before: Spec, state: ReleaseState, evidence: Evidence) -> ReleaseState:
+    """Gives the state that a release goes on with; `evidence` starts anew."""
+    had = dict(zip([variant.name for variant in before.variants], state.weights, strict=True))
+    names = [variant.name for variant in spec.variants]
+    evidence.admit(names)
+    evidence.restart(state.now_ms // 1000, keep_of(spec))
+    weights = [had.get(name, 0) for name in names]
+    weights[names.index(spec.baseline)] += BASIS_POINTS - sum(weights)
+    totals, objective = evidence.totals, Objective(spec, evidence)
+    earned = {name: objective.sums(name) for name in names}
+    return ReleaseState(
+        weights=weights, origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
+        origin_squares={name: squares for name, (_, _, squares) in earned.items()},
+        now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
+        step_responses=[totals[name].responses for name in names],
+    )  # fmt: skip
