@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_a_step_ends_once_it_has_lasted_and_has_had_its_responses() -> None:
         ({"assessments": verdict(Verdict.FAIL, "ordinary")}, "errors of canary is fail"),
     ],
 )
-def test_a_step_waits(more: Mapping[str, object], waits: str) -> None:
+def test_a_step_waits(more: Mapping[str, Any], waits: str) -> None:
     move = choose(situation(CANARY, **more))
     assert (move.rule, move.step, move.target) == (f"canary step 1 of 2: {waits}", 0, (9_000, 1_000))
 
