@@ -46,7 +46,7 @@ from trimtab.engine.strategy.steps import HEARD_MS, shortest_ms, steps_of
 from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes
-from trimtab.schemas.guardrail import Guardrail, LatencyGuardrail
+from trimtab.schemas.guardrail import AnyGuardrail, LatencyGuardrail
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec, parse_document
 from trimtab.schemas.strategy import AbTest, Bandit, Shadow
@@ -112,7 +112,7 @@ class ReleaseFold:
     def is_idle(self) -> bool:
         """Whether time alone can change nothing: what came is looked at and decided on, no guardrail asks for more."""
         state, candidates = self._state, self._movement.candidates
-        if self._evidence_count != state.decided_on:
+        if self._evidence_count != state.decided_on or self._evidence.is_maturing:
             return False
         if state.phase.is_over:
             return True
@@ -120,7 +120,7 @@ class ReleaseFold:
             return False
         return self._guard.is_settled(candidates) and not any(map(self._asks, self._guard.failing(candidates)))
 
-    def _asks(self, failing: Guardrail) -> bool:
+    def _asks(self, failing: AnyGuardrail) -> bool:
         """Whether something is to be done about a guardrail that fails, which is not done yet."""
         phase = self._state.phase
         if phase is Phase.FROZEN or failing.severity == "signal" or failing.on_fail == "hold":
@@ -133,7 +133,7 @@ class ReleaseFold:
 
     @property
     def _evidence_count(self) -> int:
-        return self._evidence.counted + self._evidence.late
+        return self._evidence.counted + self._evidence.late + self._evidence.matured
 
     def begin(self, at: Position) -> Decision:
         """Gives the first decision: all traffic on the baseline."""
@@ -368,6 +368,8 @@ class ReleaseFold:
         state = self._state
         replaces, state.newest = state.newest, (at.era, at.offset + 1)
         state.decided_ms, state.decided_on = state.now_ms, self._evidence_count
+        if self._evidence.requests is not None:
+            self._evidence.requests.decide(state.now_ms, state.newest, state.weights, state.segment_weights)
         if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
             raise EngineError(f"release {self.name}: weights {state.weights} sum to {sum(state.weights)} bp")
         basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
@@ -417,5 +419,5 @@ class ReleaseFold:
         return fold
 
 
-def _is_on_latency(guardrail: Guardrail) -> bool:
+def _is_on_latency(guardrail: AnyGuardrail) -> bool:
     return isinstance(guardrail, LatencyGuardrail)
