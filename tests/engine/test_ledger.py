@@ -213,10 +213,43 @@ def test_a_clock_that_goes_back_lets_no_time_pass() -> None:
 def test_a_ledger_is_idle_when_time_can_change_nothing() -> None:
     running = rig(release(), release("search"))
     idle = [Ledger().is_idle, running.ledger.is_idle]
-    for name in ("checkout", "search"):
-        running.command("abort", of=name)
-        idle.append(running.ledger.is_idle)
-    assert idle == [True, False, False, True]
+    running.bring(response())
+    idle.append(running.ledger.is_idle)
+    running.wait(1_000)
+    idle.append(running.ledger.is_idle)
+    assert idle == [True, True, False, True]
+
+
+def test_a_release_that_nothing_came_for_is_not_touched_however_long_it_takes() -> None:
+    running = rig()
+    running.bring(response())
+    running.wait(1_000)
+    running.ledger.take_changed()
+    fold = running.ledger.releases["checkout"]
+    before = fold.snapshot()
+    for _ in range(100):
+        running.wait(1_000)
+    assert (running.ledger.take_changed(), fold.snapshot()) == ([], before)
+
+
+def test_a_release_whose_seconds_wait_to_be_closed_is_ticked_until_they_are() -> None:
+    running = rig(release(guardrails=[{"metric": "error_rate", "maxRatio": 2}]))
+    running.bring(response("stable"), response())
+    touched = []
+    for _ in range(5):
+        running.wait(1_000)
+        touched.append(running.ledger.take_changed())
+    assert touched == [["checkout"]] * 3 + [[]] * 2
+
+
+def test_a_guardrail_that_failed_while_frozen_acts_once_people_let_it_although_nothing_comes() -> None:
+    running = rig(release(guardrails=[error_rate(0.05)]))
+    running.command("freeze")
+    running.bring(*[response(status=500)] * 50)
+    for _ in range(5):
+        running.wait(1_000)
+    assert decision(running.command("resume")).rule == "resume by an operator"
+    assert decision(running.wait(1_000)).rule.startswith("guardrail: canary excluded")
 
 
 def test_what_changed_is_told_once() -> None:

@@ -7,6 +7,7 @@ from engine.builders import NOW_MS, Json, batch, builder, emitted, error_rate, l
 from engine.evidence_logs import Log, evidence_logs, take
 from trimtab.engine import guard
 from trimtab.engine.ledger import Ledger
+from trimtab.engine.release import ReleaseFold
 from trimtab.schemas import evidence
 
 
@@ -51,6 +52,21 @@ def assert_looking_everywhere_changes_nothing(log: Log) -> int:
 @given(evidence_logs())
 def test_assessing_guardrails_only_where_one_may_fail_changes_no_decision(log: Log) -> None:
     assert_looking_everywhere_changes_nothing(log)
+
+
+def is_over_and_told(fold: ReleaseFold) -> bool:
+    return fold._state.phase.is_over and fold._evidence_count == fold._state.decided_on
+
+
+@settings(max_examples=60)
+@given(evidence_logs())
+def test_letting_idle_releases_sleep_changes_no_decision(log: Log) -> None:
+    sleeping, ticked = Ledger(), Ledger()
+    for offset, entry in enumerate(log):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(ReleaseFold, "is_idle", property(is_over_and_told))
+            expected = take(ticked, offset, entry)
+        assert take(sleeping, offset, entry) == expected
 
 
 @pytest.mark.parametrize("rail", [error_rate(0.1), latency(100, "p90")])

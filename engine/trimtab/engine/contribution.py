@@ -85,6 +85,10 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True):
         return int.from_bytes(self.packed_buckets[-_BUCKET_BYTES:], "little") if self.packed_buckets else -1
 
 
+NOTHING: Final = PaneContent(bytes(_ROW_BYTES), b"", b"", {})
+"""The content of a pane of which nothing has come."""
+
+
 class PaneRow(msgspec.Struct, frozen=True):
     """One pane of a contribution."""
 

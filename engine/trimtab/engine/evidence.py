@@ -16,18 +16,15 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from trimtab.engine.contribution import PaneContent, PaneRow
-from trimtab.engine.seconds import ClosedSecond, Seconds, SecondsSnapshot
+from trimtab.engine.contribution import NOTHING, PaneContent, PaneRow
+from trimtab.engine.history import History
+from trimtab.engine.seconds import ClosedSecond, SecondsSnapshot
 from trimtab.engine.tile import Change
 from trimtab.engine.totals import ArmTotals, TotalsSnapshot
 from trimtab.engine.whole_window import WholeWindow, shared
-from trimtab.engine.window import ArmWindow, Keep, Windows, WindowsSnapshot
-from trimtab.schemas.evidence import ALWAYS
+from trimtab.engine.window import ArmWindow, Keep, WindowsSnapshot
 
 REMEMBER_S: Final = 3
-_NOTHING: Final = PaneContent(bytes(8 * len(ALWAYS)), b"", b"", {})
-_MANY: Final = 128
-"""Panes whose changes are laid by at most."""
 
 Rank = tuple[int, int]
 """(-first offset, offset): the greater content wins"""
@@ -88,20 +85,17 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
 class Evidence:
     """Totals and windows of the variants of one release."""
 
-    __slots__ = ("_contents", "_final_s", "_keep", "_laid_by", "_now_s", "_refused_s", "_seconds", "_segments",
-                 "_windows", "dead_lettered", "news", "offsets", "totals")  # fmt: skip
+    __slots__ = ("_contents", "_final_s", "_history", "_keep", "_now_s", "_refused_s", "_segments", "dead_lettered",
+                 "news", "offsets", "totals")  # fmt: skip
 
     def __init__(self, variants: Iterable[str], final_s: dict[int, int], keep: Keep | None = None) -> None:
         """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
         self._keep = keep or Keep()
         self.totals: dict[str, ArmTotals] = {}
         """what each variant did since the release began, in all segments"""
-        self._windows: dict[str, Windows] = {}
+        self._history = History(self._keep)
         self._segments: dict[str, dict[str, Segment]] = {}
         """by variant and name, of the segments that are kept apart; what is of none of them is only in the whole"""
-        self._laid_by: dict[str, dict[tuple[int, int, str], tuple[PaneContent, PaneContent]]] = {}
-        """variant -> (source, second, segment) -> content that the windows have, and what they have not yet"""
-        self._seconds = Seconds(self._keep.metrics)
         self._now_s = 0
         self.news: dict[str, News] = {}
         """by variant, of those that contributions brought something of; for whoever assesses guardrails to clear"""
@@ -121,12 +115,10 @@ class Evidence:
         for variant in variants:
             if variant not in self.totals:
                 self.totals[variant] = ArmTotals()
-                self._laid_by[variant] = {}
                 self._refused_s[variant] = dict(self._final_s)
-                self._windows[variant] = Windows(self._keep)
                 self._segments[variant] = {name: Segment(0) for name in self._keep.segments}
             self._count_slower(variant)
-        self._seconds.admit(self.totals)
+        self._history.admit(self.totals)
 
     def _count_slower(self, variant: str) -> None:
         counted = self.totals[variant].slower
@@ -143,10 +135,9 @@ class Evidence:
 
     def restart(self, since_s: int, keep: Keep | None = None) -> None:
         """Empties all windows; they hold what happens from `since_s` on. Totals stay, also of segments kept before."""
-        self._add_all()
         self._keep = keep or self._keep
-        self._seconds = self._seconds.restarted(since_s, self._keep.metrics)
-        for variant in self._windows:
+        self._history.restart(since_s, self._keep)
+        for variant in self.totals:
             self._count_slower(variant)
             self._restart(variant, since_s)
 
@@ -154,16 +145,11 @@ class Evidence:
         before, self._segments[variant] = self._segments[variant], {}
         for name in self._keep.segments:
             self._segments[variant][name] = before.get(name) or Segment(since_s)
-        self._windows[variant] = Windows(self._keep, since_s)
-        changes: list[Change] = []
-        for name, change in self._remembered(variant):
-            if change[0] >= since_s:
-                changes.append(change)
-                self._windows[variant].update([change], self._now_s, name if name in self._keep.segments else "")
-                if name in self._keep.segments and name not in before:
-                    self._segments[variant][name].replace(change[0], _NOTHING, change[2])
-        if self._keep.keeps_seconds:
-            self._seconds.begin(variant, changes)
+        changes = [known for known in self._remembered(variant) if known[1][0] >= since_s]
+        for name, (second, _, content) in changes:
+            if name in self._keep.segments and name not in before:
+                self._segments[variant][name].replace(second, NOTHING, content)
+        self._history.begin(variant, changes)
 
     def _remembered(self, variant: str) -> Iterator[tuple[str, Change]]:
         """Gives the contents of a variant that are remembered, each with its segment."""
@@ -218,7 +204,7 @@ class Evidence:
         known = of_second.get(pane)
         if known is None:
             of_second[pane] = (rank, row.content)
-            self._add(variant, (source, second, row.key.segment), _NOTHING, row.content)
+            self._add(variant, (source, second, row.key.segment), NOTHING, row.content)
         elif known[0] < rank:
             of_second[pane] = (rank, row.content)
             if known[1] != row.content:
@@ -229,11 +215,7 @@ class Evidence:
         self, variant: str, place: tuple[int, int, str], old: PaneContent, new: PaneContent, *, continues: bool = True
     ) -> None:
         """`place`: source, second and segment. `continues`: whether `new` holds all that `old` does."""
-        laid_by = self._laid_by[variant]
-        earlier = laid_by.get(place)
-        laid_by[place] = (earlier[0] if earlier else old, new)
-        if len(laid_by) >= _MANY:
-            self._add_laid_by(variant)
+        self._history.replace(variant, place, old, new)
         self.totals[variant].replace(old, new)
         if self._keep.segments:
             _, second, name = place
@@ -246,27 +228,6 @@ class Evidence:
             more = failed = _UNKNOWN
         self.news[variant] = News(responses + more, errors + failed, max(slowest, new.slowest))
 
-    def _add_laid_by(self, variant: str) -> None:
-        """Adds to the windows of a variant what was laid by: of many changes of a pane that is one."""
-        laid_by = self._laid_by[variant]
-        if not laid_by:
-            return
-        by_segment: dict[str, list[Change]] = {}
-        for (_, second, name), (old, new) in laid_by.items():
-            changes = by_segment.setdefault(name if name in self._segments[variant] else "", [])
-            if old is not _NOTHING:
-                changes.append((second, -1, old))
-            changes.append((second, +1, new))
-        laid_by.clear()
-        for name, changes in by_segment.items():
-            self._windows[variant].update(changes, self._now_s, name)
-            if self._keep.keeps_seconds:
-                self._seconds.update(variant, changes)
-
-    def _add_all(self) -> None:
-        for variant in self._laid_by:
-            self._add_laid_by(variant)
-
     def _forget(self, source: int, before_s: int) -> None:
         of_source = self._contents.get(source, {})
         for second in [second for second in of_source if second < before_s]:
@@ -275,6 +236,7 @@ class Evidence:
     def advance(self, now_s: int) -> None:
         """Moves the windows on to `now_s`. Time never goes back."""
         self._now_s = max(self._now_s, now_s)
+        self._history.advance(self._now_s)
 
     def window(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
         """Gives what a variant did in the last `length_ms`, one of the lengths that are kept.
@@ -282,13 +244,11 @@ class Evidence:
         In all segments where none is named; with segment "" what is of none of those that are kept apart. What it gives
         is not to be changed. Raises `EngineError` for a length that is not kept.
         """
-        self._add_laid_by(variant)
-        return self._windows[variant].at(length_ms, self._now_s, segment)
+        return self._history.window(variant, length_ms, segment)
 
     def tumbling(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
         """Gives what a variant did in the last whole `length_ms` that is over; as `window` otherwise."""
-        self._add_laid_by(variant)
-        return self._windows[variant].tumbled(length_ms, self._now_s, segment)
+        return self._history.tumbling(variant, length_ms, segment)
 
     def segment_totals(self, variant: str, segment: str) -> ArmTotals:
         """Gives what a variant did in a segment that is kept apart, since it is; with "" what is of none of those."""
@@ -301,22 +261,21 @@ class Evidence:
 
         Seconds in which no variant did anything are left out.
         """
-        self._add_all()
-        return self._seconds.close(up_to_s)
+        return self._history.closed(up_to_s)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether time alone brings nothing: no second waits to be closed."""
+        return not self._keep.keeps_seconds or self._history.is_closed
 
     @property
     def missed(self) -> int:
         """Events that came after their second was given by `closed`; they are in totals and windows alone."""
-        self._add_all()
-        return self._seconds.missed
-
-    def leaving(self, variant: str, length_ms: int) -> Iterator[ArmWindow]:
-        """Gives what of that window, in all segments, leaves with each of the hops to come."""
-        return self._windows[variant].leaving(length_ms)
+        return self._history.missed
 
     def snapshot(self) -> EvidenceSnapshot:
         """Gives the evidence as plain data."""
-        self._add_all()
+        windows, seconds = self._history.snapshot()
         return EvidenceSnapshot(
             final_s=dict(self._final_s),
             offsets=dict(self.offsets),
@@ -332,12 +291,12 @@ class Evidence:
             refused_s=self._refused_s,
             dead_lettered=self.dead_lettered,
             keep=self._keep,
-            windows={variant: windows.snapshot(self._now_s) for variant, windows in self._windows.items()},
+            windows=windows,
             segments={
                 variant: {name: (segment.began_s, segment.totals.snapshot()) for name, segment in segments.items()}
                 for variant, segments in self._segments.items()
             },
-            seconds=self._seconds.snapshot(),
+            seconds=seconds,
             slower={variant: dict(arm.slower) for variant, arm in self.totals.items()},
         )
 
@@ -351,8 +310,8 @@ class Evidence:
         evidence.dead_lettered = snapshot.dead_lettered
         evidence._now_s = snapshot.now_s
         whole = {variant: shared(windows) for variant, windows in snapshot.whole_windows.items()}
-        for variant, windows in (snapshot.windows or whole).items():
-            evidence._windows[variant] = Windows.restore(keep, windows)
+        evidence._history.restore(snapshot.windows or whole, snapshot.seconds)
+        evidence._history.advance(snapshot.now_s)
         for variant, totals in snapshot.totals.items():
             evidence.totals[variant] = ArmTotals.restore(totals)
             evidence.totals[variant].slower = dict(snapshot.slower.get(variant, {}))
@@ -360,8 +319,6 @@ class Evidence:
             for name, (began_s, totals) in segments.items():
                 segment = evidence._segments[variant][name] = Segment(began_s)
                 segment.totals = ArmTotals.restore(totals)
-        if snapshot.seconds is not None:
-            evidence._seconds = Seconds.restore(keep.metrics, snapshot.seconds)
         for (source, second, *pane), rank, known in snapshot.contents:
             evidence._contents.setdefault(source, {}).setdefault(second, {})[pane[0], pane[1]] = (rank, known)
         return evidence

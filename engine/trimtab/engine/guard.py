@@ -11,7 +11,7 @@
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -189,6 +189,27 @@ class Guard:
                 if is_urgent:
                     urgent.append(bound)
         return any(self._look(bound, now_s).verdict is Verdict.FAIL for bound in urgent)
+
+    def is_settled(self, candidates: Sequence[str]) -> bool:
+        """Whether all that came was looked at, so that time alone changes no verdict."""
+        is_open = any(
+            self._is_open(bound, is_candidate=name in candidates)
+            for name, bounds in self._bounds.items()
+            for bound in bounds
+        )
+        return not is_open and self._evidence.is_settled
+
+    def _is_open(self, bound: _Bound, *, is_candidate: bool) -> bool:
+        if isinstance(bound, _ShareBound):
+            return bound.ahead(self._evidence.totals[bound.variant]).responses > 0
+        return bound.is_fresh and is_candidate
+
+    def failing(self, candidates: Sequence[str]) -> Iterator[Guardrail]:
+        """Gives the guardrails that these variants fail, as of the last look."""
+        for bound in (bound for name in candidates for bound in self._bounds[name]):
+            is_suspect = not isinstance(bound, _ShareBound) or bound.most >= bound.rule.threshold
+            if is_suspect and bound.rail.conclude(bound.rule).verdict is Verdict.FAIL:
+                yield bound.guardrail
 
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
         """Gives the verdict of every guardrail on each of these variants."""

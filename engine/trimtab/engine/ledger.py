@@ -2,6 +2,8 @@
 
 * The era is the second in which the first record of the log was appended: a topic that is made anew has a later one.
 * Time is the greatest append time so far. When it enters a new second, every release that time can change is ticked.
+  One that it cannot change sleeps, and is not touched until a record concerns it: it then catches up first, so that it
+  is as if it had been ticked.
 * Of several releases of one service with overlapping routes one is live at a time (`precedence.py`).
 * A pane of a release that does not exist is refused once its second is final: until then the release may still come.
   Whether it did is a matter of the order in the partition, so replay and restart refuse the same panes.
@@ -73,22 +75,15 @@ class LedgerSnapshot(msgspec.Struct, array_like=True):
     final_s: dict[int, int]
     due: int = -1
     """the oldest record that has to be read again; -1 for the one after `offset`"""
+    entered_ms: int = 0
+    """when the first record of the second `now_s` was appended"""
 
 
 class Ledger:
     """All releases of one evidence partition."""
 
-    __slots__ = (
-        "_changed",
-        "_era",
-        "_final_s",
-        "_now_s",
-        "_restored_due",
-        "_strangers",
-        "_waiting",
-        "offset",
-        "releases",
-    )
+    __slots__ = ("_awake", "_changed", "_entered_ms", "_era", "_final_s", "_restored_due", "_strangers",
+                 "_waiting", "offset", "releases")  # fmt: skip
 
     def __init__(self, era: int = 0) -> None:
         """`era` is that of a log whose first record is gone; 0 where the first record is yet to come."""
@@ -96,9 +91,12 @@ class Ledger:
         self.offset = -1
         """the newest record that was taken; older ones are skipped"""
         self._era = era
-        self._now_s = 0
+        self._entered_ms = 0
+        """when the first record of the present second was appended"""
         self._final_s: dict[int, int] = {}
         self._changed: set[str] = set()
+        self._awake: set[str] = set()
+        """the releases that time may change; the others are known to be idle"""
         self._waiting: set[str] = set()
         """releases that wait for another one of their service"""
         self._strangers = Strangers()
@@ -158,7 +156,7 @@ class Ledger:
         refused = {} if panes.more else self._refuse(panes, at, effects)
         for name in dict.fromkeys((*by_release, *refused)):
             rows, events = by_release.get(name, ()), refused.get(name, 0)
-            decision = self.releases[name].contribute(
+            decision = self._woken(name, at).contribute(
                 panes, rows, was_final_s, at, refused=events, pace=self._pace
             )  # fmt: skip
             self._took(name, decision, effects)
@@ -208,7 +206,7 @@ class Ledger:
             effects.rejected = f"release {spec.release}: {behind} has the traffic of {prefix} of the same service"
             return
         else:
-            decision = release.apply(spec.document, self._final_s, at, behind)
+            decision = self._woken(spec.release, at).apply(spec.document, self._final_s, at, behind)
         welcome = self._strangers.take(self._takes_part)
         if is_news:
             release.welcome(welcome)
@@ -229,19 +227,30 @@ class Ledger:
             return
         try:
             other = in_the_way(self.releases, command.release, release.prefix, at.offset)
-            decision = release.command(command, at, other)
+            decision = self._woken(command.release, at).command(command, at, other)
         except InvalidRecord as error:
             effects.rejected, decision = str(error), None
         self._took(command.release, decision, effects)
 
     def _enter_second(self, at: Position, effects: Effects) -> None:
-        second = at.time_ms // 1000
-        if second <= self._now_s:
+        if at.time_ms // 1000 <= self._entered_ms // 1000:
             return
-        self._now_s = second
-        for name, release in sorted(self.releases.items()):
-            if release.offset < at.offset and not release.is_idle:
+        self._entered_ms = at.time_ms
+        for name in sorted(self._awake):
+            release = self.releases[name]
+            if release.offset >= at.offset:
+                continue
+            if release.is_idle:
+                self._awake.remove(name)
+            else:
                 self._took(name, release.tick(at, pace=self._pace), effects)
+
+    def _woken(self, name: str, at: Position) -> ReleaseFold:
+        """Gives a release that a record concerns, as it is at the beginning of the present second."""
+        release = self.releases[name]
+        if release.offset < at.offset:
+            release.catch_up(self._entered_ms, self._pace)
+        return release
 
     @property
     def _pace(self) -> int:
@@ -251,6 +260,7 @@ class Ledger:
     def _took(self, name: str, decision: Decision | None, effects: Effects) -> None:
         release = self.releases[name]
         self._changed.add(name)
+        self._awake.add(name)
         if decision is not None:
             (self._waiting.add if release.standing is Standing.QUEUED else self._waiting.discard)(name)
             effects.published.append(Published(decision, release.weights_record(decision), release.document))
@@ -258,7 +268,7 @@ class Ledger:
     @property
     def is_idle(self) -> bool:
         """Whether time alone can change nothing."""
-        return all(release.is_idle for release in self.releases.values())
+        return all(self.releases[name].is_idle for name in self._awake)
 
     def take_changed(self) -> list[str]:
         """Gives the releases that changed since the last call."""
@@ -268,9 +278,11 @@ class Ledger:
 
     def snapshot(self) -> bytes:
         """Gives the ledger without its releases. Written after the releases that changed, it vouches for them."""
-        return msgspec.msgpack.encode(
-            LedgerSnapshot(_SNAPSHOT_VERSION, self.offset, self._era, self._now_s, self._final_s, self.due)
-        )
+        now_s = self._entered_ms // 1000
+        kept = LedgerSnapshot(
+            _SNAPSHOT_VERSION, self.offset, self._era, now_s, self._final_s, self.due, self._entered_ms
+        )  # fmt: skip
+        return msgspec.msgpack.encode(kept)
 
     @classmethod
     def restore(cls, ledgers: Iterable[bytes], releases: Iterable[Sequence[bytes]]) -> "Ledger":
@@ -285,10 +297,12 @@ class Ledger:
         ledger = cls()
         ledger.releases = {release.name: release for release in newest if release.era == era}
         ledger._waiting = {name for name, one in ledger.releases.items() if one.standing is Standing.QUEUED}
+        ledger._awake = set(ledger.releases)
         of_era = [snapshot for snapshot in known if snapshot.era == era]
         if of_era:
             latest = max(of_era, key=lambda snapshot: snapshot.offset)
-            ledger.offset, ledger._era, ledger._now_s = latest.offset, latest.era, latest.now_s
+            ledger.offset, ledger._era = latest.offset, latest.era
+            ledger._entered_ms = latest.entered_ms or 1000 * latest.now_s
             ledger._final_s = dict(latest.final_s)
             ledger._restored_due = latest.due if 0 <= latest.due <= latest.offset else None
         return ledger

@@ -108,8 +108,28 @@ class ReleaseFold:
 
     @property
     def is_idle(self) -> bool:
-        """Whether time alone can change nothing."""
-        return self._state.phase.is_over and self._evidence_count == self._state.decided_on
+        """Whether time alone can change nothing: what came is looked at and decided on, no guardrail asks for more."""
+        state, candidates = self._state, self._movement.candidates
+        if self.standing is Standing.QUEUED:  # it may be its turn
+            return False
+        if self._evidence_count != state.decided_on:
+            return False
+        if state.phase.is_over:
+            return True
+        if self._spec.scaling is not None:  # which is looked at every second: its windows empty, its cooldowns end
+            return False
+        return (
+            self._sizing.is_settled
+            and self._guard.is_settled(candidates)
+            and not any(map(self._asks, self._guard.failing(candidates)))
+        )
+
+    def _asks(self, failing: Guardrail) -> bool:
+        """Whether something is to be done about a guardrail that fails, which is not done yet."""
+        phase = self._state.phase
+        if phase is Phase.FROZEN or failing.severity == "signal" or failing.on_fail == "hold":
+            return False
+        return failing.on_fail != "pause" or phase is Phase.PROGRESSING
 
     @property
     def lives(self) -> Sequence[Life]:
@@ -201,6 +221,14 @@ class ReleaseFold:
         now_s = self._state.now_ms // 1000
         self._evidence.merge(panes.source, panes.offset, panes.final_s, rows, now_s, more=panes.more)
         return self._consider(at, pace)
+
+    def catch_up(self, now_ms: int, pace: int) -> None:
+        """Lets the time up to `now_ms` pass that was passed over because it could change nothing."""
+        state = self._state
+        if not state.phase.is_over and state.now_ms < now_ms:
+            state.now_ms = now_ms
+            self._evidence.advance(now_ms // 1000)
+            self._guard.close(now_ms // 1000, pace)
 
     def tick(self, at: Position, *, pace: int = 1) -> Decision | None:
         """Lets time pass. `pace` as in `contribute`."""

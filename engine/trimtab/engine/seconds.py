@@ -91,6 +91,11 @@ class Seconds:
             tiles.drop(numbers)
         return closed
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no second waits to be closed."""
+        return not any(tiles.all() or tiles.values for tiles in self._by_variant.values())
+
     def snapshot(self) -> SecondsSnapshot:
         """Gives the seconds as plain data."""
         tiles = {variant: tiles.snapshot() for variant, tiles in self._by_variant.items()}

@@ -146,6 +146,11 @@ class Sketch:
         return cls(first + int(used[0]), counts[used[0] : used[-1] + 1].copy()) if len(used) else cls()
 
     @property
+    def cells(self) -> tuple[int, Ints]:
+        """The first bucket of its range, and the counts of that and those that follow; not to be changed."""
+        return self._first, self._counts
+
+    @property
     def count(self) -> int:
         """How many durations it holds."""
         return _sum_from(self._counts, 0)

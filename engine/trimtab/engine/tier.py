@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from trimtab.engine.tile import Change
-from trimtab.engine.tiles import Tiles, TilesSnapshot
+from trimtab.engine.tiles import Tiles, TilesSnapshot, Values
 
 
 class TierSnapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -41,10 +41,6 @@ class Tier:
         self.oldest, self.start_s = oldest, oldest * self.hop_s
         return self.tiles.before(oldest)
 
-    def row(self, tier: "Tier", number: int) -> int:
-        """Gives by how many hops a tile of `tier` is newer than the oldest of this."""
-        return number * tier.hop_s // self.hop_s - self.oldest
-
     def snapshot(self) -> TierSnapshot:
         """Gives the tiles as plain data."""
         return TierSnapshot(self.length_ms, self.oldest, self.tiles.snapshot())
@@ -54,6 +50,9 @@ class Tier:
         self.oldest, self.start_s = snapshot.oldest, snapshot.oldest * self.hop_s
         self.tiles = Tiles.restore(snapshot.tiles)
 
+
+Leaving = tuple[int, bytes, Values]
+"""length of a sliding window, and what leaves it: a tile, and its outcomes"""
 
 TiersSnapshot = tuple[list[TierSnapshot], list[TierSnapshot]]
 """of sliding windows, and of tumbling ones"""
@@ -83,21 +82,19 @@ class Tiers:
         for tier in self.tumbling:
             _tumble(tier, kept, metrics)
 
-    def advance(self, now_s: int) -> bool:
-        """Lets go of what is older than the windows at `now_s`; gives whether there was anything."""
-        has_left = False
+    def advance(self, now_s: int) -> list[Leaving]:
+        """Lets go of what is older than the windows at `now_s`, and gives what has left which sliding window."""
+        left: list[Leaving] = []
         for place, tier in enumerate(self.sliding):
             leaving = tier.advance(now_s)
             if leaving:
-                has_left = True
+                left += [(tier.length_ms, tier.tiles.get(one), tier.tiles.values.get(one, {})) for one in leaving]
                 for longer in self.sliding[place + 1 : place + 2]:
                     _hand_over(tier, leaving, longer)
                 tier.tiles.drop(leaving)
         for tier in self.tumbling:
-            leaving = tier.advance(now_s)
-            has_left |= bool(leaving)
-            tier.tiles.drop(leaving)
-        return has_left
+            tier.tiles.drop(tier.advance(now_s))
+        return left
 
     def snapshot(self) -> TiersSnapshot:
         """Gives the tiles as plain data."""

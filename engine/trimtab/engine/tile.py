@@ -8,7 +8,7 @@ take one byte, and gaps between them none. The empty tile has no bytes.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,33 @@ _LONGEST: Final = 10
 """Bytes of a number at most."""
 _ALL_BUT_SIGN: Final = (1 << 63) - 1
 _ROOM: Final = _HEAD + _LONGEST * (_COUNTS + BUCKETS)
+
+
+class Columns(NamedTuple):
+    """Contents of panes end to end, in the form that compiled code takes."""
+
+    table: Cells
+    """counters, a row per content: those of `ALWAYS`, or all of them where something failed"""
+    sizes: Ints
+    """how many latency buckets each content has"""
+    buckets: npt.NDArray[np.uint16]
+    amounts: npt.NDArray[np.uint32]
+    """how many durations are in each of `buckets`"""
+
+
+def columns_of(contents: Sequence[PaneContent]) -> Columns:
+    """Gives contents end to end."""
+    cells, width = [content.packed_counts for content in contents], len(ALWAYS)
+    if any(content.packed_failures for content in contents):
+        cells = [content.packed_counts + (content.packed_failures or NO_FAILURES) for content in contents]
+        width = _COUNTS
+    packed_buckets = [content.packed_buckets for content in contents]
+    return Columns(
+        np.frombuffer(b"".join(cells), dtype="<i8").reshape(-1, width),
+        np.array([len(buckets) // 2 for buckets in packed_buckets], dtype=np.int64),
+        np.frombuffer(b"".join(packed_buckets), dtype="<u2"),
+        np.frombuffer(b"".join([content.packed_bucket_counts for content in contents]), dtype="<u4"),
+    )
 
 
 @compiled
@@ -85,6 +112,25 @@ def _add_tile(packed: Bytes, start: int, counts: Ints, buckets: Ints) -> None:
         number, at = _read(packed, at)
         if number:
             buckets[bucket] += _signed(number, is_signed)
+        else:
+            number, at = _read(packed, at)
+            bucket += number
+        bucket += 1
+
+
+@compiled
+def take_tile(packed: Bytes, start: int, counts: Ints, buckets: Ints, first: int) -> None:
+    """Takes the tile at `start` out of sums that hold it; `first`: the bucket that their first cell stands for."""
+    bucket, stop = _range(packed, start)
+    is_signed = packed[start + 4] == 1
+    at = start + _HEAD
+    for name in range(len(counts)):
+        number, at = _read(packed, at)
+        counts[name] -= _signed(number, is_signed)
+    while bucket < stop:
+        number, at = _read(packed, at)
+        if number:
+            buckets[bucket - first] -= _signed(number, is_signed)
         else:
             number, at = _read(packed, at)
             bucket += number
@@ -147,9 +193,7 @@ def _pack(counts: Ints, buckets: Ints, out: Bytes) -> int:
 
 
 @compiled
-def _merge(  # noqa: PLR0913, PLR0917 - the columns of changes: compiled code takes arguments by place
-    packed: Bytes, starts: Ints, table: Cells, signs: Ints, sizes: Ints, buckets: Ints, amounts: Ints, out: Bytes
-) -> int:
+def _merge(packed: Bytes, starts: Ints, columns: Columns, signs: Ints, out: Bytes) -> int:
     """Writes the sum of tiles and changes into `out`, and gives its length."""
     counts = np.zeros(_COUNTS, dtype=np.int64)
     dense = np.zeros(BUCKETS, dtype=np.int64)
@@ -158,15 +202,15 @@ def _merge(  # noqa: PLR0913, PLR0917 - the columns of changes: compiled code ta
     cell = 0
     for change in range(len(signs)):
         sign = signs[change]
-        for name in range(table.shape[1]):
-            counts[name] += sign * table[change, name]
-        for _ in range(sizes[change]):
-            dense[buckets[cell]] += sign * amounts[cell]
+        for name in range(columns.table.shape[1]):
+            counts[name] += sign * columns.table[change, name]
+        for _ in range(columns.sizes[change]):
+            dense[columns.buckets[cell]] += sign * np.int64(columns.amounts[cell])
             cell += 1
     return _pack(counts, dense, out)
 
 
-def _laid_out(tiles: Sequence[bytes]) -> tuple[Bytes, Ints]:
+def laid_out(tiles: Sequence[bytes]) -> tuple[Bytes, Ints]:
     """Gives tiles end to end, and where each of them starts."""
     if len(tiles) == 1:
         return np.frombuffer(tiles[0], dtype=np.uint8), np.zeros(1, dtype=np.int64)
@@ -186,36 +230,23 @@ def merged(tiles: Sequence[bytes], changes: Sequence[Change]) -> bytes:
     >>> counts.tolist()[:4], latency.count, merged([twice], [(100, -1, once), (100, -1, once)])
     ([0, 2, 4, 6], 14, b'')
     """
-    packed, starts = _laid_out(tiles)
-    contents = [change[2] for change in changes]
-    cells, width = [content.packed_counts for content in contents], len(ALWAYS)
-    if any(content.packed_failures for content in contents):
-        cells = [content.packed_counts + (content.packed_failures or NO_FAILURES) for content in contents]
-        width = _COUNTS
-    packed_buckets = [content.packed_buckets for content in contents]
+    packed, starts = laid_out(tiles)
+    columns = columns_of([change[2] for change in changes])
+    signs = np.array([change[1] for change in changes], dtype=np.int64)
     out = np.empty(_ROOM, dtype=np.uint8)
-    size = _merge(
-        packed,
-        starts,
-        np.frombuffer(b"".join(cells), dtype="<i8").reshape(-1, width),
-        np.array([change[1] for change in changes], dtype=np.int64),
-        np.array([len(buckets) // 2 for buckets in packed_buckets], dtype=np.int64),
-        np.frombuffer(b"".join(packed_buckets), dtype="<u2"),
-        np.frombuffer(b"".join([content.packed_bucket_counts for content in contents]), dtype="<u4"),
-        out,
-    )
+    size = _merge(packed, starts, columns, signs, out)
     return out[:size].tobytes()
 
 
 def summed(tiles: Sequence[bytes]) -> tuple[Ints, Sketch]:
     """Gives the counts and latencies of all `tiles` together. None of them is empty."""
     counts, buckets = np.zeros(_COUNTS, dtype=np.int64), np.zeros(BUCKETS, dtype=np.int64)
-    first, stop = _add_tiles(*_laid_out(tiles), counts, buckets)
+    first, stop = _add_tiles(*laid_out(tiles), counts, buckets)
     return counts, Sketch(first, buckets[first:stop].copy()) if stop else Sketch()
 
 
 def counts_by_row(tiles: Sequence[bytes], rows: Sequence[int], row_count: int) -> Cells:
     """Gives the counts alone of `tiles`, each added up in its row."""
     table = np.zeros((row_count, _COUNTS), dtype=np.int64)
-    _add_counts(*_laid_out(tiles), np.array(rows, dtype=np.int64), table)
+    _add_counts(*laid_out(tiles), np.array(rows, dtype=np.int64), table)
     return table

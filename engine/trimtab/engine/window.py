@@ -11,7 +11,7 @@ that, and so on. A window is the sum of its own tiles and of those of all shorte
 when somebody looks.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from trimtab.engine.errors import EngineError
 from trimtab.engine.sketch import Sketch
-from trimtab.engine.tier import Tier, Tiers, TiersSnapshot
+from trimtab.engine.tier import Leaving, Tier, Tiers, TiersSnapshot
 from trimtab.engine.tile import Change, counts_by_row, summed
 from trimtab.engine.tiles import Values, add_values
 from trimtab.schemas.evidence import COUNTS
@@ -79,6 +79,12 @@ class Keep(msgspec.Struct, frozen=True, array_like=True):
                 raise ValueError(f"{len(names)} {what}: expected at most {most}")
 
 
+def first_seconds(lengths_ms: Iterable[int], now_s: int) -> dict[int, int]:
+    """Gives the first second that belongs to a sliding window, by the window's length."""
+    hops_s = {length_ms: HOP_MS[length_ms] // 1000 for length_ms in lengths_ms}
+    return {length_ms: (now_s // hop_s + 1) * hop_s - length_ms // 1000 for length_ms, hop_s in hops_s.items()}
+
+
 class ArmWindow:
     """What one arm did in a stretch of time."""
 
@@ -132,12 +138,6 @@ class ArmWindow:
         """Share of responses that were errors; None without responses."""
         return self.errors / self.responses if self.responses else None
 
-    def merge(self, other: "ArmWindow") -> None:
-        """Adds all that `other` holds."""
-        self.counts += other.counts
-        self.latency.merge(other.latency)
-        add_values(self.values, +1, other.values)
-
 
 class WindowsSnapshot(msgspec.Struct, frozen=True, array_like=True):
     """`Windows` as plain data."""
@@ -157,11 +157,12 @@ class Windows:
     [0, 1]
     """
 
-    __slots__ = ("_metrics", "_seen", "_segments", "_since_s")
+    __slots__ = ("_metrics", "_now_s", "_seen", "_segments", "since_s")
 
     def __init__(self, keep: Keep, since_s: int = 0) -> None:
         """`since_s`: what happened in a second before it does not belong."""
-        self._since_s = since_s
+        self.since_s = since_s
+        self._now_s = 0
         self._metrics = keep.metrics
         self._segments = {
             segment: Tiers(
@@ -177,14 +178,16 @@ class Windows:
     def update(self, changes: Sequence[Change], now_s: int, segment: str = "") -> None:
         """Adds changes of panes, but for those that are older than a window; "" where a segment is not kept apart."""
         self.advance(now_s)
-        self._segments[segment].update(changes, self._since_s, self._metrics)
+        self._segments[segment].update(changes, self.since_s, self._metrics)
         self._seen.clear()
 
-    def advance(self, now_s: int) -> None:
-        """Lets go of what is older than the windows at `now_s`. Time never goes back."""
-        for tiers in self._segments.values():
-            if tiers.advance(now_s):
-                self._seen.clear()
+    def advance(self, now_s: int) -> list[Leaving]:
+        """Lets go of what is older than the windows at `now_s`, and gives it. Time never goes back."""
+        if now_s <= self._now_s:
+            return []
+        self._now_s = now_s
+        self._seen.clear()
+        return [one for tiers in self._segments.values() for one in tiers.advance(now_s)]
 
     def at(self, length_ms: int, now_s: int, segment: str | None = None) -> ArmWindow:
         """Gives what the arm did in the last `length_ms`, in one segment or in all of them; `now_s` never falls.
@@ -210,16 +213,6 @@ class Windows:
     def _chosen(self, segment: str | None) -> Iterable[Tiers]:
         return self._segments.values() if segment is None else (self._segments[segment],)
 
-    def leaving(self, length_ms: int) -> Iterator[ArmWindow]:
-        """Gives what of a window in all segments leaves with each of the hops to come, as of the last call of `at`."""
-        *_, own = tiers = self._sliding(length_ms, None)
-        tiles = [(own.row(tier, number), tile) for tier in tiers for number, tile in tier.tiles.items()]
-        tiles = [(row, tile) for row, tile in tiles if row < own.span]  # without what lies ahead of now
-        table = counts_by_row([tile for _, tile in tiles], [row for row, _ in tiles], own.span)
-        values = _values_by_row(tiers) if self._metrics else {}
-        for at, counts in enumerate(table):
-            yield ArmWindow(counts, None, values.get(at), [tile for row, tile in tiles if row == at])
-
     def tumbled(self, length_ms: int, now_s: int, segment: str | None = None) -> ArmWindow:
         """Gives what the arm did in the last whole `length_ms` that is over at `now_s`, which never falls."""
         self.advance(now_s)
@@ -236,7 +229,7 @@ class Windows:
     def snapshot(self, now_s: int) -> WindowsSnapshot:
         """Gives the windows as plain data."""
         self.advance(now_s)
-        return WindowsSnapshot(self._since_s, {name: tiers.snapshot() for name, tiers in self._segments.items()})
+        return WindowsSnapshot(self.since_s, {name: tiers.snapshot() for name, tiers in self._segments.items()})
 
     @classmethod
     def restore(cls, keep: Keep, snapshot: WindowsSnapshot) -> "Windows":
@@ -258,14 +251,6 @@ def _window_of(tiers: Sequence[Tier]) -> ArmWindow:
 def _lazily(tiles: Sequence[bytes], values: Values) -> ArmWindow:
     """Gives the sum of tiles, whose latencies are read once somebody asks for them."""
     return ArmWindow(counts_by_row(tiles, [0] * len(tiles), 1)[0], None, values, tiles)
-
-
-def _values_by_row(tiers: Sequence[Tier]) -> dict[int, Values]:
-    rows: dict[int, Values] = {}
-    for tier in tiers:
-        for number, values in tier.tiles.values.items():
-            add_values(rows.setdefault(tiers[-1].row(tier, number), {}), +1, values)
-    return rows
 
 
 def changes_by_second(changes: Sequence[Change]) -> dict[int, list[Change]]:
