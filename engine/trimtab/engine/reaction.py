@@ -57,6 +57,24 @@ class Reaction:
             return f"guardrail: a step back, {failed.variant}: {breach(failed)}"
         return ""
 
+    def hold(self, assessments: Mapping[str, Sequence[Assessment]]) -> str:
+        """Gives why weights are held although nobody says so; empty where they are not."""
+        failed = next((one for name in self._movement.candidates for one in assessments[name] if acts(one)), None)
+        if failed:
+            return f"guardrail: weights are held, {failed.variant}: {breach(failed)}"
+        left_ms = self._movement.cooldown_left_ms
+        return f"cooldown: weights are held for another {-(-left_ms // 1000)} s" if left_ms else ""
+
+    def is_asked(self) -> bool:
+        """Whether a guardrail fails for which something is to be done that is not done yet."""
+        return any(map(self._asks, self._guard.failing(self._movement.candidates)))
+
+    def _asks(self, failing: Guardrail) -> bool:
+        phase = self._state.phase
+        if phase is Phase.FROZEN or failing.severity == "signal" or failing.on_fail == "hold":
+            return False
+        return failing.on_fail != "pause" or phase is Phase.PROGRESSING
+
     def start_over_on_latency(self) -> None:
         """Lets the evidence of latency guardrails start anew: somebody has changed what they are about."""
         self._guard.start_over(_is_on_latency)

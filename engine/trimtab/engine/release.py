@@ -39,7 +39,6 @@ from trimtab.engine.release_state import (
     encode_snapshot,
 )
 from trimtab.engine.renewal import renewed, seed_for
-from trimtab.engine.shown import acts, breach
 from trimtab.engine.sizing import Sizing
 from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.choice import choose
@@ -118,18 +117,8 @@ class ReleaseFold:
             return True
         if self._spec.scaling is not None:  # which is looked at every second: its windows empty, its cooldowns end
             return False
-        return (
-            self._sizing.is_settled
-            and self._guard.is_settled(candidates)
-            and not any(map(self._asks, self._guard.failing(candidates)))
-        )
-
-    def _asks(self, failing: Guardrail) -> bool:
-        """Whether something is to be done about a guardrail that fails, which is not done yet."""
-        phase = self._state.phase
-        if phase is Phase.FROZEN or failing.severity == "signal" or failing.on_fail == "hold":
-            return False
-        return failing.on_fail != "pause" or phase is Phase.PROGRESSING
+        is_settled = self._sizing.is_settled and self._guard.is_settled(candidates)
+        return is_settled and not self._reaction.is_asked()
 
     @property
     def lives(self) -> Sequence[Life]:
@@ -327,17 +316,7 @@ class ReleaseFold:
             case Phase.FROZEN:
                 return "frozen: weights are held whatever happens"
             case _:
-                return self._hold(assessments) or self._cool() or self._move(assessments)
-
-    def _hold(self, assessments: dict[str, list[Assessment]]) -> str:
-        """Gives why weights are held although nobody says so; empty where they are not."""
-        failed = next((one for name in self._movement.candidates for one in assessments[name] if acts(one)), None)
-        return f"guardrail: weights are held, {failed.variant}: {breach(failed)}" if failed else ""
-
-    def _cool(self) -> str:
-        """Gives that weights are held after a move; empty where they are not."""
-        left_ms = self._movement.cooldown_left_ms
-        return f"cooldown: weights are held for another {-(-left_ms // 1000)} s" if left_ms else ""
+                return self._reaction.hold(assessments) or self._move(assessments)
 
     @property
     def _may_take(self) -> list[str]:
