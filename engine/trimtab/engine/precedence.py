@@ -65,6 +65,11 @@ def _before(lives: Iterable[Life], offset: int) -> list[Life]:
     return [life for life in lives if life[0] < offset][-1:]
 
 
+def queued_rule(behind: str) -> str:
+    """Gives the words for a release that waits for `behind`; empty where it waits for none."""
+    return f"applied: queued, {behind} keeps the traffic until it is over" if behind else ""
+
+
 def with_life(lives: Sequence[Life], life: Life) -> list[Life]:
     """Gives the lives with one more, unless it is what the newest one says already.
 

@@ -28,7 +28,7 @@ from trimtab.engine.guard import Guard, keep_of
 from trimtab.engine.learning import Learning
 from trimtab.engine.movement import Movement
 from trimtab.engine.objective import Objective
-from trimtab.engine.precedence import Life, Standing, with_life
+from trimtab.engine.precedence import Life, Standing, queued_rule, with_life
 from trimtab.engine.reaction import Reaction
 from trimtab.engine.release_state import (
     VERSION,
@@ -117,8 +117,7 @@ class ReleaseFold:
             return True
         if self._spec.scaling is not None:  # which is looked at every second: its windows empty, its cooldowns end
             return False
-        is_settled = self._sizing.is_settled and self._guard.is_settled(candidates)
-        return is_settled and not self._reaction.is_asked()
+        return self._guard.is_settled(candidates) and not self._reaction.is_asked()
 
     @property
     def lives(self) -> Sequence[Life]:
@@ -150,9 +149,8 @@ class ReleaseFold:
         self._take(at)
         self._state.behind = behind
         self._state.step_began_ms = self._state.now_ms
-        if behind:
-            return self._decision(at, f"applied: queued, {behind} keeps the traffic until it is over", {})
-        return self._decision(at, f"applied: all traffic on {self._spec.baseline} until evidence comes", {})
+        rule = f"applied: all traffic on {self._spec.baseline} until evidence comes"
+        return self._decision(at, queued_rule(behind) or rule, {})
 
     def apply(self, document: bytes, final_s: dict[int, int], at: Position, behind: str = "") -> Decision | None:
         """Takes another spec and starts anew; with the same spec only time passes.
@@ -166,10 +164,9 @@ class ReleaseFold:
         if document == self._document:
             return self._consider(at)
         self._start_anew(document)
-        if behind:
-            self._state.behind = behind
-            return self._decision(at, f"applied: queued, {behind} keeps the traffic until it is over", {})
-        return self._decision(at, "applied: another spec, starts anew from the present weights", {})
+        self._state.behind = behind
+        rule = "applied: another spec, starts anew from the present weights"
+        return self._decision(at, queued_rule(behind) or rule, {})
 
     def _start_anew(self, document: bytes) -> None:
         spec = parse_document(document).spec

@@ -73,11 +73,6 @@ class Sizing:
         self._looked_s: int = snapshot.get("looked_s", 0)
 
     @property
-    def is_settled(self) -> bool:
-        """Whether time alone can change nothing: there is nothing in any window, and no guardrail waits."""
-        return not self._excused and all(one.n == 0 for one in self._newest.values())
-
-    @property
     def shown(self) -> list[ScalingAdvice]:
         """The newest advice on each variant, in the order of the release file."""
         return [self._newest[name] for name in self._scalers if name in self._newest]
