@@ -89,11 +89,17 @@ def test_every_field_of_a_decision_is_told() -> None:
         "variant", "weight", "excluded", "trials", "reward_sum", "alpha", "beta", "mean", "probability_best",
         "requests", "responses", "errors", "in_flight", "error_ratio", "p50_ms", "p99_ms",
         "prior_trials", "prior_reward_sum", "scale", "degrees",
-        "metrics", "segments",
+        "metrics", "segments", "maturing", "outside", "unjoined",
     }  # fmt: skip
     assert set(SegmentArm.__struct_fields__) == {
         "weight", "trials", "reward_sum", "requests", "responses", "errors", "error_ratio", "p50_ms", "p99_ms",
     }  # fmt: skip
+
+
+def test_what_is_not_rewarded_yet_or_ever_is_told() -> None:
+    told = text(decision(arms=[arm(maturing=40, outside=2)], assessments=[]))
+    assert "rewards: 24 from 30 trials, 40 requests wait for outcomes, 2 outcomes came too late" in told
+    assert "repetitions" not in told
 
 
 def test_the_first_decision_replaces_nothing_and_moves_nothing() -> None:

@@ -153,8 +153,8 @@ def test_a_paused_release_moves_only_to_exclude(log: Log) -> None:
 def test_verdicts_follow_from_the_numbers_beside_them(log: Log) -> None:
     for _, published in decisions_of(log):
         spec = parse_document(published.document).spec
-        rails = {rail.title: rail for rail in spec.guardrails}
-        sharing = [rail for rail in spec.guardrails if rail.confidence is None]
+        rails = {rail.title: rail for rail in spec.bounds}
+        sharing = [rail for rail in spec.bounds if rail.confidence is None]
         for verdict in published.decision.assessments:
             rail = rails[verdict.guardrail]
             alpha = spec.false_aborts / (len(sharing) * (len(spec.variants) - 1)) if rail in sharing else 0.0

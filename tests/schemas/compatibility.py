@@ -47,9 +47,12 @@ def _of_struct(where: str, old: Shape, new: Shape | None) -> Iterator[str]:
 def _is_longer_default(old: str, new: str) -> bool:
     """Whether all that changed in a field is that its default, which is a part, has more fields."""
     (old_type, _, old_default), (new_type, _, new_default) = old.partition(_DEFAULT), new.partition(_DEFAULT)
-    if old_type != new_type or not (old_default.startswith("{") and new_default.startswith("{")):
+    if old_type != new_type or not old_type.isidentifier() or not (old_default and new_default):
         return False
-    return bool(json.loads(old_default).items() <= json.loads(new_default).items())
+    before, after = json.loads(old_default), json.loads(new_default)
+    if isinstance(before, list) and isinstance(after, list):  # a part that travels as an array
+        return after[: len(before)] == before
+    return isinstance(before, dict) and isinstance(after, dict) and before.items() <= after.items()
 
 
 def _differences(where: str, old: Any, new: Any) -> Iterator[str]:

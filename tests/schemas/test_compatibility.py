@@ -80,6 +80,19 @@ def test_a_part_may_gain_fields_in_a_default_and_change_none() -> None:
         assert len(breaks(old, new)) == expected
 
 
+def test_a_default_that_travels_as_an_array_may_gain_fields_at_its_end() -> None:
+    old = {"release-snapshot": {"version": 1, "root": "", "constants": {}, "structs": {"EvidenceSnapshot": {
+        "tag": "", "is_array": True, "fields": {"keep": "Keep, default [[1],false]", "windows": "[int], default []"}
+    }}}}  # fmt: skip
+    for field, now, expected in (
+        ("keep", "Keep, default [[1],false,null]", 0), ("keep", "Keep, default [[2],false,null]", 1),
+        ("keep", "Keep, default [null,[1],false]", 1), ("windows", "[int], default [1]", 1),
+    ):  # fmt: skip
+        new = copy.deepcopy(old)
+        fields(new, "release-snapshot", "EvidenceSnapshot")[field] = now
+        assert len(breaks(old, new)) == expected
+
+
 BREAKING: dict[str, tuple[Change, str]] = {
     "a field was renamed": (
         lambda new: renamed(fields(new, "decision", "Decision"), "rule", "because"),

@@ -43,7 +43,7 @@ def test_windows_hold_the_outcomes_that_anything_reads() -> None:
         {"metric": "outcome", "name": "mute", "min": 1, "severity": "muted"},
     ]
     spec = read(metrics=[PAID], guardrails=rails).spec
-    assert outcomes_read(spec.guardrails, spec.metric_of_name) == ("rating", "revenue")
+    assert outcomes_read(spec.bounds, spec.metric_of_name) == ("rating", "revenue")
 
 
 def test_an_outcome_need_not_be_declared_but_then_all_have_to_be() -> None:

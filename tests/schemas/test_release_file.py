@@ -69,7 +69,7 @@ def test_an_empty_file_is_refused(text: str) -> None:
 NAME = "expected a text that matches ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DURATION = "expected a duration such as 500ms, 10s or 5m"
 LATENCIES = "'latency_p50_ms', 'latency_p90_ms', 'latency_p95_ms', 'latency_p99_ms'"
-GUARDED = f"'error_rate', 'client_error_rate', {LATENCIES}, 'outcome', 'metric'"
+GUARDED = f"'error_rate', 'client_error_rate', {LATENCIES}, 'outcome', 'metric', 'sample_ratio'"
 MISTAKES = [
     # the document
     ("null", "1: (document): expected a mapping, got None"),

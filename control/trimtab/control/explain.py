@@ -127,7 +127,7 @@ def _arm(arm: Arm) -> list[str]:
     ends = f"{arm.requests} requests, {arm.responses} responses, {arm.errors} errors, {arm.in_flight} in flight"
     return [
         f"{arm.variant}, weight {arm.weight}" + (f", takes no traffic: {arm.excluded}" if arm.excluded else ""),
-        f"  rewards: {_number(arm.reward_sum)} from {arm.trials} trials",
+        f"  rewards: {_number(arm.reward_sum)} from {arm.trials} trials{_waiting(arm)}",
         f"  posterior: {_posterior(arm)}",
         f"  mean: {_mean(arm)}",
         f"  P(best) = {_number(arm.probability_best)}",
@@ -136,6 +136,16 @@ def _arm(arm: Arm) -> list[str]:
         *_metrics(arm),
         *[f"  {line}" for segment, known in arm.segments.items() for line in _in_segment(segment, known)],
     ]
+
+
+def _waiting(arm: Arm) -> str:
+    """Gives what is not in the rewards of an objective with an attribution; nothing where there is none."""
+    told = (
+        (arm.maturing, "requests wait for outcomes"),
+        (arm.outside, "outcomes came too late, or of requests of before"),
+        (arm.unjoined, "outcomes whose repetitions would not be known"),
+    )
+    return "".join(f", {count} {what}" for count, what in told if count)
 
 
 def _metrics(arm: Arm) -> list[str]:
@@ -227,7 +237,7 @@ def _advice(advice: ScalingAdvice) -> list[str]:
 
 
 def _stretch(found: Assessment) -> str:
-    return ", since the test began" if found.bound.endswith("Ratio") else f", over the last {found.window_s} s"
+    return ", since the test began" if found.bound.lower().endswith("ratio") else f", over the last {found.window_s} s"
 
 
 def _breaches(found: Assessment) -> list[str]:

@@ -88,12 +88,24 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
                 error_ratio=window.error_ratio, p50_ms=window.latency.quantile_ms(0.5),
                 p99_ms=window.latency.quantile_ms(0.99), metrics=_metrics(release.spec, window, totals.in_flight),
                 segments=_segments(release.spec, basis, name) if release.spec.segments else {},
+                **_waiting(evidence, name),
             )
         )  # fmt: skip
     arms = [_believed(arm, prior) for arm, prior in zip(arms, belief.priors, strict=True)]
     if release.spec.objective.values == "real":
         arms = [_real(arm, mean) for arm, mean in zip(arms, belief.means(), strict=True)]
     return arms
+
+
+def _waiting(evidence: Evidence, variant: str) -> dict[str, int]:
+    """Gives what of a variant is not in its rewards, where the objective has an attribution."""
+    book = evidence.requests
+    if book is None or book.cohorts is None:
+        return {}
+    arm, cohorts = book.arm(variant), book.cohorts
+    return {
+        "maturing": cohorts.maturing(arm), "outside": cohorts.outside[arm], "unjoined": cohorts.unjoined[arm],
+    }  # fmt: skip
 
 
 def _metrics(spec: Spec, window: ArmWindow, in_flight: int) -> dict[str, float | None]:

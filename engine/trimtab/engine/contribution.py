@@ -22,6 +22,7 @@ _COUNT_BYTES, _BUCKET_BYTES, _BUCKET_COUNT_BYTES = 8, 2, 4
 _ROW_BYTES: Final = _COUNT_BYTES * len(ALWAYS)
 NO_FAILURES: Final = bytes(_COUNT_BYTES * len(FAILURES))
 _FAILURE_BYTES: Final = len(NO_FAILURES)
+_REQUESTS_AT: Final = _COUNT_BYTES * ALWAYS.index("requests")
 _RESPONSES_AT: Final = _COUNT_BYTES * ALWAYS.index("responses")
 _ERRORS_AT: Final = _COUNT_BYTES * ALWAYS.index("errors")
 MAX_BYTES: Final = 600_000
@@ -60,6 +61,11 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True):
     def bucket_counts(self) -> Ints:
         """How many durations are in each of `buckets`."""
         return np.frombuffer(self.packed_bucket_counts, dtype="<u4").astype(np.int64)
+
+    @property
+    def requests(self) -> int:
+        """Requests that were routed."""
+        return int.from_bytes(self.packed_counts[_REQUESTS_AT : _REQUESTS_AT + _COUNT_BYTES], "little")
 
     @property
     def responses(self) -> int:

@@ -18,6 +18,7 @@ import msgspec
 
 from trimtab.engine.contribution import NOTHING, PaneContent, PaneRow
 from trimtab.engine.history import History
+from trimtab.engine.request_book import RequestBook, RequestSnapshot
 from trimtab.engine.seconds import ClosedSecond, SecondsSnapshot
 from trimtab.engine.tile import Change
 from trimtab.engine.totals import ArmTotals, TotalsSnapshot
@@ -80,13 +81,14 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
     """by variant and name: the second it began in, and its totals"""
     seconds: SecondsSnapshot | None = None
     slower: dict[str, dict[int, int]] = {}
+    requests: RequestSnapshot | None = None
 
 
 class Evidence:
     """Totals and windows of the variants of one release."""
 
     __slots__ = ("_contents", "_final_s", "_history", "_keep", "_now_s", "_refused_s", "_segments", "dead_lettered",
-                 "news", "offsets", "totals")  # fmt: skip
+                 "news", "offsets", "requests", "totals")  # fmt: skip
 
     def __init__(self, variants: Iterable[str], final_s: dict[int, int], keep: Keep | None = None) -> None:
         """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
@@ -96,6 +98,8 @@ class Evidence:
         self._history = History(self._keep)
         self._segments: dict[str, dict[str, Segment]] = {}
         """by variant and name, of the segments that are kept apart; what is of none of them is only in the whole"""
+        self.requests = RequestBook(self._keep.requests) if self._keep.requests else None
+        """what is kept of requests, where something asks for it"""
         self._now_s = 0
         self.news: dict[str, News] = {}
         """by variant, of those that contributions brought something of; for whoever assesses guardrails to clear"""
@@ -140,6 +144,7 @@ class Evidence:
         for variant in self.totals:
             self._count_slower(variant)
             self._restart(variant, since_s)
+        self._restart_requests(since_s)
 
     def _restart(self, variant: str, since_s: int) -> None:
         before, self._segments[variant] = self._segments[variant], {}
@@ -150,6 +155,17 @@ class Evidence:
             if name in self._keep.segments and name not in before:
                 self._segments[variant][name].replace(second, NOTHING, content)
         self._history.begin(variant, changes)
+
+    def _restart_requests(self, since_s: int) -> None:
+        keep, before = self._keep.requests, self.requests
+        if keep is None:
+            self.requests = None
+            return
+        self.requests = before.restarted(keep, since_s) if before else RequestBook(keep, since_s)
+        self.requests.advance(self._now_s)
+        for variant in keep.variants:
+            for segment, (second, _, content) in self._remembered(variant):
+                self.requests.replace(variant, (second, segment), NOTHING, content)
 
     def _remembered(self, variant: str) -> Iterator[tuple[str, Change]]:
         """Gives the contents of a variant that are remembered, each with its segment."""
@@ -217,6 +233,8 @@ class Evidence:
         """`place`: source, second and segment. `continues`: whether `new` holds all that `old` does."""
         self._history.replace(variant, place, old, new)
         self.totals[variant].replace(old, new)
+        if self.requests is not None:
+            self.requests.replace(variant, place[1:], old, new)
         if self._keep.segments:
             _, second, name = place
             segment = self._segments[variant].get(name)
@@ -237,6 +255,19 @@ class Evidence:
         """Moves the windows on to `now_s`. Time never goes back."""
         self._now_s = max(self._now_s, now_s)
         self._history.advance(self._now_s)
+        if self.requests is not None:
+            self.requests.advance(self._now_s)
+
+    @property
+    def matured(self) -> int:
+        """Gives what rises whenever requests mature; 0 where nobody waits for that."""
+        return self.requests.evidence_count if self.requests is not None else 0
+
+    @property
+    def is_maturing(self) -> bool:
+        """Whether requests wait to mature, so that time alone brings something."""
+        cohorts = self.requests.cohorts if self.requests is not None else None
+        return cohorts is not None and cohorts.is_maturing
 
     def window(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
         """Gives what a variant did in the last `length_ms`, one of the lengths that are kept.
@@ -298,6 +329,7 @@ class Evidence:
             },
             seconds=seconds,
             slower={variant: dict(arm.slower) for variant, arm in self.totals.items()},
+            requests=self.requests.snapshot() if self.requests is not None else None,
         )
 
     @classmethod
@@ -319,6 +351,8 @@ class Evidence:
             for name, (began_s, totals) in segments.items():
                 segment = evidence._segments[variant][name] = Segment(began_s)
                 segment.totals = ArmTotals.restore(totals)
+        if snapshot.requests is not None and keep.requests is not None:
+            evidence.requests = RequestBook.restore(keep.requests, snapshot.requests)
         for (source, second, *pane), rank, known in snapshot.contents:
             evidence._contents.setdefault(source, {}).setdefault(second, {})[pane[0], pane[1]] = (rank, known)
         return evidence

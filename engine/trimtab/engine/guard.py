@@ -19,6 +19,8 @@ from trimtab.engine.evidence import Evidence, News
 from trimtab.engine.metric import MISSING, Value, value_of
 from trimtab.engine.metric_rail import rails_under
 from trimtab.engine.rail import Pair, Rail, ShareRail
+from trimtab.engine.ratio_guard import RatioGuard
+from trimtab.engine.request_book import request_keep
 from trimtab.engine.seconds import ClosedSecond
 from trimtab.engine.sequential.conclusion import Conclusion, Rule
 from trimtab.engine.sequential.look import Share
@@ -28,7 +30,7 @@ from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.totals import ArmTotals
 from trimtab.engine.window import ArmWindow, Keep
 from trimtab.schemas.decision import Assessment, Verdict
-from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
+from trimtab.schemas.guardrail import AnyGuardrail, ErrorRateGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
 from trimtab.schemas.reading import outcomes_read
 from trimtab.schemas.release import Spec
 
@@ -104,24 +106,25 @@ class _ShareBound(_Bound):
 
 def keep_of(spec: Spec) -> Keep:
     """Gives what has to be kept of a release for its guardrails and for what is shown of it."""
-    watched = [(one, rails_under(spec, one)) for one in spec.guardrails if one.severity != "muted"]
+    watched = [(one, rails_under(spec, one)) for one in spec.bounds if one.severity != "muted"]
     slower = {bucket_of_limit(one.max) for one, _ in watched if isinstance(one, LatencyGuardrail) and one.max}
     gauges = gauges_of(spec.scaling) if spec.scaling else {}
     sized_ms = (spec.scaling.window,) if spec.scaling else ()
     return Keep(
         lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *sized_ms, *(guardrail.window for guardrail, _ in watched)),
-        metrics=tuple(dict.fromkeys((*outcomes_read(spec.guardrails, spec.metric_of_name), *gauges))),
+        metrics=tuple(dict.fromkeys((*outcomes_read(spec.bounds, spec.metric_of_name), *gauges))),
         segments=tuple(segment.name for segment in spec.segments),
         keeps_seconds=spec.objective_metric is not None
         or any(not isinstance(rail, ShareRail) for _, rails in watched for rail in rails.values()),
         slower_than=tuple(sorted(slower)),
+        requests=request_keep(spec),
     )
 
 
 class Guard:
     """Guardrails on the variants of one release, under one spec."""
 
-    __slots__ = ("_bounds", "_closed_s", "_evidence", "_has_pairs", "_spec")
+    __slots__ = ("_bounds", "_closed_s", "_evidence", "_has_pairs", "_ratio", "_spec")
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._spec = spec
@@ -129,11 +132,12 @@ class Guard:
         self._bounds = {variant.name: self._on(variant.name) for variant in spec.variants}
         self._has_pairs = keep_of(spec).keeps_seconds
         self._closed_s = 0
+        self._ratio = RatioGuard(spec, evidence)
 
     def _on(self, variant: str) -> list[_Bound]:
         """Gives fresh bounds on a variant; those that act share what `falseAborts` allows over all candidates."""
         spec, bounds = self._spec, list[_Bound]()
-        rails = [(guardrail, rails_under(spec, guardrail)) for guardrail in spec.guardrails]
+        rails = [(guardrail, rails_under(spec, guardrail)) for guardrail in spec.bounds]
         acting = sum(len(of) for one, of in rails if one.severity != "signal" and one.confidence is None)
         alpha = spec.false_aborts / max(1, acting * (len(spec.variants) - 1))
         for guardrail, of in rails:
@@ -154,6 +158,7 @@ class Guard:
         if now_s - self._closed_s < (min(pace, _SLOWEST_PAIRS_S) if self._has_pairs else pace):
             return []
         self._closed_s = now_s
+        self._ratio.close(now_s)
         for name, bounds in self._bounds.items():
             for bound in bounds:
                 if isinstance(bound, _ShareBound):
@@ -188,6 +193,8 @@ class Guard:
                     is_urgent, bound.is_fresh = bound.is_fresh, False
                 if is_urgent:
                     urgent.append(bound)
+        if self._ratio.fails() and candidates:
+            return True
         return any(self._look(bound, now_s).verdict is Verdict.FAIL for bound in urgent)
 
     def is_settled(self, candidates: Sequence[str]) -> bool:
@@ -197,15 +204,17 @@ class Guard:
             for name, bounds in self._bounds.items()
             for bound in bounds
         )
-        return not is_open and self._evidence.is_settled
+        return not is_open and self._evidence.is_settled and self._ratio.is_settled
 
     def _is_open(self, bound: _Bound, *, is_candidate: bool) -> bool:
         if isinstance(bound, _ShareBound):
             return bound.ahead(self._evidence.totals[bound.variant]).responses > 0
         return bound.is_fresh and is_candidate
 
-    def failing(self, candidates: Sequence[str]) -> Iterator[Guardrail]:
+    def failing(self, candidates: Sequence[str]) -> Iterator[AnyGuardrail]:
         """Gives the guardrails that these variants fail, as of the last look."""
+        if candidates:
+            yield from self._ratio.failing()
         for bound in (bound for name in candidates for bound in self._bounds[name]):
             is_suspect = not isinstance(bound, _ShareBound) or bound.most >= bound.rule.threshold
             if is_suspect and bound.rail.conclude(bound.rule).verdict is Verdict.FAIL:
@@ -213,7 +222,10 @@ class Guard:
 
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
         """Gives the verdict of every guardrail on each of these variants."""
-        return {name: [self._assess(bound, now_s) for bound in self._bounds[name]] for name in names}
+        return {
+            name: [*(self._assess(bound, now_s) for bound in self._bounds[name]), *self._ratio.assess(name)]
+            for name in names
+        }
 
     def _assess(self, bound: _Bound, now_s: int) -> Assessment:
         guardrail, conclusion = bound.guardrail, self._look(bound, now_s)
@@ -236,8 +248,9 @@ class Guard:
         bound.most = conclusion.ln_evidence
         return conclusion
 
-    def start_over(self, does: Callable[[Guardrail], bool]) -> None:
+    def start_over(self, does: Callable[[AnyGuardrail], bool]) -> None:
         """Lets the evidence of the guardrails that `does` holds for start anew: somebody has acted on it."""
+        self._ratio.start_over(does)
         for variant, bounds in self._bounds.items():
             pairs = zip(bounds, self._on(variant), strict=True)
             self._bounds[variant] = [fresh.after(old) if does(old.guardrail) else old for old, fresh in pairs]
@@ -245,11 +258,12 @@ class Guard:
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""
         bounds = {name: [_snapshot_of(bound) for bound in of_variant] for name, of_variant in self._bounds.items()}
-        return {"closed_s": self._closed_s, "bounds": bounds}
+        return {"closed_s": self._closed_s, "bounds": bounds, "ratio": self._ratio.snapshot()}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of a guard under the same spec."""
         self._closed_s = snapshot["closed_s"]
+        self._ratio.restore(snapshot.get("ratio", {}))
         for name, bounds in self._bounds.items():
             for bound, kept in zip(bounds, snapshot["bounds"][name], strict=True):
                 bound.began_s, bound.is_fresh = kept["began_s"], kept["is_fresh"]

@@ -1,12 +1,15 @@
 """What the variants of a release have shown of its objective: trials, the sum of their rewards and of the squares.
 
 A trial is a response where the objective is `success`, an outcome where it is one, and, where it is a metric of the
-release file, a second in which the metric has a value. Seconds are given once, when they are over (`guard.py`).
+release file, a second in which the metric has a value. Seconds are given once, when they are over (`guard.py`). Where
+the objective has an attribution a trial is a request whose cohort is mature (`cohort_book.py`), since the present spec
+began.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from trimtab.engine.cohort_book import CohortBook
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.metric import Missing, value_of
 from trimtab.engine.seconds import ClosedSecond
@@ -26,13 +29,15 @@ NO_SUMS: Final[Sums] = (0, 0, 0)
 class Objective:
     """The objective of one release under one spec."""
 
-    __slots__ = ("_evidence", "_metric", "_name", "_observed", "_variants")
+    __slots__ = ("_evidence", "_metric", "_name", "_observed", "_variants", "waits")
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._evidence = evidence
         self._name = spec.objective.metric
         self._metric = spec.objective_metric
         self._variants = [variant.name for variant in spec.variants]
+        self.waits = spec.objective.attribution is not None
+        """whether rewards are those of mature cohorts, which began with the present spec"""
         self._observed: dict[str, Sums] = {}
         """variant -> of the seconds in which the metric had a value"""
 
@@ -41,7 +46,19 @@ class Objective:
         """Trials that are under way, of all variants together; a second is not known to be."""
         if self._metric is not None:
             return 0
+        if (cohorts := self._cohorts) is not None:
+            return sum(map(cohorts.maturing, range(len(self._variants))))
         return sum(self._evidence.totals[variant].in_flight for variant in self._variants)
+
+    @property
+    def _cohorts(self) -> CohortBook | None:
+        book = self._evidence.requests
+        return book.cohorts if self.waits and book is not None else None
+
+    @property
+    def expected(self) -> list[int]:
+        """How many of the trials weights let expect of each variant, in 1/BASIS_POINTS; nothing where none waits."""
+        return cohorts.expected() if (cohorts := self._cohorts) is not None else []
 
     def take(self, seconds: Iterable[ClosedSecond]) -> None:
         """Takes seconds that are over."""
@@ -59,12 +76,17 @@ class Objective:
         """Gives what a variant has shown; of a metric, since the present spec began."""
         if self._metric is not None:
             return self._observed.get(variant, NO_SUMS)
+        if (cohorts := self._cohorts) is not None:
+            return cohorts.earned(self._variants.index(variant))
         return self._in(self._evidence.totals[variant])
 
     def sums_in(self, variant: str, segment: str) -> Sums:
         """Gives the same of a segment that is kept apart, or of none (""); nothing where a trial is a second."""
         if self._metric is not None:
             return NO_SUMS
+        book = self._evidence.requests
+        if self.waits and book is not None:
+            return book.cohorts_in(segment).earned(self._variants.index(variant))
         return self._in(self._evidence.segment_totals(variant, segment))
 
     def _in(self, totals: ArmTotals) -> Sums:
@@ -81,6 +103,11 @@ class Objective:
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of an objective under the same spec."""
         self._observed = {variant: _sums(texts) for variant, texts in snapshot.items()}
+
+
+def within(trials: int, rewards: int, *, is_share: bool) -> int:
+    """Gives rewards of so many trials: where they are shares, from 0 to 1 each. What is cut off stays to be told."""
+    return max(0, min(trials * VALUE_SCALE, rewards)) if is_share else rewards
 
 
 def _sums(texts: Sequence[str]) -> Sums:

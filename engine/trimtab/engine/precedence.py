@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
+from trimtab.engine.release_state import ReleaseState
 from trimtab.schemas.ids import service_of
 
 MOST_LIVES: Final = 32
@@ -79,3 +80,11 @@ def with_life(lives: Sequence[Life], life: Life) -> list[Life]:
     if lives and lives[-1][1:] == life[1:]:
         return list(lives)
     return [*lives, life][-MOST_LIVES:]
+
+
+def stand(state: ReleaseState, life: Life) -> None:
+    """Takes note of what a release is to others of its service from a record on, and when it took the traffic."""
+    was_live = bool(state.lives) and state.lives[-1][1] == Standing.LIVE
+    if life[1] == Standing.LIVE and not was_live:
+        state.began = state.newest
+    state.lives = with_life(state.lives, life)

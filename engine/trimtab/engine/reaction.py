@@ -11,7 +11,7 @@ from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.shown import acts, breach
 from trimtab.engine.sizing import Sizing
 from trimtab.schemas.decision import Assessment, Phase
-from trimtab.schemas.guardrail import Guardrail, LatencyGuardrail
+from trimtab.schemas.guardrail import AnyGuardrail, LatencyGuardrail
 
 
 class Reaction:
@@ -69,7 +69,7 @@ class Reaction:
         """Whether a guardrail fails for which something is to be done that is not done yet."""
         return any(map(self._asks, self._guard.failing(self._movement.candidates)))
 
-    def _asks(self, failing: Guardrail) -> bool:
+    def _asks(self, failing: AnyGuardrail) -> bool:
         phase = self._state.phase
         if phase is Phase.FROZEN or failing.severity == "signal" or failing.on_fail == "hold":
             return False
@@ -80,5 +80,5 @@ class Reaction:
         self._guard.start_over(_is_on_latency)
 
 
-def _is_on_latency(guardrail: Guardrail) -> bool:
+def _is_on_latency(guardrail: AnyGuardrail) -> bool:
     return isinstance(guardrail, LatencyGuardrail)

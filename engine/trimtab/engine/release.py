@@ -28,7 +28,7 @@ from trimtab.engine.guard import Guard, keep_of
 from trimtab.engine.learning import Learning
 from trimtab.engine.movement import Movement
 from trimtab.engine.objective import Objective
-from trimtab.engine.precedence import Life, Standing, queued_rule, with_life
+from trimtab.engine.precedence import Life, Standing, queued_rule, stand
 from trimtab.engine.reaction import Reaction
 from trimtab.engine.release_state import (
     VERSION,
@@ -111,7 +111,7 @@ class ReleaseFold:
         state, candidates = self._state, self._movement.candidates
         if self.standing is Standing.QUEUED:  # it may be its turn
             return False
-        if self._evidence_count != state.decided_on:
+        if self._evidence_count != state.decided_on or self._evidence.is_maturing:
             return False
         if state.phase.is_over:
             return True
@@ -142,7 +142,7 @@ class ReleaseFold:
 
     @property
     def _evidence_count(self) -> int:
-        return self._evidence.counted + self._evidence.late
+        return self._evidence.counted + self._evidence.late + self._evidence.matured
 
     def begin(self, at: Position, behind: str = "") -> Decision:
         """Gives the first decision: all traffic on the baseline. `behind`: the release that it has to wait for."""
@@ -356,19 +356,14 @@ class ReleaseFold:
         state = self._state
         replaces, state.newest = state.newest, (at.era, at.offset + 1)
         state.decided_ms, state.decided_on = state.now_ms, self._evidence_count
-        self._stand(at.offset)
+        if self._evidence.requests is not None:
+            self._evidence.requests.decide(state.now_ms, state.newest, state.weights, state.segment_weights)
+        stand(state, (at.offset, str(self.standing), self.prefix))
         if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
             raise EngineError(f"release {self.name}: weights {state.weights} sum to {sum(state.weights)} bp")
         basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
         made = decision_of(self._release, basis, rule, replaces)
         return replace(made, scaling=shown) if (shown := self._sizing.shown) else made
-
-    def _stand(self, offset: int) -> None:
-        """Takes note of what the release is to others of its service from a record on."""
-        state, was_live = self._state, bool(self._state.lives) and self._state.lives[-1][1] == Standing.LIVE
-        if self.standing is Standing.LIVE and not was_live:
-            state.began = state.newest
-        state.lives = with_life(state.lives, (offset, str(self.standing), self.prefix))
 
     def weights_record(self, decision: Decision) -> WeightsRecord:
         """Gives what a sidecar needs of a decision of this release."""

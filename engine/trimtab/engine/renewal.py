@@ -21,6 +21,8 @@ def seed_for(spec: Spec, before: Spec, state: ReleaseState, belief: Belief) -> d
     """Gives what a shadow phase of the same objective has seen, if one has completed under the spec `before`."""
     if (spec.objective.metric, spec.objective_metric) != (before.objective.metric, before.objective_metric):
         return {}
+    if spec.objective.attribution != before.objective.attribution:
+        return {}
     if not isinstance(before.strategy, Shadow) or state.phase is not Phase.COMPLETED:
         return state.seed
     names = [variant.name for variant in before.variants]

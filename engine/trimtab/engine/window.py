@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.engine.errors import EngineError
+from trimtab.engine.request_book import RequestKeep
 from trimtab.engine.sketch import Sketch
 from trimtab.engine.tier import Leaving, Tier, Tiers, TiersSnapshot
 from trimtab.engine.tile import Change, counts_by_row, summed
@@ -63,6 +64,8 @@ class Keep(msgspec.Struct, frozen=True, array_like=True):
     """whether `Evidence.closed` gives single seconds"""
     slower_than: tuple[int, ...] = ()
     """latency buckets above which durations are counted in the totals"""
+    requests: RequestKeep | None = None
+    """what is kept of requests, where something asks for it"""
 
     def __post_init__(self) -> None:
         """Sorts lengths. Raises `ValueError` for what cannot be kept."""

@@ -116,6 +116,12 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     """in the 1 m window, as the latencies; null without evidence"""
     p50_ms: float | None
     p99_ms: float | None
+    maturing: int = 0
+    """of an objective with an attribution: requests that are no trials yet, for outcomes may still come"""
+    outside: int = 0
+    """of it, too: outcomes that count in no reward, for they came past the window, or their request was of before"""
+    unjoined: int = 0
+    """of it, too: outcomes so many at once that those of them which came again may have counted twice"""
     prior_trials: float = 0.0
     """observations that the prior is worth; they are in the posterior, not in `trials`"""
     prior_reward_sum: float = 0.0

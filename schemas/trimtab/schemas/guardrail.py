@@ -104,6 +104,21 @@ class OutcomeGuardrail(_Watch):
         return f"outcome {self.name} over {duration_text(self.window)}"
 
 
+class SampleRatioGuardrail(_Watch):
+    """Asks for requests to reach the variants as weights say; where they do not, nothing that was learned is true."""
+
+    metric: Literal["sample_ratio"]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.999
+    """that routing which keeps the shares is never failed, at however many looks"""
+    severity: Severity = "ordinary"
+    on_fail: OnFail = "pause"
+
+    @cached_property
+    def title(self) -> str:
+        """What tells it from others."""
+        return self.metric
+
+
 class MetricGuardrail(_Watch):
     """Bounds a metric of the release file, second by second: each second's value is one observation."""
 
@@ -127,9 +142,10 @@ class MetricGuardrail(_Watch):
         return f"metric {self.name} over {duration_text(self.window)}"
 
 
-Guardrail = Annotated[
-    ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail | MetricGuardrail, Field(discriminator="metric")
-]
+Guardrail = ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail | MetricGuardrail
+"""Those that bound what single variants do."""
+
+AnyGuardrail = Annotated[Guardrail | SampleRatioGuardrail, Field(discriminator="metric")]
 
 ShareRail = ErrorRateGuardrail | LatencyGuardrail
 """What bounds a share of responses: a latency quantile is one of slower ones."""

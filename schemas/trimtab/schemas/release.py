@@ -9,7 +9,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trimtab.schemas.guardrail import Guardrail
+from trimtab.schemas.attribution import Attribution
+from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, SampleRatioGuardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.metric import AnyMetric, Composite, UserMetric
@@ -63,6 +64,18 @@ class Objective(Part):
     """`share`: values lie between 0 and 1; `real`: they need not (revenue, ratings)"""
     prior: Prior | None = None
     """what is believed before anything has come"""
+    attribution: Attribution | None = None
+    """how outcomes find their requests; without it each outcome is a trial, and counts when it comes"""
+
+    @model_validator(mode="after")
+    def _attribution_fits(self) -> Self:
+        if self.attribution is None:
+            return self
+        if self.metric == "success":
+            raise ValueError("attribution: expected a metric of outcomes, for success is known when a request ends")
+        if self.values == "share":
+            self.attribution.refuse_shares()
+        return self
 
 
 class Spec(Part):
@@ -78,13 +91,18 @@ class Spec(Part):
     segments: Annotated[tuple[Segment, ...], Field(max_length=MAX_SEGMENTS)] = ()
     """strata of traffic whose evidence is kept apart; traffic of others counts in the whole"""
     objective: Objective = Objective()
-    guardrails: tuple[Guardrail, ...] = ()
+    guardrails: tuple[AnyGuardrail, ...] = ()
     false_aborts: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     """the probability that guardrails ever fail a candidate although all candidates keep all bounds"""
     limits: Limits = Limits()
     scaling: Scaling | None = None
     """bounds on response times, and what to scale when they are crossed"""
     strategy: Strategy
+
+    @property
+    def bounds(self) -> tuple[Guardrail, ...]:
+        """The guardrails that bound what single variants do."""
+        return tuple(rail for rail in self.guardrails if not isinstance(rail, SampleRatioGuardrail))
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -99,11 +117,13 @@ class Spec(Part):
     @model_validator(mode="after")
     def _references_exist(self) -> Self:
         check_metrics(self.metrics, self.outcomes)
-        check_guardrails(self.guardrails, self.metrics, self.outcomes)
+        check_guardrails(self.bounds, self.metrics, self.outcomes)
         check_objective(self.objective.metric, self.metrics, self.outcomes)
         check_segments(self.segments)
-        outcomes_read(self.guardrails, self.metric_of_name)
+        outcomes_read(self.bounds, self.metric_of_name)
         if (metric := self.objective_metric) is not None:
+            if self.objective.attribution is not None:
+                raise ValueError(f"objective.attribution: {metric.name} is a metric of seconds, expected outcomes")
             is_share = isinstance(metric, Composite)
             if is_share != (self.objective.values == "share"):
                 kind, expected = ("a composite, from 0 to 1", "share") if is_share else ("an expression", "real")

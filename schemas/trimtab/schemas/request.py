@@ -19,5 +19,5 @@ def request_number(request: str) -> int:
     """
     if not request:
         return 0
-    digest = blake2b(request.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()
+    digest = blake2b(str.encode(request, errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()
     return (int.from_bytes(digest, "big") >> _DROPPED_BITS) or 1

@@ -42,5 +42,5 @@ def test_objective_is_what_the_scenario_is_about(scenario: str, metric: str) -> 
 
 
 def test_slow_release_bounds_the_latency_that_counts_as_bad() -> None:
-    limits = {guardrail.metric: guardrail.max for guardrail in loaded("slow").spec.guardrails}
+    limits = {guardrail.metric: guardrail.max for guardrail in loaded("slow").spec.bounds}
     assert limits["latency_p95_ms"] == LATENCY_LIMIT_MS

@@ -105,6 +105,10 @@ class SampleRatioTest:
         worst = max(ratios, key=lambda ratio: abs(ratio - 1.0), default=None)
         return Estimate(worst, 1.0, sum(requests), is_within=True)
 
+    def ratio(self, arm: int) -> float | None:
+        """Gives an arm's requests over those that were expected; None where none were."""
+        return self._requests[arm] / self._expected[arm] if self._expected[arm] else None
+
     def snapshot(self) -> dict[str, Any]:
         """Gives the state as plain data."""
         return {
