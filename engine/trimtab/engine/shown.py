@@ -4,9 +4,8 @@ from trimtab.engine.metric import MISSING, Missing, Value
 from trimtab.engine.rail import allowed_of, breaches_of, sums_of
 from trimtab.engine.sequential.conclusion import Conclusion
 from trimtab.engine.window import ArmWindow
-from trimtab.schemas.decision import Assessment, Phase, Verdict
+from trimtab.schemas.decision import Assessment, Verdict
 from trimtab.schemas.guardrail import (
-    AnyGuardrail,
     ErrorRateGuardrail,
     Guardrail,
     LatencyGuardrail,
@@ -82,13 +81,6 @@ def _value(guardrail: Guardrail, window: ArmWindow, measured: Value) -> float | 
 def acts(assessment: Assessment) -> bool:
     """Whether something has to be done about it."""
     return assessment.verdict is Verdict.FAIL and assessment.severity != "signal"
-
-
-def asks(failing: AnyGuardrail, phase: Phase) -> bool:
-    """Whether something is to be done about a guardrail that fails, which is not done yet."""
-    if phase is Phase.FROZEN or failing.severity == "signal" or failing.on_fail == "hold":
-        return False
-    return failing.on_fail != "pause" or phase is Phase.PROGRESSING
 
 
 def breach(failed: Assessment) -> str:

@@ -14,7 +14,7 @@ from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, SampleRatioGuardr
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.metric import AnyMetric, Composite, UserMetric
-from trimtab.schemas.part import Name, Part, refuse_repeated
+from trimtab.schemas.part import Name, Part, ReleaseName, refuse_repeated
 from trimtab.schemas.policy import Linear, PolicySpec, Segmented, check_rewards
 from trimtab.schemas.prior import Prior, check_prior
 from trimtab.schemas.reading import (
@@ -36,7 +36,8 @@ _BLUE_AND_GREEN: Final = 2
 class Metadata(Part):
     """What the release is called."""
 
-    name: Name
+    name: ReleaseName
+    """`SERVICE`, or `SERVICE.NAME` where a service has several releases"""
     labels: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
 
 
