@@ -20,7 +20,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-import numba.core.config
 import pytest
 from hypothesis import settings
 
@@ -29,6 +28,7 @@ from benchmarks.mutation import Mutant, mutants_of
 ROOT: Final = Path(__file__).resolve().parent.parent
 ENGINE: Final = ROOT / "engine" / "trimtab" / "engine"
 _WARM: Final = (
+    "numba",
     "scipy.stats",
     "scipy.special",
     "scipy.integrate",
@@ -38,6 +38,7 @@ _WARM: Final = (
 )
 _OPTIONS: Final = (
     *("-x", "-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"),
+    *("-p", "engine.uncompiled"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # hypothesis is imported already, to be fast
 )
 _SLOWER: Final = 10
@@ -80,7 +81,6 @@ def main() -> None:
     """Runs what the command line says."""
     task = Task(**json.loads(sys.argv[1]))
     warnings.simplefilter("ignore")
-    numba.core.config.DISABLE_JIT = 1
     settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
     settings.load_profile("repeatable")
     os.chdir(ROOT)

@@ -32,6 +32,21 @@ _OBJECTIVES: Final[Sequence[Json]] = (
     {"metric": "revenue", "values": "real"},
     {"metric": "revenue", "values": "real", "goal": "minimize"},
     {"goal": "minimize"},
+    {"metric": "converted", "prior": {"mean": 0.3, "strength": 20}},
+    {"metric": "revenue", "values": "real", "prior": {"mean": 1, "strength": 9, "deviation": 2}},
+    {"prior": {"from": "shadow"}},
+    {"metric": "experience"},
+    {"metric": "spending", "values": "real", "goal": "minimize"},
+)
+_METRICS: Final[Sequence[Json]] = (
+    {"name": "spending", "expression": 'outcome("revenue").sum / responses'},
+    {
+        "name": "experience",
+        "parts": [
+            {"expression": "latency.p95", "better": "low", "from": 5, "to": 300},
+            {"expression": "errors / responses", "better": "low", "from": 0, "to": 0.5, "weight": 2},
+        ],
+    },
 )
 _GUARDRAILS: Final[Sequence[Json]] = (
     error_rate(0.1, minSamples=5),
@@ -43,6 +58,8 @@ _GUARDRAILS: Final[Sequence[Json]] = (
     {"metric": "outcome", "name": "revenue", "minRatio": 0.9, "max": 50, "severity": "signal"},
     {"metric": "client_error_rate", "max": 0.2, "severity": "muted"},
     error_rate(0.1, window="5m", warmUp="3s"),
+    {"metric": "metric", "name": "spending", "min": -2, "confidence": 0.9},
+    {"metric": "metric", "name": "experience", "minRatio": 0.8, "confidence": 0.9, "onFail": "hold"},
 )
 _LIMITS: Final[Sequence[Json]] = (
     {},
@@ -78,6 +95,8 @@ def releases(*kinds: str, name: str | None = None) -> st.SearchStrategy[Release]
             "guardrails": st.lists(st.sampled_from(_GUARDRAILS), max_size=4, unique_by=str),
             "limits": st.sampled_from(_LIMITS),
             "own": st.sampled_from(_OWN),
+            "metrics": st.just(_METRICS),
+            "segments": st.sampled_from(([], [{"name": "mobile"}], [{"name": "mobile"}, {"name": "tablet"}])),
         }
     )
     names = st.sampled_from(NAMES) if name is None else st.just(name)

@@ -121,6 +121,16 @@ def test_equal_remainders_go_to_the_earlier_arm() -> None:
     assert allocate([1, 1, 1], [10_000, 0, 0], free, BASIS_POINTS) == (3334, 3333, 3333)
 
 
+def test_of_two_basis_points_that_are_left_no_arm_gets_both() -> None:
+    free = [Bounds(0, BASIS_POINTS)] * 3
+    assert allocate([3_332.8, 3_333.6, 3_333.6], [10_000, 0, 0], free, BASIS_POINTS) == (3_333, 3_334, 3_333)
+
+
+def test_without_a_holdout_the_baseline_may_lose_all() -> None:
+    free = [Bounds(0, BASIS_POINTS)] * 2
+    assert allocate([0.0, 1.0], [10_000, 0], free, BASIS_POINTS) == (0, 10_000)
+
+
 def test_floors_yield_to_the_step_limit() -> None:
     floors = [Bounds(3_000, BASIS_POINTS)] * 3
     assert allocate([1.0, 0.0, 0.0], [10_000, 0, 0], floors, 100) == (9_900, 50, 50)

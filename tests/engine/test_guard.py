@@ -1,14 +1,24 @@
 """Guardrails on simulated traffic: what they find, how soon, and what comes of it."""
 
+import numpy as np
 import pytest
 
-from engine.builders import Json, error_rate, latency, release
+from engine.builders import Json, error_rate, latency, release, response
 from engine.simulation import Service, Simulation
 from trimtab.schemas.decision import Assessment, Phase, Verdict
 from trimtab.schemas.release import Release
+from trimtab.schemas.telemetry import Event
 
 GOOD, FAULTY, SLOW = Service(error_ratio=0.005), Service(error_ratio=0.25), Service(median_ms=40)
 HALVES = {"type": "canary", "steps": [5_000], "hold": "1h"}
+
+
+class Refusing(Service):
+    """Answers every fourth request that the client is wrong."""
+
+    def answer(self, rng: np.random.Generator, variant: str, time_ms: int) -> list[Event]:
+        status = 404 if rng.random() < 0.25 else 200
+        return [response(variant, time_ms, status=status)]
 
 
 def held(*rails: Json, **more: object) -> Release:
@@ -33,6 +43,8 @@ def outcome(**more: object) -> Json:
         (outcome(max=0.05), Service(conversion=0.1)),
         (outcome(minRatio=0.9), Service(conversion=0.1)),
         (outcome(maxRatio=1.1), Service(conversion=0.9)),
+        ({"metric": "client_error_rate", "max": 0.1}, Refusing()),
+        ({"metric": "client_error_rate", "maxRatio": 1.5}, Refusing()),
     ],
     ids=str,
 )

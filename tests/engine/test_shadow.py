@@ -53,3 +53,15 @@ def test_a_person_may_end_it() -> None:
     world.run(2)
     world.command("promote", full=False)
     assert world.newest.phase is Phase.COMPLETED
+
+
+def test_its_time_begins_when_all_traffic_is_back_on_the_baseline() -> None:
+    canary = release(variants=("live", "shadow"), strategy={"type": "canary", "steps": [9_000], "hold": "10m"})
+    world = Simulation(canary, {"live": GOOD, "shadow": GOOD}, copies={"shadow": 40})
+    world.run(8)
+    assert world.newest.weights["shadow"] == 9_000
+    world.apply(shadow())
+    made = list(world.run(30))
+    back = next(one.time_ms for one in made if one.weights["live"] == 10_000)
+    over = next(one.time_ms for one in made if one.phase is Phase.COMPLETED)
+    assert over - back >= 10_000

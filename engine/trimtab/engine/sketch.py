@@ -104,14 +104,13 @@ def _sum_from(counts: Ints, start: int) -> int:
 def _position_of(counts: Ints, q: float) -> int:
     """Gives the first position up to which there are q (n - 1) + 1 of n; -1 where n is 0."""
     total = _sum_from(counts, 0)
-    rank, below = q * (total - 1) + 1, 0
     if total == 0:
         return -1
-    for at in range(len(counts)):
+    at, below, rank = 0, counts[0], q * (total - 1) + 1
+    while below < rank:
+        at += 1
         below += counts[at]
-        if below >= rank:
-            return at
-    return len(counts) - 1
+    return at
 
 
 SketchSnapshot = tuple[int, str, bytes]
