@@ -107,7 +107,7 @@ def test_a_segment_with_weights_of_its_own_is_a_cell_of_its_own() -> None:
         response("canary", segment="mobile"), response("canary", segment="desktop", status=500), response("stable"),
     )  # fmt: skip
     log, shares = taken(running, "success"), Shares()
-    shares.decide(NOW_MS, {"stable": 9_000, "canary": 1_000}, {"mobile": {"stable": 2_000, "canary": 8_000}})
+    shares.decide(NOW_MS, {"stable": 9_000, "canary": 1_000}, segments={"mobile": {"stable": 2_000, "canary": 8_000}})
     cells = strata(log.seconds, shares, Shares())
     assert cells == [(NOW_S, ""), (NOW_S, "mobile")]
     rest, mobile = log.batches(BOTH, shares, cells)
@@ -118,6 +118,6 @@ def test_a_segment_with_weights_of_its_own_is_a_cell_of_its_own() -> None:
 def test_a_segment_has_the_weights_of_the_whole_while_it_has_none() -> None:
     shares = Shares()
     shares.decide(NOW_MS, {"stable": 10_000, "canary": 0})
-    shares.decide(NOW_MS + 500, {"stable": 10_000, "canary": 0}, {"mobile": {"stable": 0, "canary": 10_000}})
+    shares.decide(NOW_MS + 500, {"stable": 10_000, "canary": 0}, segments={"mobile": {"stable": 0, "canary": 10_000}})
     assert shares.mean(NOW_S, BOTH, "mobile") == [0.5, 0.5]
     assert shares.mean(NOW_S, BOTH, "watch") == shares.mean(NOW_S, BOTH) == [1.0, 0.0]

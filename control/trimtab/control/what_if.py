@@ -21,6 +21,7 @@ from trimtab.control.replay import Comparison, Recorded, Until, ledger_of, reada
 from trimtab.engine.ledger import Ledger
 from trimtab.engine.off_policy import Logged, TooFew, Unsupported, Values, estimate
 from trimtab.engine.policy.build import NO_FACTORIES, Factories
+from trimtab.engine.request_book import request_keep
 from trimtab.engine.reward_log import Cell, RewardLog, Shares, strata
 from trimtab.schemas.decision import Decision
 from trimtab.schemas.errors import InvalidRecord
@@ -73,7 +74,8 @@ class WhatIf:
         variants = list(dict.fromkeys(name for made in (*self.actual, *self.other) for name in made.weights))
         shares, targets = _shares(self.actual), _shares(self.other)
         since_s = max(shares.first_s, targets.first_s)
-        seconds = [second for second in self.rewards.seconds if since_s <= second < self.end_s]
+        end_s = self.end_s - self.rewards.waits_s
+        seconds = [second for second in self.rewards.seconds if since_s <= second < end_s]
         cells = strata(seconds, shares, targets)
         logged = Logged.of(
             self.rewards.batches(variants, shares, cells),
@@ -81,7 +83,7 @@ class WhatIf:
         )
         found = estimate(logged)
         if not isinstance(found, Unsupported):
-            return Worth(since_s, max(since_s, self.end_s), found, stray=logged.stray)
+            return Worth(since_s, max(since_s, end_s), found, stray=logged.stray)
         before = estimate(logged.before(_first_of_second(cells, found.first)))
         assert not isinstance(before, Unsupported)  # noqa: S101 - `first` is the first
         return Worth(since_s, cells[found.first][0], before, variants[found.arm], logged.stray)
@@ -90,7 +92,7 @@ class WhatIf:
 def _shares(decided: list[Decision]) -> Shares:
     shares = Shares()
     for made in decided:
-        shares.decide(made.time_ms, made.weights, made.segments)
+        shares.decide(made.time_ms, made.weights, made.id, segments=made.segments)
     return shares
 
 
@@ -109,7 +111,7 @@ def what_if(
 
     A release that the log does not apply has no decisions.
     """
-    found = {name: WhatIf(other, RewardLog(name, other.spec.objective.metric)) for name, other in releases.items()}
+    found = {name: WhatIf(other, _rewards_of(other)) for name, other in releases.items()}
     era = Recorded(log.decisions()).newest[0] if log.start else 0
     actual, other = ledger_of(log, era, factories), ledger_of(log, era, factories)
     for entry, record in readable(log, until or Until(), Comparison(log.partition, log.start)):
@@ -123,6 +125,11 @@ def what_if(
             one.end_s = max(one.end_s, entry.time_ms // 1000)
             _collect(one.rewards, record)
     return found
+
+
+def _rewards_of(release: Release) -> RewardLog:
+    keep = request_keep(release.spec)
+    return RewardLog(release.name, release.spec.objective.metric, keep.cohorts if keep else None)
 
 
 def _decided(ledger: Ledger, offset: int, time_ms: int, record: Record) -> Iterator[tuple[str, Decision]]:
