@@ -72,6 +72,7 @@ def _places() -> Shape:
             redis_keys.worker_key("ID"),
         ],
         "names": ids.NAME_PATTERN,
+        "names of releases": ids.RELEASE_PATTERN,
     }
 
 
@@ -145,10 +146,11 @@ def _has(info: Any, limit: str) -> bool:
 
 def _release() -> Shape:
     """The release file, which the evidence log keeps as it was applied. Version 2 offers more to choose from; version 3
-    metrics of one's own and segments, whose features it holds in the policy's place; version 4 sample ratios."""
+    metrics of one's own and segments, whose features it holds in the policy's place; version 4 sample ratios; version 5
+    names of several releases of one service."""
     schema = Release.model_json_schema()
     structs = {"Release": schema} | schema["$defs"]
-    return {"version": 4, "root": "Release", "constants": {}, "structs": {
+    return {"version": 5, "root": "Release", "constants": {}, "structs": {
         name: {"tag": "", "is_array": False, "fields": _properties(struct)} for name, struct in sorted(structs.items())
     }}  # fmt: skip
 

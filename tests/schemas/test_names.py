@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.schemas import redis_keys, topics
-from trimtab.schemas.ids import NO_REVISION, is_name
+from trimtab.schemas.ids import NO_REVISION, is_name, is_release_name, service_of
 
 
 @pytest.mark.parametrize("text", ["a", "1", "checkout", "checkout-7", "a" * 63, "0-0", "a--b"])
@@ -64,7 +64,23 @@ def test_all_keys_of_a_release_have_its_name_as_hash_tag() -> None:
 def test_a_release_lives_in_one_of_the_partitions(release: str, partitions: int) -> None:
     place = topics.evidence_partition(release, partitions)
     assert 0 <= place < partitions
-    assert place == crc32(release.encode()) % partitions
+    assert place == crc32(release.partition(".")[0].encode()) % partitions
+
+
+def test_releases_of_one_service_live_together() -> None:
+    names = ("checkout", "checkout.2", "checkout.search")
+    assert {topics.evidence_partition(name, 1_000) for name in names} == {topics.evidence_partition("checkout", 1_000)}
+    assert {service_of(name) for name in names} == {"checkout"}
+
+
+@pytest.mark.parametrize("text", ["a", "a.b", "checkout.2", "a" * 63 + "." + "b" * 63])
+def test_a_release_is_named_by_its_service_and_one_more_name_at_most(text: str) -> None:
+    assert is_release_name(text)
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a.b.c", "a/b", "A.b", "a.b\n", "a" * 64 + ".b", "a. b"])
+def test_anything_else_names_no_release(text: str) -> None:
+    assert not is_release_name(text)
 
 
 def test_the_place_of_a_release_is_the_same_for_ever() -> None:

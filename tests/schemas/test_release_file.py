@@ -67,6 +67,9 @@ def test_an_empty_file_is_refused(text: str) -> None:
 
 
 NAME = "expected a text that matches ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+RELEASE_NAME = (
+    r"expected a text that matches ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"
+)
 DURATION = "expected a duration such as 500ms, 10s or 5m"
 LATENCIES = "'latency_p50_ms', 'latency_p90_ms', 'latency_p95_ms', 'latency_p99_ms'"
 GUARDED = f"'error_rate', 'client_error_rate', {LATENCIES}, 'outcome', 'metric', 'sample_ratio'"
@@ -81,9 +84,9 @@ MISTAKES = [
     (CANARY + "status: {}\n", "12: status: no such field"),
     (CANARY + "kind: Release\n", "12: kind: stands twice"),
     # metadata
-    (with_change("  name: checkout", "  name: Checkout"), f"4: metadata.name: {NAME}, got 'Checkout'"),
-    (with_change("  name: checkout", f"  name: {'c' * 64}"), f"4: metadata.name: {NAME}, got '{'c' * 64}'"),
-    (with_change("  name: checkout", r'  name: "checkout\n"'), rf"4: metadata.name: {NAME}, got 'checkout\n'"),
+    (with_change("  name: checkout", "  name: Checkout"), f"4: metadata.name: {RELEASE_NAME}, got 'Checkout'"),
+    (with_change("  name: checkout", f"  name: {'c' * 64}"), f"4: metadata.name: {RELEASE_NAME}, got '{'c' * 64}'"),
+    (with_change("  name: checkout", r'  name: "checkout\n"'), rf"4: metadata.name: {RELEASE_NAME}, got 'checkout\n'"),
     (with_change("  name: checkout", "  name: 12"), "4: metadata.name: expected a text, got 12"),
     (with_change("  name: checkout", "  name:"), "4: metadata.name: expected a text, got None"),
     (with_change("  name: checkout", "  labels: {}"), "3: metadata.name: expected a value, found none"),

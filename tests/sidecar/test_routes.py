@@ -6,6 +6,7 @@ from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import Route
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sidecar.weights import ERA, weights
 from trimtab.schemas.decision import WeightsRecord
@@ -46,6 +47,22 @@ def test_the_longest_prefix_comes_first() -> None:
 
 def test_of_two_releases_with_one_prefix_the_first_by_name_routes() -> None:
     assert [route.name for route in routes(weights("b"), weights("a"))] == ["a", "b"]
+
+
+def test_of_releases_of_one_service_with_one_prefix_the_one_that_began_last_routes() -> None:
+    first = replace(weights("shop"), began=(ERA, 3))
+    second = replace(weights("shop.2"), began=(ERA, 12))
+    assert [route.name for route in routes(first, second)] == ["shop.2", "shop"]
+    again = replace(first, began=(ERA, 30))
+    assert [route.name for route in routes(again, second)] == ["shop", "shop.2"]
+
+
+def test_a_release_that_waits_and_never_had_traffic_has_no_route() -> None:
+    first, waiting = replace(weights("shop.2"), began=(ERA, 3)), replace(weights("shop"), queued_behind="shop.2")
+    assert [route.name for route in routes(first, waiting)] == ["shop.2"]
+    assert [route.name for route in routes(first, closed=(waiting,))] == ["shop.2"]
+    had_traffic = replace(waiting, began=(ERA, 1))
+    assert [route.name for route in routes(first, had_traffic)] == ["shop.2", "shop"]
 
 
 def test_the_order_of_the_releases_changes_nothing() -> None:

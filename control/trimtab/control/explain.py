@@ -54,6 +54,7 @@ def _head(decision: Decision) -> list[str]:
     return [
         f"{decision.release}: revision {revision_text(decision.id)}, decided at {time_text(decision.time_ms)}",
         f"replaces {before}",
+        *([f"queued: {decision.queued_behind} keeps the traffic of the service"] if decision.queued_behind else []),
         f"{decision.phase}, strategy {decision.strategy}{step}",
         f"rule: {decision.rule}",
         *[f"also: {reason}" for reason in decision.reasons if reason != decision.rule],

@@ -60,10 +60,12 @@ def release_panel(view: ReleaseView) -> RenderableType:
 def revision_line(decision: Decision) -> str:
     """Gives a decision as one line, for terminals that do not redraw."""
     weights = " ".join(f"{variant}={weight}" for variant, weight in decision.weights.items())
-    return f"{decision.release} {decision.revision} {decision.phase} {weights}: {decision.rule}"
+    return f"{decision.release} {decision.revision} {_phase(decision).plain} {weights}: {decision.rule}"
 
 
 def _phase(decision: Decision) -> Text:
+    if decision.queued_behind and not decision.phase.is_over:
+        return Text(f"queued behind {decision.queued_behind}", style="yellow")
     return Text(str(decision.phase), style=_PHASE_STYLE[decision.phase])
 
 

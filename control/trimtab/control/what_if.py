@@ -19,6 +19,7 @@ from trimtab.control.evidence_log import EvidenceLog
 from trimtab.control.replay import Comparison, Recorded, Until, ledger_of, readable
 from trimtab.engine.ledger import Ledger
 from trimtab.engine.off_policy import Logged, TooFew, Unsupported, Values, estimate
+from trimtab.engine.request_book import request_keep
 from trimtab.engine.reward_log import RewardLog, Shares
 from trimtab.schemas.decision import Decision
 from trimtab.schemas.errors import InvalidRecord
@@ -71,13 +72,14 @@ class WhatIf:
         variants = list(dict.fromkeys(name for made in (*self.actual, *self.other) for name in made.weights))
         shares, targets = _shares(self.actual), _shares(self.other)
         since_s = max(shares.first_s, targets.first_s)
-        seconds = [second for second in self.rewards.seconds if since_s <= second < self.end_s]
+        end_s = self.end_s - self.rewards.waits_s
+        seconds = [second for second in self.rewards.seconds if since_s <= second < end_s]
         logged = Logged.of(
             self.rewards.batches(variants, shares, seconds), [targets.mean(second, variants) for second in seconds]
         )
         found = estimate(logged)
         if not isinstance(found, Unsupported):
-            return Worth(since_s, max(since_s, self.end_s), found, stray=logged.stray)
+            return Worth(since_s, max(since_s, end_s), found, stray=logged.stray)
         before = estimate(logged.before(found.first))
         assert not isinstance(before, Unsupported)  # noqa: S101 - `first` is the first
         return Worth(since_s, seconds[found.first], before, variants[found.arm], logged.stray)
@@ -86,7 +88,7 @@ class WhatIf:
 def _shares(decided: list[Decision]) -> Shares:
     shares = Shares()
     for made in decided:
-        shares.decide(made.time_ms, made.weights)
+        shares.decide(made.time_ms, made.weights, made.id)
     return shares
 
 
@@ -95,7 +97,7 @@ def what_if(log: EvidenceLog, releases: Mapping[str, Release], until: Until | No
 
     A release that the log does not apply has no decisions.
     """
-    found = {name: WhatIf(other, RewardLog(name, other.spec.objective.metric)) for name, other in releases.items()}
+    found = {name: WhatIf(other, _rewards_of(other)) for name, other in releases.items()}
     era = Recorded(log.decisions()).newest[0] if log.start else 0
     actual, other = ledger_of(log, era), ledger_of(log, era)
     for entry, record in readable(log, until or Until(), Comparison(log.partition, log.start)):
@@ -109,6 +111,11 @@ def what_if(log: EvidenceLog, releases: Mapping[str, Release], until: Until | No
             one.end_s = max(one.end_s, entry.time_ms // 1000)
             _collect(one.rewards, record)
     return found
+
+
+def _rewards_of(release: Release) -> RewardLog:
+    keep = request_keep(release.spec)
+    return RewardLog(release.name, release.spec.objective.metric, keep.cohorts if keep else None)
 
 
 def _decided(ledger: Ledger, offset: int, time_ms: int, record: Record) -> Iterator[tuple[str, Decision]]:

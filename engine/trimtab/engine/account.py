@@ -1,5 +1,6 @@
 """A decision's account of itself: what it saw, concluded and rests on, so that a person can check it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +14,11 @@ from trimtab.engine.posterior import NormalInverseGamma
 from trimtab.engine.prior import Pseudo, reason_of
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.window import ArmWindow
-from trimtab.schemas.decision import Arm, Assessment, Decision, Seen, SegmentArm
+from trimtab.schemas.decision import Arm, Assessment, Decision, Seen, SegmentArm, WeightsRecord
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.ids import Revision
 from trimtab.schemas.release import Release, Spec
+from trimtab.schemas.strategy import Shadow
 
 _SHOWN_WINDOW_MS: Final = 60_000
 
@@ -46,11 +48,25 @@ def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -
         segments=weights_by_segment(release.spec, state), rule=rule,
         reasons=[rule, *excluded, *reason_of(release.spec, state.seed)], arms=_arms(release, basis),
         assessments=[verdict for verdicts in basis.assessments.values() for verdict in verdicts],
+        queued_behind=state.behind,
         seen=Seen(
             offset=revision - 1,
             sources={str(source): offset for source, offset in sorted(evidence.offsets.items())},
             counted=evidence.counted, late=evidence.late, dead_lettered=evidence.dead_lettered,
         ),
+    )  # fmt: skip
+
+
+def weights_of(decision: Decision, spec: Spec, state: ReleaseState, candidates: Sequence[str]) -> WeightsRecord:
+    """Gives what a sidecar needs of a decision; `candidates` are those that may take traffic."""
+    strategy = spec.strategy
+    copies = isinstance(strategy, Shadow) and not state.phase.is_over and not state.behind
+    return WeightsRecord(
+        release=decision.release, era=decision.era, revision=decision.revision, time_ms=decision.time_ms,
+        phase=decision.phase, weights=decision.weights, prefix=spec.route.prefix,
+        targets={variant.name: variant.at_proxy for variant in spec.variants},
+        mirror=dict.fromkeys(candidates, strategy.mirror) if isinstance(strategy, Shadow) and copies else {},
+        segments=decision.segments, queued_behind=state.behind, began=state.began,
     )  # fmt: skip
 
 

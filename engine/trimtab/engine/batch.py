@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.schemas.evidence import MAX_VALUE, PaneKey
-from trimtab.schemas.ids import is_name
+from trimtab.schemas.ids import is_name, is_release_name
 from trimtab.schemas.telemetry import MAX_AGE_MS, MAX_AHEAD_MS, ColumnBatch, Failure, Kind, RoutingKey
 
 Ints = npt.NDArray[np.int64]
@@ -98,7 +98,9 @@ class PaneKeys:
         name = (key.release, key.variant, key.segment)
         known = self._ids.get(name)
         if known is None:
-            if not (is_name(key.release) and is_name(key.variant) and (not key.segment or is_name(key.segment))):
+            if not (
+                is_release_name(key.release) and is_name(key.variant) and (not key.segment or is_name(key.segment))
+            ):
                 return -1
             known = self._ids[name] = len(self.names)
             self.names.append(PaneKey(*name))

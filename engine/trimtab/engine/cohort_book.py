@@ -100,10 +100,9 @@ class CohortBook:
             return
         if content.requests:
             self._cell(second)[_WIDTH * arm + _REQUESTS] += sign * content.requests
-        total = content.values.get(self._spec.metric)
-        if total is not None:
-            for age, count, answered, amount, squares in self._outcomes(content, total):
-                self._add_outcomes(arm, (second, age), sign, (count, answered, amount, squares))
+        if self._spec.metric in content.values:
+            for age, *sums in outcomes_by_age(self._spec, content):
+                self._add_outcomes(arm, (second, age), sign, (sums[0], sums[1], sums[2], sums[3]))
             self.unjoined[arm] += sign * sum(
                 sums[_UNJOINED] for metric, _, sums in content.repeats if metric == self._spec.metric
             )
@@ -117,22 +116,6 @@ class CohortBook:
         cell, start = self._cell(second - age), _WIDTH * arm + _ANSWERED
         for place, amount in enumerate(rewarded):
             cell[start + place] += sign * amount
-
-    def _outcomes(self, content: PaneContent, total: tuple[int, int, int]) -> Iterator[tuple[int, int, int, int, int]]:
-        """Gives age, outcomes, requests of which they are the first, sum and sum of squares by the rule."""
-        metric = self._spec.metric
-        cells = {age: sums for name, age, *sums in content.cohorts if name == metric}
-        later = [sum(sums[place] for sums in cells.values()) for place in range(3)]
-        at_once = [whole - part for whole, part in zip(total, later, strict=True)]
-        repeats = {age: sums for name, age, sums in content.repeats if name == metric}
-        at_sum, at_squares = _OF_RULE[self._spec.rule]
-        for age, (count, amount, squares) in ((0, at_once), *cells.items()):
-            again = repeats.get(age)
-            if again is None:
-                yield age, count, count, amount, squares
-            else:
-                corrected = amount if at_sum is None else amount + again[at_sum]
-                yield age, count, count - again[_REPEATS], corrected, squares + again[at_squares]
 
     def expect(self, second: int, requests: int, weights: Sequence[int]) -> None:
         """Takes note of the weights that requests of a second were routed by; of a negative number takes it back."""
@@ -219,3 +202,22 @@ class CohortBook:
 def cohort_spec(metric: str, window_ms: int, default: float, rule: Rule) -> CohortSpec:
     """Gives what a release file says of attribution, in the units of evidence."""
     return CohortSpec(metric, window_ms // 1000, round(default * VALUE_SCALE), rule)
+
+
+def outcomes_by_age(spec: CohortSpec, content: PaneContent) -> Iterator[tuple[int, int, int, int, int]]:
+    """Gives age, outcomes, requests of which they are the first, sum and sum of squares by the rule, of a pane."""
+    total = content.values.get(spec.metric)
+    if total is None:
+        return
+    cells = {age: sums for name, age, *sums in content.cohorts if name == spec.metric}
+    later = [sum(sums[place] for sums in cells.values()) for place in range(3)]
+    at_once = [whole - part for whole, part in zip(total, later, strict=True)]
+    repeats = {age: sums for name, age, sums in content.repeats if name == spec.metric}
+    at_sum, at_squares = _OF_RULE[spec.rule]
+    for age, (count, amount, squares) in ((0, at_once), *cells.items()):
+        again = repeats.get(age)
+        if again is None:
+            yield age, count, count, amount, squares
+        else:
+            corrected = amount if at_sum is None else amount + again[at_sum]
+            yield age, count, count - again[_REPEATS], corrected, squares + again[at_squares]

@@ -1,6 +1,7 @@
 """What a person may order of a release, and why an order is refused.
 
-A release that is over takes no order but `retry`. An order that cannot be followed is refused as a whole.
+A release that is over takes no order but `retry`, one that waits for another of its service none but `abort`, and none
+may make two of them live at once. An order that cannot be followed is refused as a whole.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,15 @@ from trimtab.schemas.evidence import Command
 from trimtab.schemas.ids import BASIS_POINTS
 
 
-def refusal_of(command: Command, state: ReleaseState, names: Sequence[str]) -> str:
-    """Gives why a command cannot be followed; empty where it can. `names` are those of the variants."""
+def refusal_of(command: Command, state: ReleaseState, names: Sequence[str], in_the_way: str = "") -> str:
+    """Gives why a command cannot be followed; empty where it can. `names` are those of the variants.
+
+    `in_the_way`: the live release of the same service whose route overlaps.
+    """
+    if state.phase.is_over and command.action == "retry" and in_the_way:
+        return f"{in_the_way} has the traffic of the same service"
+    if state.behind and not state.phase.is_over and command.action != "abort":
+        return f"it waits for {state.behind}, which has the traffic of the same service"
     if state.phase.is_over and command.action != "retry":
         return f"the release is over ({state.phase})"
     if command.action == "promote" and command.variant:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.engine.block import Block
+from trimtab.engine.compiled import compiled
 from trimtab.engine.late_columns import CohortCell, LateCells, RepeatCell, RoutedCell, cells_of, late_columns
 from trimtab.engine.sketch import BUCKETS
 from trimtab.schemas.errors import InvalidRecord
@@ -222,7 +223,7 @@ def rows_of(panes: Panes) -> Iterator[PaneRow]:
     second = np.frombuffer(panes.second, dtype="<i8").tolist()
     first_offset = np.frombuffer(panes.first_offset, dtype="<i8").tolist()
     # Rows of a sketch lie together, in the order of the panes (`Block.sketch` gives sorted codes of sorted rows).
-    bounds = np.searchsorted(np.frombuffer(panes.sketch_row, dtype="<u2"), np.arange(panes.rows + 1)).tolist()
+    bounds = _bounds(np.frombuffer(panes.sketch_row, dtype="<u2"), panes.rows).tolist()
     values = _values_of(panes)
     counts, buckets, bucket_counts, keys = panes.counts, panes.sketch_bucket, panes.sketch_count, panes.keys
     failures = _failures_of(panes)
@@ -238,6 +239,18 @@ def rows_of(panes: Panes) -> Iterator[PaneRow]:
             *late.get(row, _NO_CELLS),
         )
         yield PaneRow(keys[key[row]], second[row], first_offset[row], content)
+
+
+@compiled
+def _bounds(rows: npt.NDArray[np.uint16], count: int) -> Ints:
+    """Gives where each of the rows from 0 to `count` begins among sorted ones."""
+    bounds = np.empty(count + 1, dtype=np.int64)
+    at = 0
+    for row in range(count + 1):
+        while at < len(rows) and rows[at] < row:
+            at += 1
+        bounds[row] = at
+    return bounds
 
 
 def _check(panes: Panes) -> None:

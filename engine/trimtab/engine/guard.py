@@ -198,7 +198,10 @@ class Guard:
         return any(self._look(bound, now_s).verdict is Verdict.FAIL for bound in urgent)
 
     def is_settled(self, candidates: Sequence[str]) -> bool:
-        """Whether all that came was looked at, so that time alone changes no verdict."""
+        """Whether time alone changes no verdict.
+
+        An absolute bound on a share is judged by peeks as by looks: when its look ends matters to warm-ups alone.
+        """
         is_open = any(
             self._is_open(bound, is_candidate=name in candidates)
             for name, bounds in self._bounds.items()
@@ -208,17 +211,22 @@ class Guard:
 
     def _is_open(self, bound: _Bound, *, is_candidate: bool) -> bool:
         if isinstance(bound, _ShareBound):
-            return bound.ahead(self._evidence.totals[bound.variant]).responses > 0
+            return bound.guardrail.warm_up > 0 and bound.ahead(self._evidence.totals[bound.variant]).responses > 0
         return bound.is_fresh and is_candidate
 
     def failing(self, candidates: Sequence[str]) -> Iterator[AnyGuardrail]:
-        """Gives the guardrails that these variants fail, as of the last look."""
+        """Gives the guardrails that these variants fail, once `is_settled`."""
         if candidates:
             yield from self._ratio.failing()
-        for bound in (bound for name in candidates for bound in self._bounds[name]):
-            is_suspect = not isinstance(bound, _ShareBound) or bound.most >= bound.rule.threshold
-            if is_suspect and bound.rail.conclude(bound.rule).verdict is Verdict.FAIL:
-                yield bound.guardrail
+        yield from (bound.guardrail for name in candidates for bound in self._bounds[name] if self._fails(bound))
+
+    def _fails(self, bound: _Bound) -> bool:
+        ahead = None
+        if isinstance(bound, _ShareBound):
+            if bound.most < bound.rule.threshold:
+                return False
+            ahead = bound.ahead(self._evidence.totals[bound.variant])
+        return bound.rail.conclude(bound.rule, ahead).verdict is Verdict.FAIL
 
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
         """Gives the verdict of every guardrail on each of these variants."""

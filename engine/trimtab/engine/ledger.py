@@ -4,6 +4,7 @@
 * Time is the greatest append time so far. When it enters a new second, every release that time can change is ticked.
   One that it cannot change sleeps, and is not touched until a record concerns it: it then catches up first, so that it
   is as if it had been ticked.
+* Of several releases of one service with overlapping routes one is live at a time (`precedence.py`).
 * A pane of a release that does not exist is refused once its second is final: until then the release may still come.
   Whether it did is a matter of the order in the partition, so replay and restart refuse the same panes.
 * A restored ledger is `due` before the record after its own, where panes wait: what it reads again are those panes,
@@ -22,6 +23,7 @@ from trimtab.engine.batch import Refusal
 from trimtab.engine.contribution import PaneRow, events_of, rows_of
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import pane_name
+from trimtab.engine.precedence import Standing, in_the_way
 from trimtab.engine.release import ReleaseFold
 from trimtab.engine.release_state import Position
 from trimtab.engine.strangers import Stranger, Strangers
@@ -81,7 +83,7 @@ class Ledger:
     """All releases of one evidence partition."""
 
     __slots__ = ("_awake", "_changed", "_entered_ms", "_era", "_final_s", "_restored_due", "_strangers",
-                 "offset", "releases")  # fmt: skip
+                 "_waiting", "offset", "releases")  # fmt: skip
 
     def __init__(self, era: int = 0) -> None:
         """`era` is that of a log whose first record is gone; 0 where the first record is yet to come."""
@@ -95,6 +97,8 @@ class Ledger:
         self._changed: set[str] = set()
         self._awake: set[str] = set()
         """the releases that time may change; the others are known to be idle"""
+        self._waiting: set[str] = set()
+        """releases that wait for another one of their service"""
         self._strangers = Strangers()
         self._restored_due: int | None = None
         """for as long as not everything that waits is read again"""
@@ -121,6 +125,7 @@ class Ledger:
         self.offset, self._restored_due = offset, None
         self._era = self._era or append_ms // 1000
         at = Position(self._era, offset, append_ms)
+        waiting = [name for name in sorted(self._waiting) if self.releases[name].offset < offset]
         match record:
             case Panes():
                 self._contribute(record, at, effects)
@@ -133,6 +138,7 @@ class Ledger:
             case _:
                 assert_never(record)
         self._enter_second(at, effects)
+        self._relieve(waiting, at, effects)
         return effects
 
     def _read_again(self, offset: int, record: Record) -> None:
@@ -191,15 +197,28 @@ class Ledger:
             return
         release = self.releases.get(spec.release)
         is_news = release is None or release.offset < at.offset
+        prefix = parse_document(spec.document).spec.route.prefix
+        behind = in_the_way(self.releases, spec.release, prefix, at.offset)
         if release is None:
             release = self.releases[spec.release] = ReleaseFold(spec.document, self._final_s)
-            decision: Decision | None = release.begin(at)
+            decision: Decision | None = release.begin(at, behind)
+        elif is_news and behind and release.standing is Standing.LIVE:
+            effects.rejected = f"release {spec.release}: {behind} has the traffic of {prefix} of the same service"
+            return
         else:
-            decision = self._woken(spec.release, at).apply(spec.document, self._final_s, at)
+            decision = self._woken(spec.release, at).apply(spec.document, self._final_s, at, behind)
         welcome = self._strangers.take(self._takes_part)
         if is_news:
             release.welcome(welcome)
         self._took(spec.release, decision, effects)
+
+    def _relieve(self, waiting: Iterable[str], at: Position, effects: Effects) -> None:
+        """Begins releases that have been `waiting` and need not any more: each sees those that begin before it."""
+        for name in sorted(waiting, key=lambda each: (self.releases[each].lives[-1][0], each)):
+            release = self.releases[name]
+            is_queued = release.standing is Standing.QUEUED
+            if is_queued and not in_the_way(self.releases, name, release.prefix, at.offset + 1):
+                self._took(name, release.relieve(at), effects)
 
     def _command(self, command: Command, at: Position, effects: Effects) -> None:
         release = self.releases.get(command.release)
@@ -207,7 +226,8 @@ class Ledger:
             effects.rejected = f"{command.action}: no release {command.release!r}"
             return
         try:
-            decision = self._woken(command.release, at).command(command, at)
+            other = in_the_way(self.releases, command.release, release.prefix, at.offset)
+            decision = self._woken(command.release, at).command(command, at, other)
         except InvalidRecord as error:
             effects.rejected, decision = str(error), None
         self._took(command.release, decision, effects)
@@ -238,10 +258,11 @@ class Ledger:
         return min(_SLOWEST_PACE, 1 + len(self.releases) // _RELEASES_PER_PACE)
 
     def _took(self, name: str, decision: Decision | None, effects: Effects) -> None:
+        release = self.releases[name]
         self._changed.add(name)
         self._awake.add(name)
         if decision is not None:
-            release = self.releases[name]
+            (self._waiting.add if release.standing is Standing.QUEUED else self._waiting.discard)(name)
             effects.published.append(Published(decision, release.weights_record(decision), release.document))
 
     @property
@@ -275,6 +296,7 @@ class Ledger:
         era = max([snapshot.era for snapshot in known] + [release.era for release in newest], default=0)
         ledger = cls()
         ledger.releases = {release.name: release for release in newest if release.era == era}
+        ledger._waiting = {name for name, one in ledger.releases.items() if one.standing is Standing.QUEUED}
         ledger._awake = set(ledger.releases)
         of_era = [snapshot for snapshot in known if snapshot.era == era]
         if of_era:

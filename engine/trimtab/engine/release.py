@@ -12,13 +12,13 @@ The rules of a release's life are here, and only here:
 * A decision's revision is the offset of the record that caused it, plus one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
 from msgspec.structs import replace
 from pydantic import ValidationError
 
-from trimtab.engine.account import Basis, decision_of
+from trimtab.engine.account import Basis, decision_of, weights_of
 from trimtab.engine.belief import Belief
 from trimtab.engine.command import refusal_of, rule_of
 from trimtab.engine.contribution import PaneRow
@@ -28,6 +28,8 @@ from trimtab.engine.guard import Guard, keep_of
 from trimtab.engine.learning import Learning
 from trimtab.engine.movement import Movement
 from trimtab.engine.objective import Objective
+from trimtab.engine.precedence import Life, Standing, queued_rule, stand
+from trimtab.engine.reaction import Reaction
 from trimtab.engine.release_state import (
     VERSION,
     Position,
@@ -37,24 +39,18 @@ from trimtab.engine.release_state import (
     encode_snapshot,
 )
 from trimtab.engine.renewal import renewed, seed_for
-from trimtab.engine.shown import acts, breach
 from trimtab.engine.sizing import Sizing
 from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.choice import choose
 from trimtab.engine.strategy.situation import Move, Situation, all_to
-from trimtab.engine.strategy.steps import HEARD_MS, shortest_ms, steps_of
+from trimtab.engine.strategy.steps import HEARD_MS, interval_ms, steps_of
 from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes
-from trimtab.schemas.guardrail import AnyGuardrail, LatencyGuardrail
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec, parse_document
-from trimtab.schemas.strategy import AbTest, Bandit, Shadow
+from trimtab.schemas.strategy import Bandit
 
-STEP_INTERVAL_MS: Final = 1_000
-"""How often a strategy with steps looks at its gate, where it is alone."""
-_LOOKS_PER_HOLD: Final = 20
-"""How often it does within the time that a step lasts, at least, however many others there are."""
 REFRESH_MS: Final = 10_000
 """How often a release that is over shows what it still sees."""
 
@@ -63,7 +59,7 @@ class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
     __slots__ = ("_belief", "_document", "_evidence", "_guard", "_learning", "_movement", "_objective",
-                 "_release", "_sizing", "_state")  # fmt: skip
+                 "_reaction", "_release", "_sizing", "_state")  # fmt: skip
 
     def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
@@ -87,6 +83,7 @@ class ReleaseFold:
         )
         self._movement = Movement(self._spec, state)
         self._sizing = Sizing(self._spec, evidence, state.scaling)
+        self._reaction = Reaction(state, self._movement, self._guard, self._sizing)
 
     @property
     def document(self) -> bytes:
@@ -112,20 +109,32 @@ class ReleaseFold:
     def is_idle(self) -> bool:
         """Whether time alone can change nothing: what came is looked at and decided on, no guardrail asks for more."""
         state, candidates = self._state, self._movement.candidates
+        if self.standing is Standing.QUEUED:  # it may be its turn
+            return False
         if self._evidence_count != state.decided_on or self._evidence.is_maturing:
             return False
         if state.phase.is_over:
             return True
         if self._spec.scaling is not None:  # which is looked at every second: its windows empty, its cooldowns end
             return False
-        return self._guard.is_settled(candidates) and not any(map(self._asks, self._guard.failing(candidates)))
+        return self._guard.is_settled(candidates) and not self._reaction.is_asked()
 
-    def _asks(self, failing: AnyGuardrail) -> bool:
-        """Whether something is to be done about a guardrail that fails, which is not done yet."""
-        phase = self._state.phase
-        if phase is Phase.FROZEN or failing.severity == "signal" or failing.on_fail == "hold":
-            return False
-        return failing.on_fail != "pause" or phase is Phase.PROGRESSING
+    @property
+    def lives(self) -> Sequence[Life]:
+        """What it was to others of its service, the newest last."""
+        return self._state.lives
+
+    @property
+    def standing(self) -> Standing:
+        """What it is to others of its service."""
+        if self._state.phase.is_over:
+            return Standing.OVER
+        return Standing.QUEUED if self._state.behind else Standing.LIVE
+
+    @property
+    def prefix(self) -> str:
+        """The path prefix of its route."""
+        return self._spec.route.prefix
 
     @property
     def _spec(self) -> Spec:
@@ -135,14 +144,19 @@ class ReleaseFold:
     def _evidence_count(self) -> int:
         return self._evidence.counted + self._evidence.late + self._evidence.matured
 
-    def begin(self, at: Position) -> Decision:
-        """Gives the first decision: all traffic on the baseline."""
+    def begin(self, at: Position, behind: str = "") -> Decision:
+        """Gives the first decision: all traffic on the baseline. `behind`: the release that it has to wait for."""
         self._take(at)
+        self._state.behind = behind
         self._state.step_began_ms = self._state.now_ms
-        return self._decision(at, f"applied: all traffic on {self._spec.baseline} until evidence comes", {})
+        rule = f"applied: all traffic on {self._spec.baseline} until evidence comes"
+        return self._decision(at, queued_rule(behind) or rule, {})
 
-    def apply(self, document: bytes, final_s: dict[int, int], at: Position) -> Decision | None:
-        """Takes another spec and starts anew; with the same spec only time passes. `final_s` as for a new one."""
+    def apply(self, document: bytes, final_s: dict[int, int], at: Position, behind: str = "") -> Decision | None:
+        """Takes another spec and starts anew; with the same spec only time passes.
+
+        `final_s` as for a new one, `behind` as in `begin`.
+        """
         if not self._take(at):
             return None
         for source, second in final_s.items():
@@ -150,7 +164,9 @@ class ReleaseFold:
         if document == self._document:
             return self._consider(at)
         self._start_anew(document)
-        return self._decision(at, "applied: another spec, starts anew from the present weights", {})
+        self._state.behind = behind
+        rule = "applied: another spec, starts anew from the present weights"
+        return self._decision(at, queued_rule(behind) or rule, {})
 
     def _start_anew(self, document: bytes) -> None:
         spec = parse_document(document).spec
@@ -158,6 +174,13 @@ class ReleaseFold:
         fresh = renewed(spec, self._spec, self._state, self._evidence)
         fresh.seed, fresh.scaling = seed, self._sizing.snapshot()
         self._adopt(document, self._evidence, fresh)
+
+    def relieve(self, at: Position) -> Decision:
+        """Begins what was queued, with evidence from now on."""
+        self._take(at)
+        behind = self._state.behind
+        self._start_anew(self._document)
+        return self._decision(at, f"begins: {behind} is not in the way any more", {})
 
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""
@@ -197,11 +220,14 @@ class ReleaseFold:
         """Lets time pass. `pace` as in `contribute`."""
         return self._consider(at, pace) if self._take(at) else None
 
-    def command(self, command: Command, at: Position) -> Decision | None:
-        """Does what a person says. Raises `InvalidRecord` for what cannot be done; that changes nothing but time."""
+    def command(self, command: Command, at: Position, in_the_way: str = "") -> Decision | None:
+        """Does what a person says. Raises `InvalidRecord` for what cannot be done; that changes nothing but time.
+
+        `in_the_way`: the live release of the same service whose route overlaps.
+        """
         if not self._take(at):
             return None
-        if refusal := refusal_of(command, self._state, self._movement.names):
+        if refusal := refusal_of(command, self._state, self._movement.names, in_the_way):
             raise InvalidRecord(f"{command.action}: release {self.name}: {refusal}")
         rule = self._follow(command)
         return self._decision(at, rule, self._assess())
@@ -253,18 +279,22 @@ class ReleaseFold:
         state, now_s = self._state, self._state.now_ms // 1000
         self._objective.take(self._guard.close(now_s, pace))
         news, self._evidence.news = self._evidence.news, {}
+        if self.standing is Standing.QUEUED:
+            return None
         if state.phase.is_over:
             is_due = self._is_due(REFRESH_MS)
             return self._decision(at, f"{state.phase}: what it still sees", self._assess()) if is_due else None
         fails = self._guard.fails(news, self._movement.candidates, now_s)
         look = self._sizing.look(self._may_take, state.now_ms)
         if look.is_over:
-            self._guard.start_over(_is_on_latency)
-        is_due = self._is_due(self._interval_ms(pace))
+            self._reaction.start_over_on_latency()
+        is_due = self._is_due(interval_ms(self._spec.strategy, pace))
         if not (is_due or look.advised or (fails and state.phase is not Phase.FROZEN)):
             return None
         assessments = self._assess()
-        if state.phase is not Phase.FROZEN and (rule := self._react(assessments, look.blamed)):
+        if state.phase is not Phase.FROZEN and (
+            rule := self._reaction.act(assessments, look.blamed, self._responses())
+        ):
             return self._decision(at, rule, assessments)
         if look.advised:
             return self._decision(at, f"scaling: {'; '.join(look.advised)}", assessments)
@@ -283,25 +313,7 @@ class ReleaseFold:
             case Phase.FROZEN:
                 return "frozen: weights are held whatever happens"
             case _:
-                return self._hold(assessments) or self._cool() or self._move(assessments)
-
-    def _hold(self, assessments: dict[str, list[Assessment]]) -> str:
-        """Gives why weights are held although nobody says so; empty where they are not."""
-        failed = next((one for name in self._movement.candidates for one in assessments[name] if acts(one)), None)
-        return f"guardrail: weights are held, {failed.variant}: {breach(failed)}" if failed else ""
-
-    def _cool(self) -> str:
-        """Gives that weights are held after a move; empty where they are not."""
-        left_ms = self._movement.cooldown_left_ms
-        return f"cooldown: weights are held for another {-(-left_ms // 1000)} s" if left_ms else ""
-
-    def _interval_ms(self, pace: int) -> int:
-        strategy = self._spec.strategy
-        if isinstance(strategy, Bandit):
-            return strategy.interval
-        if isinstance(strategy, AbTest):
-            return STEP_INTERVAL_MS * pace
-        return max(STEP_INTERVAL_MS, min(STEP_INTERVAL_MS * pace, shortest_ms(strategy) // _LOOKS_PER_HOLD))
+                return self._reaction.hold(assessments) or self._move(assessments)
 
     @property
     def _may_take(self) -> list[str]:
@@ -310,30 +322,6 @@ class ReleaseFold:
 
     def _assess(self) -> dict[str, list[Assessment]]:
         return self._guard.assess(self._may_take, self._state.now_ms // 1000)
-
-    def _react(self, assessments: dict[str, list[Assessment]], blamed: Mapping[str, str]) -> str:
-        """Does what guardrails that fail ask for, and gives the rule; empty where weights may go on.
-
-        `blamed`: candidates that are to be taken out whatever guardrails say, with why.
-        """
-        fails = [one for name in self._movement.candidates for one in assessments[name] if acts(one)]
-        advised = [words for one in fails if (words := self._sizing.excuse(one, self._state.now_ms))]
-        fails = [one for one in fails if not self._sizing.is_excused(one, self._state.now_ms)]
-        aborts = {one.variant: breach(one) for one in reversed(fails) if one.on_fail == "abort"} | dict(blamed)
-        if aborts:
-            self._movement.exclude(aborts)
-            excluded = [f"{name} excluded, {aborts[name]}" for name in self._movement.names if name in aborts]
-            return "guardrail: " + "; ".join(excluded)
-        for one in fails:
-            if one.on_fail == "pause" and self._state.phase is Phase.PROGRESSING:
-                self._state.phase = Phase.PAUSED
-                return f"guardrail: paused, {one.variant}: {breach(one)}"
-            if one.on_fail == "stepBack" and self._movement.step_back(self._responses()):
-                self._guard.start_over(lambda guardrail: guardrail.on_fail == "stepBack")
-                return f"guardrail: a step back, {one.variant}: {breach(one)}"
-        if advised:
-            self._guard.start_over(_is_on_latency)
-        return "; ".join(advised)
 
     def _responses(self) -> list[int]:
         return [self._evidence.totals[name].responses for name in self._movement.names]
@@ -370,6 +358,7 @@ class ReleaseFold:
         state.decided_ms, state.decided_on = state.now_ms, self._evidence_count
         if self._evidence.requests is not None:
             self._evidence.requests.decide(state.now_ms, state.newest, state.weights, state.segment_weights)
+        stand(state, (at.offset, str(self.standing), self.prefix))
         if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
             raise EngineError(f"release {self.name}: weights {state.weights} sum to {sum(state.weights)} bp")
         basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
@@ -378,18 +367,7 @@ class ReleaseFold:
 
     def weights_record(self, decision: Decision) -> WeightsRecord:
         """Gives what a sidecar needs of a decision of this release."""
-        return WeightsRecord(
-            release=decision.release, era=decision.era, revision=decision.revision, time_ms=decision.time_ms,
-            phase=decision.phase, weights=decision.weights, prefix=self._spec.route.prefix,
-            targets={variant.name: variant.at_proxy for variant in self._spec.variants}, mirror=self._mirror(),
-            segments=decision.segments,
-        )  # fmt: skip
-
-    def _mirror(self) -> dict[str, int]:
-        strategy = self._spec.strategy
-        if not isinstance(strategy, Shadow) or self._state.phase.is_over:
-            return {}
-        return dict.fromkeys(self._movement.candidates, strategy.mirror)
+        return weights_of(decision, self._spec, self._state, self._movement.candidates)
 
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""
@@ -411,13 +389,11 @@ class ReleaseFold:
             fold._adopt(snapshot.document, Evidence.restore(snapshot.evidence), snapshot.state)
         except ValidationError as error:
             raise EngineError(f"not a snapshot of a release: {error}") from error
+        if not snapshot.state.lives:  # of before there were any
+            snapshot.state.lives = [(-1, str(fold.standing), fold.prefix)]
         if snapshot.guard:
             fold._guard.restore(snapshot.guard)
         fold._objective.restore(snapshot.objective)
         if snapshot.learning and fold._learning:
             fold._learning.restore(snapshot.learning)
         return fold
-
-
-def _is_on_latency(guardrail: AnyGuardrail) -> bool:
-    return isinstance(guardrail, LatencyGuardrail)

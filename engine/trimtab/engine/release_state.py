@@ -55,6 +55,12 @@ class ReleaseState(msgspec.Struct):
     """variant -> trials, reward sum and sum of squares that a shadow phase before saw"""
     scaling: dict[str, Any] = {}
     """of `Sizing`; empty where there is none"""
+    behind: str = ""
+    """the release of the same service that it waits for"""
+    lives: list[tuple[int, str, str]] = []
+    """what it was to others of its service: `trimtab.engine.precedence`"""
+    began: Revision = NO_REVISION
+    """with which it took the traffic last"""
     moved_ms: int = 0
     """when the weights moved last; 0 where they never did"""
     segment_weights: dict[str, list[int]] = {}

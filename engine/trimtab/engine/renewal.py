@@ -43,5 +43,5 @@ def renewed(spec: Spec, before: Spec, state: ReleaseState, evidence: Evidence) -
         weights=weights, origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
         origin_squares={name: squares for name, (_, _, squares) in earned.items()},
         now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
-        step_responses=[totals[name].responses for name in names],
+        step_responses=[totals[name].responses for name in names], lives=state.lives, began=state.began,
     )  # fmt: skip

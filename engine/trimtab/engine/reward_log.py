@@ -3,20 +3,39 @@
 Contents of panes are merged by the rule of `trimtab.engine.evidence`: the one that starts earlier wins, then the one
 that reaches further. Seconds are those of event time.
 
-A pane does not carry the revision that routed its requests. The propensity of a second is taken to be the mean, over
-that second, of the weights that had been decided on. That is exact while weights stand still. Where they move it leaves
-out how long they take to the proxies, and that a response counts in the second in which it came.
+The propensity of a second is that of the revisions that routed its requests, each weighed by how many those were. Of
+requests of unknown revisions it is the mean, over that second, of the weights that had been decided on: exact while
+weights stand still; where they move that leaves out how long they take to the proxies.
+
+Where the objective has an attribution, a trial is a request and counts in the second in which it was routed, with what
+came of it within the window; else a trial is a response or an outcome, in the second in which it came.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+from trimtab.engine.cohort_book import SLACK_S, CohortSpec, outcomes_by_age
 from trimtab.engine.contribution import PaneContent, rows_of
+from trimtab.engine.late_columns import RoutedCell
 from trimtab.engine.policy.policy import Batch
 from trimtab.schemas.evidence import VALUE_SCALE, Panes
-from trimtab.schemas.ids import BASIS_POINTS
+from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
 
 _SECOND_MS = 1_000
+
+_Sums = tuple[int, int, int, int]
+"""requests, those of which something came, sum of rewards and of their squares (in 1/VALUE_SCALE)"""
+
+
+class _Cell(NamedTuple):
+    """A pane's content, as far as it tells of rewards."""
+
+    rank: tuple[int, int]
+    earned: tuple[tuple[int, _Sums], ...]
+    """by the second in which it counts"""
+    requests: int
+    routed: tuple[RoutedCell, ...]
 
 
 class RewardLog:
@@ -26,12 +45,13 @@ class RewardLog:
     []
     """
 
-    __slots__ = ("_cells", "_metric", "_release")
+    __slots__ = ("_cells", "_cohorts", "_metric", "_release")
 
-    def __init__(self, release: str, metric: str) -> None:
-        self._release, self._metric = release, metric
-        self._cells: dict[tuple[int, int, str, str], tuple[tuple[int, int], tuple[int, int, int]]] = {}
-        """(second, source, variant, segment) -> rank and sums of the greatest content so far"""
+    def __init__(self, release: str, metric: str, cohorts: CohortSpec | None = None) -> None:
+        """`cohorts`: how rewards find their requests, where the objective has an attribution."""
+        self._release, self._metric, self._cohorts = release, metric, cohorts
+        self._cells: dict[tuple[int, int, str, str], _Cell] = {}
+        """(second, source, variant, segment) -> the greatest content so far"""
 
     def merge(self, panes: Panes) -> None:
         """Takes a contribution. Raises `InvalidRecord` where its columns do not fit together."""
@@ -41,30 +61,67 @@ class RewardLog:
             cell = (row.second, panes.source, row.key.variant, row.key.segment)
             rank = (-row.first_offset, panes.offset)
             known = self._cells.get(cell)
-            if known is None or known[0] < rank:
-                self._cells[cell] = (rank, _rewards(row.content, self._metric))
+            if known is None or known.rank < rank:
+                earned = tuple(self._earned(row.second, row.content))
+                self._cells[cell] = _Cell(rank, earned, row.content.requests, row.content.routed)
+
+    def _earned(self, second: int, content: PaneContent) -> Iterator[tuple[int, _Sums]]:
+        """Gives what a content earned, by the second in which that counts."""
+        if self._cohorts is None:
+            trials, total, squares = _rewards(content, self._metric)
+            yield second, (trials, trials, total, squares)
+            return
+        if content.requests:
+            yield second, (content.requests, 0, 0, 0)
+        for age, _, answered, total, squares in outcomes_by_age(self._cohorts, content):
+            if age <= self._cohorts.window_s:
+                yield second - age, (0, answered, total, squares)
+
+    @property
+    def waits_s(self) -> int:
+        """How long it takes until all rewards of a second are known."""
+        return 0 if self._cohorts is None else self._cohorts.window_s + SLACK_S
 
     @property
     def seconds(self) -> list[int]:
         """The seconds in which anything came, rising."""
-        return sorted({second for second, *_ in self._cells})
+        return sorted({second for cell in self._cells.values() for second, _ in cell.earned})
 
     def batches(self, variants: Sequence[str], shares: "Shares", seconds: Iterable[int]) -> list[Batch]:
         """Gives what came in each of these seconds, with the propensities that `shares` tells."""
-        sums = {(second, variant): [0, 0, 0] for second in seconds for variant in variants}
-        for (second, _, variant, _), (_, cell) in self._cells.items():
-            total = sums.get((second, variant))
-            if total is not None:
-                total[:] = [before + more for before, more in zip(total, cell, strict=True)]
+        sums = {(second, variant): [0, 0, 0, 0] for second in seconds for variant in variants}
+        for (_, _, variant, _), cell in self._cells.items():
+            for second, earned in cell.earned:
+                total = sums.get((second, variant))
+                if total is not None:
+                    total[:] = [before + more for before, more in zip(total, earned, strict=True)]
+        routed = self._routed()
+        whole = {place: self._with_default(total) for place, total in sums.items()}
         return [
             Batch(
-                trials=[sums[second, variant][0] for variant in variants],
-                rewards=[sums[second, variant][1] / VALUE_SCALE for variant in variants],
-                squares=[sums[second, variant][2] / VALUE_SCALE for variant in variants],
-                shares=shares.mean(second, variants),
+                trials=[whole[second, variant][0] for variant in variants],
+                rewards=[whole[second, variant][1] / VALUE_SCALE for variant in variants],
+                squares=[whole[second, variant][2] / VALUE_SCALE for variant in variants],
+                shares=shares.of_requests(second, routed.get(second, {}), variants),
             )
             for second in sorted({second for second, _ in sums})
         ]
+
+    def _with_default(self, sums: Sequence[int]) -> tuple[int, int, int]:
+        requests, answered, total, squares = sums
+        default = self._cohorts.default if self._cohorts is not None else 0
+        silent = max(0, requests - answered)
+        return max(requests, answered), total + default * silent, squares + default * default // VALUE_SCALE * silent
+
+    def _routed(self) -> dict[int, dict[Revision, int]]:
+        """Gives second -> revision -> requests; those of unknown ones are of `NO_REVISION`."""
+        routed: dict[int, dict[Revision, int]] = {}
+        for (second, *_), cell in self._cells.items():
+            of_second = routed.setdefault(second, {})
+            known = sum(requests for *_, requests in cell.routed)
+            for era, revision, requests in (*cell.routed, (*NO_REVISION, cell.requests - known)):
+                of_second[era, revision] = of_second.get((era, revision), 0) + requests
+        return routed
 
 
 class Shares:
@@ -77,21 +134,38 @@ class Shares:
     ([1.0, 0.0], [0.75, 0.25])
     """
 
-    __slots__ = ("_since_ms", "_weights")
+    __slots__ = ("_revisions", "_since_ms", "_weights")
 
     def __init__(self) -> None:
         self._since_ms: list[int] = []
+        self._revisions: list[Revision] = []
         self._weights: list[Mapping[str, int]] = []
 
-    def decide(self, time_ms: int, weights: Mapping[str, int]) -> None:
+    def decide(self, time_ms: int, weights: Mapping[str, int], revision: Revision = NO_REVISION) -> None:
         """Takes the weights of the next decision, made at `time_ms`."""
         self._since_ms.append(time_ms)
+        self._revisions.append(revision)
         self._weights.append(weights)
 
     @property
     def first_s(self) -> int:
         """The first second in which weights were in force all the time; of at least one decision."""
         return -(-self._since_ms[0] // _SECOND_MS)
+
+    def of_requests(self, second: int, routed: Mapping[Revision, int], variants: Sequence[str]) -> list[float]:
+        """Gives each variant's share of a second's requests, by the revisions that routed them."""
+        shares, whole = [0.0] * len(variants), sum(routed.values())
+        unknown = whole
+        for revision, requests in sorted(routed.items()):
+            at = bisect_left(self._revisions, revision)
+            if revision != NO_REVISION and at < len(self._revisions) and self._revisions[at] == revision:
+                unknown -= requests
+                for place, variant in enumerate(variants):
+                    shares[place] += self._weights[at].get(variant, 0) / BASIS_POINTS * requests / whole
+        mean = self.mean(second, variants)
+        if not whole:
+            return mean
+        return [share + one * unknown / whole for share, one in zip(shares, mean, strict=True)] if unknown else shares
 
     def mean(self, second: int, variants: Sequence[str]) -> list[float]:
         """Gives each variant's mean share over a second; zeros before anything was decided."""

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.schemas.ids import BASIS_POINTS, Revision
+from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
 from trimtab.schemas.version import Reader, Version, peek_json
 
 VERSION: Final = 2
@@ -206,6 +206,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     v: Version = VERSION
     segments: dict[str, dict[str, int]] = {}
     """segment -> variant -> basis points of its traffic, each summing to 10,000; one that is not named has `weights`"""
+    queued_behind: str = ""
+    """the release of the same service that keeps the traffic while this one waits; empty once it begins"""
     scaling: list[ScalingAdvice] = []
     """of each variant, where the release file has scaling"""
 
@@ -234,6 +236,15 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     v: Version = VERSION
     segments: dict[str, dict[str, int]] = {}
     """segment -> variant -> basis points of its traffic, each summing to 10,000; one that is not named has `weights`"""
+    queued_behind: str = ""
+    """the release of the same service that keeps the traffic while this one waits; empty once it begins"""
+    began: Revision = NO_REVISION
+    """with which the release took the traffic last: of one service, the newest of them is the one to route by"""
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether it has never had any traffic, and has none yet: nobody is to route by it."""
+        return bool(self.queued_behind) and self.began == NO_REVISION
 
     @property
     def id(self) -> Revision:

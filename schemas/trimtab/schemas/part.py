@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from trimtab.schemas.ids import BASIS_POINTS, NAME_PATTERN
+from trimtab.schemas.ids import BASIS_POINTS, NAME_PATTERN, RELEASE_PATTERN
 
 WINDOWS_MS: Final = (10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000)
 """The windows that the engine can keep."""
@@ -61,6 +61,7 @@ DurationMs = Annotated[
     PlainSerializer(duration_text, return_type=str),
 ]
 PositiveDurationMs = Annotated[DurationMs, AfterValidator(_positive)]
+ReleaseName = Annotated[str, Field(pattern=RELEASE_PATTERN)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 BasisPoints = Annotated[int, Field(strict=True, ge=0, le=BASIS_POINTS)]
 WindowMs = Annotated[

@@ -14,7 +14,7 @@ from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, SampleRatioGuardr
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.metric import AnyMetric, Composite, UserMetric
-from trimtab.schemas.part import Name, Part, refuse_repeated
+from trimtab.schemas.part import Name, Part, ReleaseName, refuse_repeated
 from trimtab.schemas.policy import PolicySpec, check_rewards
 from trimtab.schemas.prior import Prior, check_prior
 from trimtab.schemas.reading import (
@@ -38,7 +38,8 @@ _NOT_STEERED_BY: Final = ("segmented", "linear", "entryPoint")
 class Metadata(Part):
     """What the release is called."""
 
-    name: Name
+    name: ReleaseName
+    """`SERVICE`, or `SERVICE.NAME` where a service has several releases"""
     labels: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
 
 

@@ -3,11 +3,13 @@
 from typing import Final
 from zlib import crc32
 
+from trimtab.schemas.ids import service_of
+
 TELEMETRY: Final = "trimtab.telemetry"
 """What proxies and services saw: batches of request, response and outcome events. Key: the publisher."""
 
 EVIDENCE: Final = "trimtab.evidence"
-"""All that a decision may depend on, partitioned by release (`evidence_partition`)."""
+"""All that a decision may depend on, partitioned by service (`evidence_partition`)."""
 
 DECISIONS: Final = "trimtab.decisions"
 """Every decision with its reasons, in order. Key: the release."""
@@ -20,5 +22,8 @@ DEAD_LETTERS: Final = "trimtab.dead-letters"
 
 
 def evidence_partition(release: str, partitions: int) -> int:
-    """Gives the evidence partition of `release`: CRC-32 of its UTF-8 name, modulo the number of partitions."""
-    return crc32(release.encode()) % partitions
+    """Gives the evidence partition of `release`: CRC-32 of its service's UTF-8 name, modulo the number of partitions.
+
+    Of all releases of a service it is the same one.
+    """
+    return crc32(service_of(release).encode()) % partitions

@@ -15,10 +15,14 @@ from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.limits import cap_under
 from trimtab.schemas.part import duration_text
 from trimtab.schemas.release import Spec
-from trimtab.schemas.strategy import BlueGreen, Canary, Shadow
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Shadow, Strategy
 
 HEARD_MS: Final = 60_000
 """How long a candidate may be silent before its step waits."""
+STEP_INTERVAL_MS: Final = 1_000
+"""How often a strategy with steps looks at its gate, where it is alone."""
+_LOOKS_PER_HOLD: Final = 20
+"""How often it does within the time that a step lasts, at least, however many others there are."""
 WAITS_FOR_A_PERSON: Final = "ready, waits for a person to promote it"
 
 
@@ -44,6 +48,17 @@ def shortest_ms(strategy: Canary | BlueGreen | Shadow) -> int:
             return min(strategy.verify, strategy.watch)
         case Shadow():
             return strategy.duration
+
+
+def interval_ms(strategy: Strategy, pace: int) -> int:
+    """Gives how often weights are chosen, at most; `pace`: how many others take their turn meanwhile."""
+    match strategy:
+        case Bandit():
+            return strategy.interval
+        case AbTest():
+            return STEP_INTERVAL_MS * pace
+        case _:
+            return max(STEP_INTERVAL_MS, min(STEP_INTERVAL_MS * pace, shortest_ms(strategy) // _LOOKS_PER_HOLD))
 
 
 def share_of(steps: Sequence[int], step: int, room: int) -> int:

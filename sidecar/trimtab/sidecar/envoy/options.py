@@ -4,7 +4,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trimtab.schemas.ids import is_name
+from trimtab.schemas.ids import is_release_name
 from trimtab.schemas.kafka_connection import KafkaConnection
 from trimtab.schemas.redis_connection import RedisConnection, checked_redis_url
 
@@ -35,8 +35,9 @@ class EnvoySidecarOptions:
         if not self.releases:
             raise ValueError("releases: expected at least one")
         for release in self.releases:
-            if not is_name(release):
-                raise ValueError(f"releases: {release!r}: expected lower-case letters, digits and -, at most 63")
+            if not is_release_name(release):
+                expected = "lower-case letters, digits and -, at most 63, or two such names with a dot between"
+                raise ValueError(f"releases: {release!r}: expected {expected}")
             if self.releases.count(release) > 1:
                 raise ValueError(f"releases: {release!r} stands twice")
         if not self.kafka:

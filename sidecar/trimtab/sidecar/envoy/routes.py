@@ -1,8 +1,10 @@
 """Routes: what Envoy is told, as a function of the weights alone.
 
-One route per release, the longest path prefix first, so that `/shop/cart` is not taken by `/shop`. A variant of
-weight 0 stays in: it takes no traffic, but Envoy checks that its cluster exists before any traffic depends on it.
-Envoy refuses the whole table where one cluster is unknown (`validate_clusters`), instead of answering 503 for it.
+One route per release, the longest path prefix first, so that `/shop/cart` is not taken by `/shop`. Of releases of one
+service with the same prefix the one that began last is before the others, and one that is queued has no route until it
+begins. A variant of weight 0 stays in: it takes no traffic, but Envoy checks that its cluster exists before any traffic
+depends on it. Envoy refuses the whole table where one cluster is unknown (`validate_clusters`), instead of answering
+503 for it.
 """
 
 from collections.abc import Iterable
@@ -13,7 +15,7 @@ from envoy.config.route.v3.route_components_pb2 import Route, WeightedCluster
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from trimtab.schemas.decision import WeightsRecord
-from trimtab.schemas.ids import Revision
+from trimtab.schemas.ids import Revision, service_of
 from trimtab.sidecar.envoy.bootstrap import ROUTE_CONFIG
 from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY, stamp
 
@@ -33,8 +35,12 @@ def route_configuration(
     The prefixes of `closed` answer 503: releases whose weights Envoy refused and of which it has no older ones. Left
     out, their requests would fall to the release with the next shorter prefix.
     """
+    records, closed = [one for one in records if not one.is_queued], [one for one in closed if not one.is_queued]
+    newest = {record.release: record.began for record in (*records, *closed)}
     routes = [*map(_route, records), *map(_closed_route, closed)]
-    routes.sort(key=lambda route: (-len(route.match.prefix), route.name))
+    routes.sort(key=lambda route: route.name)
+    routes.sort(key=lambda route: newest[route.name], reverse=True)
+    routes.sort(key=lambda route: (-len(route.match.prefix), service_of(route.name)))
     table = RouteConfiguration(name=ROUTE_CONFIG)
     table.validate_clusters.value = True
     table.virtual_hosts.add(name=ROUTE_CONFIG, domains=["*"], routes=routes)
