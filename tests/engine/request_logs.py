@@ -97,7 +97,8 @@ def _add(pane: Cells, event: Outcome, second: int, said: list[tuple[tuple[int, s
     if not event.request:
         return
     key = (event.request, event.metric, event.variant)
-    earlier = [value for of, then, value in said if of == key and then >= second - spec.repeats_ms // 1000]
+    last = [(then, value) for of, then, value in said if of == key][-16:]
+    earlier = [value for then, value in last if then >= second - spec.repeats_ms // 1000]
     correction = [0] * len(REPEATED)
     if earlier:
         both = int(2 * sum(map(Fraction, earlier)) * Fraction(event.value) * VALUE_SCALE)

@@ -6,7 +6,7 @@ that comes again it gives what every rule would change, so that whoever knows th
 * An outcome is a repetition where one for the same request and metric came before it in its partition's log, at most
   `horizon_s` before it or any time after it by event time. It is compared with all of those, and with nothing older: a
   request whose outcomes go on for longer than that is counted right by `first` and `last`, and by `max` only as far
-  back.
+  back. It is compared with the last `MOST_COMPARED` of them: a publisher that gives all requests one number is no harm.
 * Of each second of event time the first `most_per_second` outcomes are remembered. Further ones are `unjoined`: they
   count, but their repetitions are not known as such.
 * So what a pane holds is a function of the messages of `horizon_s` before it and no others, wherever reading starts.
@@ -22,6 +22,7 @@ Key = tuple[int, str, str, str]
 Correction = tuple[int, ...]
 """one per name in `REPEATED`"""
 
+MOST_COMPARED: Final = 16
 NONE: Final[Correction] = (0,) * len(REPEATED)
 _UNJOINED: Final[Correction] = (*NONE[:-1], 1)
 
@@ -68,6 +69,7 @@ class Repeats:
             self._by_key[key] = [_Said(second, value)]
         else:
             said.append(_Said(second, value))
+            del said[:-MOST_COMPARED]
         return correction
 
     def forget(self, final_s: int) -> None:
