@@ -181,3 +181,36 @@ def test_a_phase_other_than_progressing_stands_beside_the_weights() -> None:
     rig.command("pause")
     found = run(log_of(rig), applied())
     assert any("was   stable=10000 canary=0 paused: pause by an operator" in line for line in lines_of(found))
+
+
+def test_a_file_that_decides_by_segment_is_worth_what_is_best_in_each() -> None:
+    rig, rng = EvidenceRig(), np.random.default_rng(3)
+    means = {"mobile": (0.2, 0.6), "desktop": (0.6, 0.2), "": (0.4, 0.4)}
+    segments = [{"name": "mobile"}, {"name": "desktop"}]
+    rig.apply(applied(segments=segments, strategy={"type": "bandit", "policy": {"type": "uniform"}}))  # type: ignore[arg-type]
+    for _ in range(30):
+        rig.now_ms += 1_000
+        events = [
+            outcome(variant, rig.now_ms, value=float(rng.random() < mean), segment=segment)
+            for segment, both in means.items()
+            for variant, mean in zip(("stable", "canary"), both, strict=True)
+            for _ in range(50)
+        ]
+        rig.bring(*events)
+    rig.wait(1_000)
+    other = applied(
+        segments=segments,  # type: ignore[arg-type]  # one more kind of field
+        strategy={"type": "bandit", "policy": {"type": "segmented"}}, limits={"minWeight": 0, "maxStep": 10_000},
+    )  # fmt: skip
+    found = run(log_of(rig), other)
+    assert found.other[-1].segments == {
+        "desktop": {"stable": 10_000, "canary": 0}, "mobile": {"stable": 0, "canary": 10_000},
+    }  # fmt: skip
+    worth = found.worth()
+    assert isinstance(worth.values, Values)
+    for estimate in (worth.values.ips, worth.values.snips, worth.values.dr):
+        low, high = estimate.interval()
+        assert low < (0.6 + 0.6 + 0.4) / 3 < high, estimate
+    assert worth.values.actual.value == pytest.approx(0.4, abs=0.02)
+    assert any("; mobile: stable=0 canary=10000" in line for line in lines_of(found))
+    assert plain_of(found)["decisions"][-1]["other"]["segments"]["mobile"]["canary"] == 10_000

@@ -85,10 +85,16 @@ def response(  # noqa: PLR0913 - one argument a field
     )  # fmt: skip
 
 
-def outcome(
-    variant: str = "canary", time_ms: int = NOW_MS, *, value: float, metric: str = "converted", of: str = "checkout"
+def outcome(  # noqa: PLR0913 - one argument a field
+    variant: str = "canary",
+    time_ms: int = NOW_MS,
+    *,
+    value: float,
+    metric: str = "converted",
+    of: str = "checkout",
+    segment: str = "",
 ) -> Outcome:
-    return Outcome(release=of, variant=variant, time_ms=time_ms, metric=metric, value=value)
+    return Outcome(release=of, variant=variant, segment=segment, time_ms=time_ms, metric=metric, value=value)
 
 
 def batch(*events: Event, sent_ms: int = 0) -> ColumnBatch:

@@ -12,6 +12,7 @@ from engine import laws
 from engine.builders import NO_EVENTS, NOW_MS, outcome, request, response
 from engine.evidence_logs import Log, Taken, take
 from engine.fold_rig import booked_in, totals_of
+from engine.policy.policies import FACTORIES
 from engine.reference import Content, Message, fold
 from engine.snapshots import NOTHING, Store, all_snapshots, assert_as_expected
 from trimtab.engine.evidence import EvidenceSnapshot
@@ -112,8 +113,8 @@ class World:
     log: Log = field(default_factory=list)
     made: list[Taken] = field(default_factory=list)
     """what the ledger that never restarts made of each record"""
-    steady: Ledger = field(default_factory=Ledger)
-    ledger: Ledger = field(default_factory=Ledger)
+    steady: Ledger = field(default_factory=lambda: Ledger(factories=FACTORIES))
+    ledger: Ledger = field(default_factory=lambda: Ledger(factories=FACTORIES))
     """the one that restarts"""
     sources: Sequence[Source] = field(default_factory=lambda: (Source(0), Source(7)))
     now_ms: int = NOW_MS
@@ -214,7 +215,7 @@ class World:
 
     def merge_shuffled(self, random: Random) -> None:
         """A twin takes contributions twice and in another order, and has the same in its books."""
-        twin = Ledger()
+        twin = Ledger(factories=FACTORIES)
         for offset, (append_ms, record) in enumerate(shuffled(self.log, random)):
             twin.advance(offset, append_ms, record)
         for name, of in self.steady.releases.items():

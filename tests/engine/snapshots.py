@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from engine.evidence_logs import Taken
+from engine.policy.policies import FACTORIES
 from trimtab.engine.ledger import Ledger
 
 NOTHING = Taken((), (), "")
@@ -26,7 +27,7 @@ class Store:
     def restore(self) -> Ledger:
         names = sorted({name for name, _ in self.releases})
         known = [[taken for (name, _), taken in self.releases.items() if name == of] for of in names]
-        return Ledger.restore(self.ledgers.values(), known)
+        return Ledger.restore(self.ledgers.values(), known, FACTORIES)
 
 
 def all_snapshots(ledger: Ledger) -> tuple[bytes, dict[str, bytes]]:

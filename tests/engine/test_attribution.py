@@ -236,3 +236,35 @@ def test_a_policy_is_told_the_weights_that_routed_what_matured() -> None:
     book.expect(100, 1, (5_000, 5_000))
     book.advance(109)
     assert book.expected() == [32_000, 8_000]
+
+
+def test_a_policy_that_knows_segments_is_told_of_mature_requests_of_each() -> None:
+    rig, means = EvidenceRig(), {"mobile": (0, 1), "desktop": (1, 0), "": (1, 0)}
+    strategy = {"type": "bandit", "policy": {"type": "segmented"}}
+    rig.apply(waiting(3, segments=[{"name": "mobile"}, {"name": "desktop"}], strategy=strategy))
+    made: list[Decision] = []
+    for _ in range(25):
+        rig.now_ms += 1_000
+        events = [
+            event
+            for segment, values in means.items()
+            for variant, value in zip(("stable", "canary"), values, strict=True)
+            for event in (
+                request(variant, rig.now_ms, segment=segment),
+                outcome(variant, rig.now_ms, value=value, metric="rating", segment=segment),
+            )
+            for _ in range(20)
+        ]
+        made += decisions(rig.bring(*events))
+    newest = made[-1]
+    assert {segment: weights["canary"] for segment, weights in newest.segments.items()} == {
+        "desktop": 100, "mobile": 9_900,
+    }  # fmt: skip
+    assert newest.weights["canary"] == 100
+    mobile = newest.arms[1].segments["mobile"]
+    assert mobile.trials == mobile.reward_sum == newest.arms[1].trials / 3
+    assert 0 < mobile.trials < 25 * 20
+    steady, restored = Ledger(), Ledger()
+    for offset, (at_ms, record) in enumerate(rig.log):
+        assert restored.advance(offset, at_ms, record) == steady.advance(offset, at_ms, record)
+        restored = Ledger.restore([restored.snapshot()], [[fold.snapshot()] for fold in restored.releases.values()])

@@ -7,7 +7,7 @@ from engine.builders import NOW_MS, NOW_S, release, request
 from engine.evidence_rig import EvidenceRig
 from engine.late_rewards import Asked, last_s, play, requests
 from trimtab.engine.request_book import request_keep
-from trimtab.engine.reward_log import RewardLog, Shares
+from trimtab.engine.reward_log import RewardLog, Shares, strata
 from trimtab.schemas.evidence import Panes
 from trimtab.schemas.release import Release
 from trimtab.schemas.telemetry import Request
@@ -37,7 +37,7 @@ def test_seconds_hold_what_their_requests_earned(asked: list[Asked]) -> None:
     rig.apply(waiting())
     newest = play(rig, asked, last_s(7))[-1][1]
     log = taken(rig)
-    batches = log.batches(BOTH, Shares(), log.seconds)
+    batches = log.batches(BOTH, Shares(), strata(log.seconds))
     for place, arm in enumerate(newest.arms):
         assert sum(batch.trials[place] for batch in batches) == arm.trials
         assert sum(batch.rewards[place] for batch in batches) == arm.reward_sum
@@ -61,7 +61,7 @@ def test_propensities_are_those_of_the_revisions_that_routed() -> None:
     shares = Shares()
     shares.decide(0, {"stable": 8_000, "canary": 2_000}, (5, 1))
     shares.decide(NOW_MS - 3_000, {"stable": 4_000, "canary": 6_000}, (5, 2))
-    (batch,) = taken(rig).batches(BOTH, shares, [NOW_S])
+    (batch,) = taken(rig).batches(BOTH, shares, [(NOW_S, "")])
     # One by the first, two by the second, and two that nobody knows of: those are taken for what was in force.
     assert batch.shares == pytest.approx([0.8 / 5 + 4 * 0.4 / 5, 0.2 / 5 + 4 * 0.6 / 5])
 
@@ -69,4 +69,4 @@ def test_propensities_are_those_of_the_revisions_that_routed() -> None:
 def test_a_second_without_requests_has_the_weights_that_were_in_force() -> None:
     shares = Shares()
     shares.decide(0, {"stable": 8_000, "canary": 2_000}, (5, 1))
-    assert shares.of_requests(NOW_S, {}, BOTH) == [0.8, 0.2]
+    assert shares.of_requests((NOW_S, ""), {}, BOTH) == [0.8, 0.2]

@@ -77,7 +77,8 @@ def test_rewards_need_not_lie_between_0_and_1_where_the_file_says_so() -> None:
             "policy adaptive: expected rewards from 0 to 1",
         ),
         ({"type": "tompson"}, {}, "thompson"),
-        ({"type": "segmented"}, {}, "segmented is not steered by yet"),
+        ({"type": "segmented"}, {}, "strategy.policy: segmented needs segments, and the file names none"),
+        ({"type": "linear"}, {}, "strategy.policy: linear needs segments"),
     ],
 )
 def test_a_policy_that_does_not_fit_is_refused(policy: Json, objective: Json, words: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.builders import NOW_MS, NOW_S, outcome, release, response
 from engine.evidence_rig import EvidenceRig, decisions
-from trimtab.engine.reward_log import RewardLog, Shares
+from trimtab.engine.reward_log import RewardLog, Shares, strata
 from trimtab.schemas.evidence import Panes
 
 BOTH = ("stable", "canary")
@@ -37,7 +37,7 @@ def busy_rig(metric: str) -> EvidenceRig:
 def test_all_seconds_together_are_what_the_decision_rests_on(metric: str) -> None:
     running = busy_rig(metric)
     log = taken(running, metric)
-    batches = log.batches(BOTH, Shares(), log.seconds)
+    batches = log.batches(BOTH, Shares(), strata(log.seconds))
     newest = decisions(running.replay())[-1]
     assert [sum(batch.trials[place] for batch in batches) for place in (0, 1)] == [arm.trials for arm in newest.arms]
     assert [sum(batch.rewards[place] for batch in batches) for place in (0, 1)] == [
@@ -54,14 +54,14 @@ def test_repeated_and_reordered_contributions_change_nothing() -> None:
         log.merge(record)
     for record in (*reversed(records), *records):
         other.merge(record)
-    assert log.batches(BOTH, Shares(), log.seconds) == other.batches(BOTH, Shares(), other.seconds)
+    assert log.batches(BOTH, Shares(), strata(log.seconds)) == other.batches(BOTH, Shares(), strata(other.seconds))
 
 
 def test_squares_are_those_of_the_outcomes() -> None:
     running = EvidenceRig()
     running.apply(release(objective={"metric": "converted"}))
     running.bring(outcome("canary", NOW_MS, value=0.5), outcome("canary", NOW_MS, value=1.0))
-    (batch,) = taken(running, "converted").batches(BOTH, Shares(), [NOW_S])
+    (batch,) = taken(running, "converted").batches(BOTH, Shares(), [(NOW_S, "")])
     assert (batch.trials, batch.rewards, batch.squares) == ([0, 2], [0.0, 1.5], [0.0, 1.25])
 
 
@@ -69,7 +69,7 @@ def test_seconds_that_are_not_asked_for_are_left_out_and_empty_ones_are_empty() 
     running = EvidenceRig()
     running.apply(release())
     running.bring(response("canary", NOW_MS))
-    (batch,) = taken(running, "success").batches(BOTH, Shares(), [NOW_S + 1])
+    (batch,) = taken(running, "success").batches(BOTH, Shares(), [(NOW_S + 1, "")])
     assert batch.trials == [0, 0]
 
 
@@ -98,3 +98,26 @@ def test_the_first_whole_second_is_the_one_after_the_first_decision(time_ms: int
     shares = Shares()
     shares.decide(time_ms, {"v1": 10_000})
     assert shares.first_s == first_s
+
+
+def test_a_segment_with_weights_of_its_own_is_a_cell_of_its_own() -> None:
+    running = EvidenceRig()
+    running.apply(release())
+    running.bring(
+        response("canary", segment="mobile"), response("canary", segment="desktop", status=500), response("stable"),
+    )  # fmt: skip
+    log, shares = taken(running, "success"), Shares()
+    shares.decide(NOW_MS, {"stable": 9_000, "canary": 1_000}, segments={"mobile": {"stable": 2_000, "canary": 8_000}})
+    cells = strata(log.seconds, shares, Shares())
+    assert cells == [(NOW_S, ""), (NOW_S, "mobile")]
+    rest, mobile = log.batches(BOTH, shares, cells)
+    assert (rest.trials, rest.rewards, rest.shares) == ([1, 1], [1, 0], [0.9, 0.1])
+    assert (mobile.trials, mobile.rewards, mobile.shares) == ([0, 1], [0, 1], [0.2, 0.8])
+
+
+def test_a_segment_has_the_weights_of_the_whole_while_it_has_none() -> None:
+    shares = Shares()
+    shares.decide(NOW_MS, {"stable": 10_000, "canary": 0})
+    shares.decide(NOW_MS + 500, {"stable": 10_000, "canary": 0}, segments={"mobile": {"stable": 0, "canary": 10_000}})
+    assert shares.mean(NOW_S, BOTH, "mobile") == [0.5, 0.5]
+    assert shares.mean(NOW_S, BOTH, "watch") == shares.mean(NOW_S, BOTH) == [1.0, 0.0]

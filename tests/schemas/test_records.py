@@ -100,3 +100,9 @@ def test_weights_that_are_not_whole_are_refused(weights: dict[str, int]) -> None
 
 def test_a_release_is_over_when_it_was_promoted_rolled_back_or_completed() -> None:
     assert {phase for phase in Phase if phase.is_over} == {Phase.PROMOTED, Phase.ROLLED_BACK, Phase.COMPLETED}
+
+
+@pytest.mark.parametrize("weights", [{"v1": 9_999, "v2": 0}, {"v1": 10_001, "v2": -1}, {"v1": 10_000}, {}], ids=str)
+def test_weights_of_a_segment_that_do_not_sum_to_the_total_are_refused(weights: dict[str, int]) -> None:
+    with pytest.raises(InvalidRecord, match=r"release checkout, segment 'mobile': weights .* expected 10000"):
+        decision.decode_weights(changed(WEIGHTS, segments={"desktop": {"v1": 1, "v2": 9_999}, "mobile": weights}))

@@ -16,6 +16,7 @@ import msgspec
 from trimtab.control.evidence_log import EvidenceLog
 from trimtab.control.kafka_log import Entry
 from trimtab.engine.ledger import Ledger
+from trimtab.engine.policy.build import NO_FACTORIES, Factories
 from trimtab.schemas import evidence
 from trimtab.schemas.decision import Decision, encode
 from trimtab.schemas.errors import InvalidRecord, NewerVersion
@@ -121,11 +122,16 @@ class Recorded:
             self.conflicts.append(difference(known.release, revision, before, payload))
 
 
-def replay(log: EvidenceLog, *, release: str = "", until: Until | None = None) -> Comparison:
-    """Replays a partition and compares its decisions, of one release or of all, with those recorded."""
+def replay(
+    log: EvidenceLog, *, release: str = "", until: Until | None = None, factories: Factories = NO_FACTORIES
+) -> Comparison:
+    """Replays a partition and compares its decisions, of one release or of all, with those recorded.
+
+    `factories`: policies that users bring, the same as workers have.
+    """
     found = Comparison(log.partition, log.start)
     recorded = Recorded(log.decisions(), release)
-    ledger = ledger_of(log, recorded.newest[0])
+    ledger = ledger_of(log, recorded.newest[0], factories)
     unseen = set(recorded.by_id)
     comparable: dict[str, bool] = {}
     for entry, record in readable(log, until or Until(), found):
@@ -147,9 +153,9 @@ def replay(log: EvidenceLog, *, release: str = "", until: Until | None = None) -
     return found
 
 
-def ledger_of(log: EvidenceLog, era: int) -> Ledger:
+def ledger_of(log: EvidenceLog, era: int, factories: Factories) -> Ledger:
     """Gives the ledger to begin with. Where the first record is gone, the era is the one that was recorded."""
-    return Ledger() if log.start == 0 else Ledger(era)
+    return Ledger(0 if log.start == 0 else era, factories)
 
 
 def readable(log: EvidenceLog, until: Until, found: Comparison) -> Iterator[tuple[Entry, evidence.Record]]:

@@ -20,6 +20,7 @@ from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
 if TYPE_CHECKING:
     from trimtab.control.evidence_log import EvidenceLog
     from trimtab.control.replay import Comparison, Until
+    from trimtab.engine.policy.build import Factories
     from trimtab.schemas.release import Release
     from trimtab.streams.settings import Settings
 
@@ -152,10 +153,20 @@ def _tell_replay(logs: "Sequence[EvidenceLog]", release: str, until: "Until", ou
     from trimtab.control.replay import replay as compare
     from trimtab.control.replay_report import lines_of
 
-    found = [compare(log, release=release, until=until) for log in logs]
+    factories = _factories()
+    found = [compare(log, release=release, until=until, factories=factories) for log in logs]
     _write([line for one in found for line in lines_of(one)], [_plain(one) for one in found], output)
     if any(one.differing for one in found) or not any(one.identical for one in found):
         raise typer.Exit(FAILED)
+
+
+def _factories() -> "Factories":
+    from trimtab.streams.guest_policies import guest_policies
+
+    try:
+        return guest_policies()
+    except (ValueError, TypeError, ImportError, AttributeError) as error:
+        fail(f"a policy that was brought cannot be used: {error}", USAGE)
 
 
 def _plain(found: "Comparison") -> dict[str, Any]:
@@ -168,9 +179,9 @@ def _tell_what_if(
     from trimtab.control.what_if import what_if
     from trimtab.control.what_if_report import lines_of, plain_of
 
-    by_name = {}
+    by_name, factories = {}, _factories()
     for log in logs:
-        for name, one in what_if(log, others, until).items():
+        for name, one in what_if(log, others, until, factories).items():
             if one.actual or name not in by_name:
                 by_name[name] = one
     found = list(by_name.values())

@@ -41,7 +41,7 @@ def release_panel(view: ReleaseView) -> RenderableType:
         (decision.release, "bold"), "  ", _phase(decision), f"  {decision.strategy}  revision {decision.revision}"
         f"  counted {decision.seen.counted}  late {decision.seen.late}  dead-lettered {decision.seen.dead_lettered}",
     )  # fmt: skip
-    parts: list[RenderableType] = [head, _arms(decision)]
+    parts: list[RenderableType] = [head, _arms(decision), *_metrics(decision), *_segments(decision)]
     if decision.assessments:
         parts.append(_assessments(decision))
     parts += [Text(f"because: {reason}") for reason in decision.reasons]
@@ -89,6 +89,33 @@ def _cells(arm: Arm) -> list[str]:
         _NOTHING if arm.p50_ms is None else f"{arm.p50_ms:.1f}",
         _NOTHING if arm.p99_ms is None else f"{arm.p99_ms:.1f}",
     ]
+
+
+def _metrics(decision: Decision) -> list[Table]:
+    """Gives the metrics of the release file; nothing where it has none."""
+    names = list(dict.fromkeys(name for arm in decision.arms for name in arm.metrics))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("METRIC 1m")
+    for arm in decision.arms:
+        table.add_column(arm.variant, justify="right")
+    for name in names:
+        values = [arm.metrics.get(name) for arm in decision.arms]
+        table.add_row(name, *(_NOTHING if value is None else f"{value:.4g}" for value in values))
+    return [table] if names else []
+
+
+def _segments(decision: Decision) -> list[Table]:
+    """Gives weight, errors and responses of each variant in each segment; nothing where none is kept apart."""
+    names = list(dict.fromkeys(name for arm in decision.arms for name in arm.segments))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("SEGMENT", "VARIANT", "WEIGHT", "RESPONSES", "ERRORS 1m"):
+        table.add_column(heading, justify="left" if heading in ("SEGMENT", "VARIANT") else "right")
+    for name in names:
+        for arm in decision.arms:
+            if known := arm.segments.get(name):
+                errors = _NOTHING if known.error_ratio is None else f"{known.error_ratio:.4f}"
+                table.add_row(name, arm.variant, f"{known.weight}", f"{known.responses}", errors)
+    return [table] if names else []
 
 
 def _assessments(decision: Decision) -> Table:

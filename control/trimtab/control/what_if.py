@@ -4,9 +4,10 @@
 * The evidence is what happened under the actual weights. A variant with more traffic would have shown more of itself,
   sooner: the other policy is judged by what it makes of the evidence that there is, not of what it would have gathered.
 * Commands by people count in both.
-* The worth is that of the shares that the other file gives, second by second, in the objective of the other file, by
-  `trimtab.engine.off_policy`. It begins with the first whole second of both, and ends with the last whole second of
-  the log; where a share goes to a variant that had none, it ends before that, for nothing is known of what comes then.
+* The worth is that of the shares that the other file gives, second by second and segment by segment, in the objective
+  of the other file, by `trimtab.engine.off_policy`. It begins with the first whole second of both, and ends with the
+  last whole second of the log; where a share goes to a variant that had none, it ends before that, for nothing is known
+  of what comes then.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,8 +20,9 @@ from trimtab.control.evidence_log import EvidenceLog
 from trimtab.control.replay import Comparison, Recorded, Until, ledger_of, readable
 from trimtab.engine.ledger import Ledger
 from trimtab.engine.off_policy import Logged, TooFew, Unsupported, Values, estimate
+from trimtab.engine.policy.build import NO_FACTORIES, Factories
 from trimtab.engine.request_book import request_keep
-from trimtab.engine.reward_log import RewardLog, Shares
+from trimtab.engine.reward_log import Cell, RewardLog, Shares, strata
 from trimtab.schemas.decision import Decision
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Panes, Record, Spec
@@ -74,32 +76,44 @@ class WhatIf:
         since_s = max(shares.first_s, targets.first_s)
         end_s = self.end_s - self.rewards.waits_s
         seconds = [second for second in self.rewards.seconds if since_s <= second < end_s]
+        cells = strata(seconds, shares, targets)
         logged = Logged.of(
-            self.rewards.batches(variants, shares, seconds), [targets.mean(second, variants) for second in seconds]
+            self.rewards.batches(variants, shares, cells),
+            [targets.mean(second, variants, segment) for second, segment in cells],
         )
         found = estimate(logged)
         if not isinstance(found, Unsupported):
             return Worth(since_s, max(since_s, end_s), found, stray=logged.stray)
-        before = estimate(logged.before(found.first))
+        before = estimate(logged.before(_first_of_second(cells, found.first)))
         assert not isinstance(before, Unsupported)  # noqa: S101 - `first` is the first
-        return Worth(since_s, seconds[found.first], before, variants[found.arm], logged.stray)
+        return Worth(since_s, cells[found.first][0], before, variants[found.arm], logged.stray)
 
 
 def _shares(decided: list[Decision]) -> Shares:
     shares = Shares()
     for made in decided:
-        shares.decide(made.time_ms, made.weights, made.id)
+        shares.decide(made.time_ms, made.weights, made.id, segments=made.segments)
     return shares
 
 
-def what_if(log: EvidenceLog, releases: Mapping[str, Release], until: Until | None = None) -> dict[str, WhatIf]:
-    """Gives, for each of these releases, what was and what would have been.
+def _first_of_second(cells: list[Cell], place: int) -> int:
+    """Gives where the second of a cell begins: what is known ends with a whole second."""
+    return next(at for at, cell in enumerate(cells) if cell[0] == cells[place][0])
+
+
+def what_if(
+    log: EvidenceLog,
+    releases: Mapping[str, Release],
+    until: Until | None = None,
+    factories: Factories = NO_FACTORIES,
+) -> dict[str, WhatIf]:
+    """Gives, for each of these releases, what was and what would have been; `factories` as for `replay`.
 
     A release that the log does not apply has no decisions.
     """
     found = {name: WhatIf(other, _rewards_of(other)) for name, other in releases.items()}
     era = Recorded(log.decisions()).newest[0] if log.start else 0
-    actual, other = ledger_of(log, era), ledger_of(log, era)
+    actual, other = ledger_of(log, era, factories), ledger_of(log, era, factories)
     for entry, record in readable(log, until or Until(), Comparison(log.partition, log.start)):
         for name, decision in _decided(actual, entry.offset, entry.time_ms, record):
             if name in found:

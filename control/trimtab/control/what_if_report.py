@@ -1,6 +1,6 @@
 """What a what-if shows, in words and as plain data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from trimtab.control.explain import revision_text, time_text
@@ -60,8 +60,14 @@ def _standing(found: WhatIf) -> Iterator[tuple[Step, str, str]]:
 
 
 def _stand(made: Decision) -> str:
-    weights = " ".join(f"{variant}={weight}" for variant, weight in made.weights.items())
+    weights = _weights(made.weights)
+    for segment, of_segment in made.segments.items():
+        weights += f"; {segment}: {_weights(of_segment)}"
     return weights if made.phase is Phase.PROGRESSING else f"{weights} {made.phase}"
+
+
+def _weights(weights: Mapping[str, int]) -> str:
+    return " ".join(f"{variant}={weight}" for variant, weight in weights.items())
 
 
 def _place(made: Decision) -> str:
@@ -95,7 +101,10 @@ def _estimate(one: Estimate) -> str:
 
 
 def _plain_decision(made: Decision) -> dict[str, Any]:
-    return {"time_ms": made.time_ms, "phase": str(made.phase), "weights": made.weights, "rule": made.rule}
+    return {
+        "time_ms": made.time_ms, "phase": str(made.phase), "weights": made.weights, "segments": made.segments,
+        "rule": made.rule,
+    }  # fmt: skip
 
 
 def _plain_worth(found: WhatIf) -> dict[str, Any] | None:

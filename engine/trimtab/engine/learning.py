@@ -3,17 +3,22 @@
 * It is told what became known since it was asked last, whenever that was routed, with the weights in force meanwhile as
   propensities. Where the objective has an attribution it is told of requests that matured since, with the weights of
   the revisions that routed them.
+* A policy that knows segments is told of each of them, and of what is of none, with the weights in force there.
 * Contents of panes may be replaced by lesser ones. What an arm then has too much of is not taken back from the policy:
   nothing of it is told until there is more again.
 * A prior is the first that it is told: a batch of observations that nobody made.
 * To minimise, rewards are turned around: more is always better.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from trimtab.engine.objective import NO_SUMS, Objective, Sums, within
-from trimtab.engine.policy.build import policy_of
+from trimtab.engine.policy.admission import policy_under
+from trimtab.engine.policy.build import Factories
+from trimtab.engine.policy.context import Contextual
+from trimtab.engine.policy.guest import Guest
 from trimtab.engine.policy.policy import Batch, Snapshot
 from trimtab.engine.prior import Pseudo, batch_of
 from trimtab.engine.release_state import ReleaseState
@@ -24,56 +29,95 @@ from trimtab.schemas.strategy import Bandit
 
 _SEED_BITS: Final = (1 << 63) - 1
 _ERA_FACTOR: Final = 1_000_003
+_NO_SEGMENT: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What a policy would give each variant, in the order of the release file."""
+
+    overall: Sequence[float] = ()
+    """of the whole, or of traffic of no segment that is kept apart"""
+    segments: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 class Learning:
     """The policy of one release under one spec, with what it was told."""
 
-    __slots__ = ("_expected", "_objective", "_policy", "_spec", "_told")
+    __slots__ = ("_objective", "_policy", "_spec", "_told", "_told_in")
 
-    def __init__(self, spec: Spec, strategy: Bandit, objective: Objective, priors: Sequence[Pseudo]) -> None:
+    def __init__(
+        self, spec: Spec, strategy: Bandit, objective: Objective, priors: Sequence[Pseudo], factories: Factories
+    ) -> None:
+        """Raises what `policy_under` does."""
         self._spec = spec
         self._objective = objective
+        self._policy = policy_under(spec, strategy, factories)
         names = [variant.name for variant in spec.variants]
-        self._policy = policy_of(strategy.policy, names, real_valued=spec.objective.values == "real")
-        self._told = [self._objective.sums(name) for name in names]
-        self._expected = objective.expected
-        """of the trials that were told, how many weights let expect of each arm; nothing where none waits"""
+        self._told = _Told([objective.sums(name) for name in names], objective.expected)
+        self._told_in: dict[str, _Told] = {}
+        """segment -> what the policy was told there; nothing where it knows none"""
+        if isinstance(self._policy, Contextual):
+            for segment in (_NO_SEGMENT, *(one.name for one in spec.segments)):
+                sums = [objective.sums_in(name, segment) for name in names]
+                self._told_in[segment] = _Told(sums, objective.expected_in(segment))
         if any(prior.trials for prior in priors):
             self._policy.update(batch_of(priors, spec))
 
-    def shares(self, eligible: Sequence[bool], state: ReleaseState) -> list[float]:
+    @property
+    def fault(self) -> str:
+        """What a user's own policy did wrong when it was last told or asked; empty where nothing."""
+        return self._policy.fault if isinstance(self._policy, Guest) else ""
+
+    def shares(self, eligible: Sequence[bool], state: ReleaseState) -> Shares:
         """Tells the policy what is new, and gives the share that each variant should get."""
-        batch = self._batch(state.weights)
+        seed = (state.newest[0] * _ERA_FACTOR + state.offset) & _SEED_BITS
+        if isinstance(self._policy, Contextual):
+            return self._shares_in(self._policy, eligible, state, seed)
+        sums = [self._objective.sums(variant.name) for variant in self._spec.variants]
+        batch = self._batch(_Told(sums, self._objective.expected), self._told, state.weights)
         if sum(batch.trials):
             self._policy.update(batch)
-        seed = (state.newest[0] * _ERA_FACTOR + state.offset) & _SEED_BITS
-        return self._policy.shares(eligible, self._pending(batch), seed)
+        pending = sum(batch.trials) + float(self._objective.in_flight)
+        return Shares(self._policy.shares(eligible, pending, seed))
 
-    def _batch(self, weights: Sequence[int]) -> Batch:
+    def _shares_in(self, policy: Contextual, eligible: Sequence[bool], state: ReleaseState, seed: int) -> Shares:
+        """Tells it of all segments first, for one learns from others."""
+        pending = {}
+        for segment, told in self._told_in.items():
+            sums = [self._objective.sums_in(variant.name, segment) for variant in self._spec.variants]
+            now = _Told(sums, self._objective.expected_in(segment))
+            batch = self._batch(now, told, state.weights_in(segment))
+            pending[segment] = sum(batch.trials)
+            if pending[segment]:
+                policy.update_in(segment, batch)
+        given = {name: policy.shares_in(name, eligible, trials, seed) for name, trials in pending.items()}
+        return Shares(given.pop(_NO_SEGMENT), given)
+
+    def _batch(self, now: "_Told", told: "_Told", weights: Sequence[int]) -> Batch:
+        """Gives what is not `told` yet of each variant, and takes note of it."""
         new: list[Sums] = []
-        for arm, variant in enumerate(self._spec.variants):
-            sums, told = self._objective.sums(variant.name), self._told[arm]
-            if sums[0] > told[0]:
-                trials, rewards, squares = (now - before for now, before in zip(sums, told, strict=True))
+        for arm, (sums, before) in enumerate(zip(now.sums, tuple(told.sums), strict=True)):
+            if sums[0] > before[0]:
+                trials, rewards, squares = (now - then for now, then in zip(sums, before, strict=True))
                 rewards = self._within(trials, rewards)
-                self._told[arm] = (sums[0], told[1] + rewards, sums[2])
+                told.sums[arm] = (sums[0], before[1] + rewards, sums[2])
                 new.append((trials, rewards, squares))
             else:
                 new.append(NO_SUMS)
-        return self._batch_of(new, self._propensities(weights))
+        return self._batch_of(new, self._propensities(now, told, weights))
 
     def _within(self, trials: int, rewards: int) -> int:
         is_share = self._spec.objective.values == "share"
         return within(trials, rewards, is_share=self._objective.waits and is_share)
 
-    def _propensities(self, weights: Sequence[int]) -> list[float]:
+    @staticmethod
+    def _propensities(now: "_Told", told: "_Told", weights: Sequence[int]) -> list[float]:
         """Gives the shares of traffic that arms had when the new trials were routed."""
-        expected = self._objective.expected
-        new = [max(0, now - before) for now, before in zip(expected, self._expected, strict=True)]
+        new = [max(0, due - before) for due, before in zip(now.expected, told.expected, strict=True)]
         if not sum(new):
             return [weight / BASIS_POINTS for weight in weights]
-        self._expected = expected
+        told.expected = now.expected
         return [due / sum(new) for due in new]
 
     def _batch_of(self, new: Sequence[Sums], shares: list[float]) -> Batch:
@@ -95,20 +139,33 @@ class Learning:
             [max(0.0, n - 2 * reward + square) for n, reward, square in zip(trials, rewards, squares, strict=True)],
         )
 
-    def _pending(self, batch: Batch) -> float:
-        """Gives the trials that are under way or about to be: as many as have just ended, and what is in flight."""
-        return sum(batch.trials) + float(self._objective.in_flight)
-
     def snapshot(self) -> Snapshot:
         """Gives the policy's state, and what it was told."""
-        return {
-            "policy": self._policy.snapshot(),
-            "told": [list(map(str, sums)) for sums in self._told],
-            "expected": list(map(str, self._expected)),
-        }
+        told_in = {segment: told.plain() for segment, told in self._told_in.items()}
+        return {"policy": self._policy.snapshot(), **self._told.plain(), "told_in": told_in}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of a release under the same spec."""
         self._policy.restore(snapshot["policy"])
-        self._told = [(int(trials), int(total), int(squares)) for trials, total, squares in snapshot["told"]]
-        self._expected = list(map(int, snapshot.get("expected", self._expected)))
+        self._told = self._told.restored(snapshot)
+        for segment, told in snapshot.get("told_in", {}).items():
+            self._told_in[segment] = self._told_in[segment].restored(told)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a policy was told of the whole, or of a segment."""
+
+    sums: list[Sums]
+    """of each variant"""
+    expected: list[int]
+    """of these trials, how many weights let expect of each arm; nothing where none waits"""
+
+    def plain(self) -> Snapshot:
+        """Gives it as plain data, in decimal texts: sums may be longer than any integer of MessagePack."""
+        return {"told": [list(map(str, sums)) for sums in self.sums], "expected": list(map(str, self.expected))}
+
+    def restored(self, plain: Snapshot) -> "_Told":
+        """Gives what `plain` was taken of."""
+        sums = [(int(trials), int(total), int(squares)) for trials, total, squares in plain["told"]]
+        return _Told(sums, list(map(int, plain.get("expected", self.expected))))

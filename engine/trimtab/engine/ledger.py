@@ -23,6 +23,8 @@ from trimtab.engine.batch import Refusal
 from trimtab.engine.contribution import PaneRow, events_of, rows_of
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import pane_name
+from trimtab.engine.policy.admission import refusal_of_policy
+from trimtab.engine.policy.build import NO_FACTORIES, Factories
 from trimtab.engine.precedence import Standing, in_the_way
 from trimtab.engine.release import ReleaseFold
 from trimtab.engine.release_state import Position
@@ -82,11 +84,15 @@ class LedgerSnapshot(msgspec.Struct, array_like=True):
 class Ledger:
     """All releases of one evidence partition."""
 
-    __slots__ = ("_awake", "_changed", "_entered_ms", "_era", "_final_s", "_restored_due", "_strangers",
+    __slots__ = ("_awake", "_changed", "_entered_ms", "_era", "_factories", "_final_s", "_restored_due", "_strangers",
                  "_waiting", "offset", "releases")  # fmt: skip
 
-    def __init__(self, era: int = 0) -> None:
-        """`era` is that of a log whose first record is gone; 0 where the first record is yet to come."""
+    def __init__(self, era: int = 0, factories: Factories = NO_FACTORIES) -> None:
+        """`era` is that of a log whose first record is gone; 0 where the first record is yet to come.
+
+        `factories`: policies that users bring, by name; a release that names another is rejected.
+        """
+        self._factories = factories
         self.releases: dict[str, ReleaseFold] = {}
         self.offset = -1
         """the newest record that was taken; older ones are skipped"""
@@ -192,7 +198,7 @@ class Ledger:
         return events
 
     def _apply(self, spec: Spec, at: Position, effects: Effects) -> None:
-        effects.rejected = _refuse_document(spec)
+        effects.rejected = _refuse_document(spec, self._factories)
         if effects.rejected:
             return
         release = self.releases.get(spec.release)
@@ -200,7 +206,7 @@ class Ledger:
         prefix = parse_document(spec.document).spec.route.prefix
         behind = in_the_way(self.releases, spec.release, prefix, at.offset)
         if release is None:
-            release = self.releases[spec.release] = ReleaseFold(spec.document, self._final_s)
+            release = self.releases[spec.release] = ReleaseFold(spec.document, self._final_s, self._factories)
             decision: Decision | None = release.begin(at, behind)
         elif is_news and behind and release.standing is Standing.LIVE:
             effects.rejected = f"release {spec.release}: {behind} has the traffic of {prefix} of the same service"
@@ -285,16 +291,18 @@ class Ledger:
         return msgspec.msgpack.encode(kept)
 
     @classmethod
-    def restore(cls, ledgers: Iterable[bytes], releases: Iterable[Sequence[bytes]]) -> "Ledger":
+    def restore(
+        cls, ledgers: Iterable[bytes], releases: Iterable[Sequence[bytes]], factories: Factories = NO_FACTORIES
+    ) -> "Ledger":
         """Gives the ledger that the newest of `ledgers` was taken of, with the newest snapshot of each release.
 
         Each item of `releases` holds all snapshots that are known of one release. Those of an older era are of a log
         that is no more, and are passed over.
         """
         known = [_decoded(payload) for payload in ledgers]
-        newest = [_newest(payloads) for payloads in releases]
+        newest = [_newest(payloads, factories) for payloads in releases]
         era = max([snapshot.era for snapshot in known] + [release.era for release in newest], default=0)
-        ledger = cls()
+        ledger = cls(factories=factories)
         ledger.releases = {release.name: release for release in newest if release.era == era}
         ledger._waiting = {name for name, one in ledger.releases.items() if one.standing is Standing.QUEUED}
         ledger._awake = set(ledger.releases)
@@ -308,17 +316,20 @@ class Ledger:
         return ledger
 
 
-def _refuse_document(spec: Spec) -> str:
+def _refuse_document(spec: Spec, factories: Factories) -> str:
     """Gives why the document of a spec cannot be applied; empty where it can."""
     try:
-        name = parse_document(spec.document).name
+        release = parse_document(spec.document)
     except ValidationError as error:
         return f"release {spec.release}: not a release file: {error}"
-    return "" if name == spec.release else f"release {spec.release}: its document is of release {name!r}"
+    if release.name != spec.release:
+        return f"release {spec.release}: its document is of release {release.name!r}"
+    refusal = refusal_of_policy(release.spec, factories)
+    return f"release {spec.release}: {refusal}" if refusal else ""
 
 
-def _newest(payloads: Sequence[bytes]) -> ReleaseFold:
-    folds = [ReleaseFold.restore(payload) for payload in payloads]
+def _newest(payloads: Sequence[bytes], factories: Factories) -> ReleaseFold:
+    folds = [ReleaseFold.restore(payload, factories) for payload in payloads]
     return max(folds, key=lambda fold: (fold.era, fold.offset))
 
 

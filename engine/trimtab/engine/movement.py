@@ -5,13 +5,16 @@
 * A chosen variant takes all traffic but the holdout, by as many steps as the limit asks for; the release is over once
   it has it.
 * After a move weights stay for the cooldown. What guardrails and people order does not wait for it, and begins one.
+* Weights of segments keep to the same rules (`segment_weights.py`). What a person orders holds for all of them.
 * The switch of a blue/green release is one move, whatever the step limit says.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from trimtab.engine.allocation import Bounds, allocate, withdraw
 from trimtab.engine.release_state import ReleaseState
+from trimtab.engine.segment_weights import Weights, settled, withdrawn
 from trimtab.engine.strategy.situation import Move
 from trimtab.engine.strategy.steps import has_reached, share_of, steps_of, target_of
 from trimtab.schemas.decision import Phase
@@ -49,7 +52,10 @@ class Movement:
         """Takes candidates out of the release; `reasons` is variant -> why."""
         state = self._state
         state.excluded.update(reasons)
-        self._put(withdraw(state.weights, self.eligible, self.baseline))
+        self._put(
+            withdraw(state.weights, self.eligible, self.baseline),
+            withdrawn(state.segment_weights, self.eligible, self.baseline),
+        )
         if state.chosen in state.excluded:
             state.chosen = ""
         if not self.candidates:
@@ -64,9 +70,11 @@ class Movement:
         """Sets the weights as a person says, who knows better than any limit."""
         self._put([weights.get(name, 0) for name in self.names])
 
-    def _put(self, weights: Sequence[int]) -> None:
-        if list(weights) != self._state.weights:
-            self._state.weights, self._state.moved_ms = list(weights), self._state.now_ms
+    def _put(self, weights: Sequence[int], of_segments: Weights | None = None) -> None:
+        """Sets the weights; those of segments are those of the whole where nothing is said of them."""
+        state, of_segments = self._state, of_segments or {}
+        if (list(weights), of_segments) != (state.weights, state.segment_weights):
+            state.weights, state.segment_weights, state.moved_ms = list(weights), of_segments, state.now_ms
 
     @property
     def cooldown_left_ms(self) -> int:
@@ -84,24 +92,28 @@ class Movement:
         state.step = move.step
         if move.chosen is not None:
             state.chosen = self.names[move.chosen]
-        self._put(self._allocated(move))
-        if state.chosen and state.weights[self.names.index(state.chosen)] == self._all_of(state.chosen):
+        allocated = partial(self._allocated, move)
+        weights = allocated(move.target, state.weights)
+        self._put(weights, settled(state.segment_weights, move, state.weights, weights, allocated))
+        if state.chosen and self._has_all(state.chosen):
             state.phase = Phase.ROLLED_BACK if state.chosen == self._spec.baseline else Phase.PROMOTED
         elif move.is_complete:
             state.phase = Phase.COMPLETED
         if stood_on != state.step and self.has_reached(state.step):
             state.step_began_ms, state.step_responses = state.now_ms, responses
 
-    def _allocated(self, move: Move) -> tuple[int, ...]:
+    def _allocated(self, move: Move, target: Sequence[float], current: Sequence[int]) -> tuple[int, ...]:
         limits = self._spec.limits
         return allocate(
-            move.target, self._state.weights, self._bounds(move), self._max_step,
+            target, current, self._bounds(move), self._max_step,
             baseline=self.baseline, holdout=limits.holdout, hysteresis=limits.hysteresis if move.keeps_floor else 0,
         )  # fmt: skip
 
-    def _all_of(self, variant: str) -> int:
-        """Gives what a variant has once it has all that it can get."""
-        return BASIS_POINTS - (0 if variant == self._spec.baseline else self._spec.limits.holdout)
+    def _has_all(self, variant: str) -> bool:
+        """Whether a variant has all that it can get, in every segment."""
+        state = self._state
+        all_of_it = BASIS_POINTS - (0 if variant == self._spec.baseline else self._spec.limits.holdout)
+        return state.weights[self.names.index(variant)] == all_of_it and not state.segment_weights
 
     def step_back(self, responses: list[int]) -> bool:
         """Goes back to the step before, by as much as limits allow; False where there is none."""

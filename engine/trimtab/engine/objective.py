@@ -60,6 +60,11 @@ class Objective:
         """How many of the trials weights let expect of each variant, in 1/BASIS_POINTS; nothing where none waits."""
         return cohorts.expected() if (cohorts := self._cohorts) is not None else []
 
+    def expected_in(self, segment: str) -> list[int]:
+        """Gives the same of the trials in a segment that is kept apart, or in none ("")."""
+        book = self._evidence.requests
+        return book.cohorts_in(segment).expected() if self.waits and book is not None else []
+
     def take(self, seconds: Iterable[ClosedSecond]) -> None:
         """Takes seconds that are over."""
         if self._metric is None:

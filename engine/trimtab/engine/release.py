@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
 from msgspec.structs import replace
-from pydantic import ValidationError
 
 from trimtab.engine.account import Basis, decision_of, weights_of
 from trimtab.engine.belief import Belief
@@ -25,9 +24,10 @@ from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.guard import Guard, keep_of
-from trimtab.engine.learning import Learning
+from trimtab.engine.learning import Learning, Shares
 from trimtab.engine.movement import Movement
 from trimtab.engine.objective import Objective
+from trimtab.engine.policy.build import NO_FACTORIES, Factories
 from trimtab.engine.precedence import Life, Standing, queued_rule, stand
 from trimtab.engine.reaction import Reaction
 from trimtab.engine.release_state import (
@@ -58,11 +58,15 @@ REFRESH_MS: Final = 10_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_belief", "_document", "_evidence", "_guard", "_learning", "_movement", "_objective",
+    __slots__ = ("_belief", "_document", "_evidence", "_factories", "_guard", "_learning", "_movement", "_objective",
                  "_reaction", "_release", "_sizing", "_state")  # fmt: skip
 
-    def __init__(self, document: bytes, final_s: dict[int, int]) -> None:
-        """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came."""
+    def __init__(self, document: bytes, final_s: dict[int, int], factories: Factories = NO_FACTORIES) -> None:
+        """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came.
+
+        `factories`: policies that users bring.
+        """
+        self._factories = factories
         spec = parse_document(document).spec
         names = [variant.name for variant in spec.variants]
         weights = [BASIS_POINTS * (name == spec.baseline) for name in names]
@@ -77,7 +81,7 @@ class ReleaseFold:
         self._guard = Guard(self._spec, evidence)
         strategy = self._spec.strategy
         self._learning = (
-            Learning(self._spec, strategy, self._objective, self._belief.priors)
+            Learning(self._spec, strategy, self._objective, self._belief.priors, self._factories)
             if isinstance(strategy, Bandit)
             else None
         )
@@ -214,7 +218,7 @@ class ReleaseFold:
         if not state.phase.is_over and state.now_ms < now_ms:
             state.now_ms = now_ms
             self._evidence.advance(now_ms // 1000)
-            self._guard.close(now_ms // 1000, pace)
+            self._objective.take(self._guard.close(now_ms // 1000, pace))
 
     def tick(self, at: Position, *, pace: int = 1) -> Decision | None:
         """Lets time pass. `pace` as in `contribute`."""
@@ -338,12 +342,14 @@ class ReleaseFold:
 
     def _situation(self, assessments: dict[str, list[Assessment]]) -> Situation:
         state, eligible = self._state, self._movement.eligible
+        shares = self._learning.shares(eligible, state) if self._learning else Shares()
         return Situation(
             spec=self._spec, now_ms=state.now_ms, weights=state.weights, eligible=eligible,
             probabilities=self._belief.probabilities(eligible), responses=self._responses(), assessments=assessments,
             step=state.step, step_began_ms=state.step_began_ms,
             step_responses=state.step_responses or [0] * len(eligible), cleared_step=state.cleared_step,
-            samples=self._belief.samples(), shares=self._learning.shares(eligible, state) if self._learning else (),
+            samples=self._belief.samples(), shares=shares.overall, segment_shares=shares.segments,
+            fault=self._learning.fault if self._learning else "",
             room=self._movement.room, is_heard=self._is_heard(),
         )  # fmt: skip
 
@@ -359,8 +365,9 @@ class ReleaseFold:
         if self._evidence.requests is not None:
             self._evidence.requests.decide(state.now_ms, state.newest, state.weights, state.segment_weights)
         stand(state, (at.offset, str(self.standing), self.prefix))
-        if sum(state.weights) != BASIS_POINTS or min(state.weights) < 0:
-            raise EngineError(f"release {self.name}: weights {state.weights} sum to {sum(state.weights)} bp")
+        for weights in (state.weights, *state.segment_weights.values()):
+            if sum(weights) != BASIS_POINTS or min(weights) < 0:
+                raise EngineError(f"release {self.name}: weights {weights} sum to {sum(weights)} bp")
         basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
         made = decision_of(self._release, basis, rule, replaces)
         return replace(made, scaling=shown) if (shown := self._sizing.shown) else made
@@ -381,13 +388,14 @@ class ReleaseFold:
         )  # fmt: skip
 
     @classmethod
-    def restore(cls, payload: bytes) -> "ReleaseFold":
+    def restore(cls, payload: bytes, factories: Factories = NO_FACTORIES) -> "ReleaseFold":
         """Gives the release of which `payload` was taken. Raises `EngineError` for anything else."""
         snapshot = decode_snapshot(payload)
         fold = cls.__new__(cls)
+        fold._factories = factories
         try:
             fold._adopt(snapshot.document, Evidence.restore(snapshot.evidence), snapshot.state)
-        except ValidationError as error:
+        except ValueError as error:  # also of a policy that is not here
             raise EngineError(f"not a snapshot of a release: {error}") from error
         if not snapshot.state.lives:  # of before there were any
             snapshot.state.lives = [(-1, str(fold.standing), fold.prefix)]

@@ -11,8 +11,8 @@ from trimtab.engine.guard import keep_of
 from trimtab.engine.objective import Objective
 from trimtab.engine.prior import Seed
 from trimtab.engine.release_state import ReleaseState
+from trimtab.engine.segment_weights import carried, carried_over
 from trimtab.schemas.decision import Phase
-from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
 from trimtab.schemas.strategy import Shadow
 
@@ -31,16 +31,15 @@ def seed_for(spec: Spec, before: Spec, state: ReleaseState, belief: Belief) -> d
 
 def renewed(spec: Spec, before: Spec, state: ReleaseState, evidence: Evidence) -> ReleaseState:
     """Gives the state that a release goes on with; `evidence` starts anew."""
-    had = dict(zip([variant.name for variant in before.variants], state.weights, strict=True))
-    names = [variant.name for variant in spec.variants]
+    had, names = ([variant.name for variant in one.variants] for one in (before, spec))
     evidence.admit(names)
     evidence.restart(state.now_ms // 1000, keep_of(spec))
-    weights = [had.get(name, 0) for name in names]
-    weights[names.index(spec.baseline)] += BASIS_POINTS - sum(weights)
     totals, objective = evidence.totals, Objective(spec, evidence)
     earned = {name: objective.sums(name) for name in names}
     return ReleaseState(
-        weights=weights, origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
+        weights=carried_over(dict(zip(had, state.weights, strict=True)), names, spec.baseline),
+        segment_weights=carried(state.segment_weights, had, names, spec.baseline),
+        origin={name: (trials, total) for name, (trials, total, _) in earned.items()},
         origin_squares={name: squares for name, (_, _, squares) in earned.items()},
         now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
         step_responses=[totals[name].responses for name in names], lives=state.lives, began=state.began,

@@ -3,6 +3,8 @@
 Contents of panes are merged by the rule of `trimtab.engine.evidence`: the one that starts earlier wins, then the one
 that reaches further. Seconds are those of event time.
 
+Where a segment has weights of its own, its traffic is a cell of its own in each second.
+
 The propensity of a second is that of the revisions that routed its requests, each weighed by how many those were. Of
 requests of unknown revisions it is the mean, over that second, of the weights that had been decided on: exact while
 weights stand still; where they move that leaves out how long they take to the proxies.
@@ -36,6 +38,10 @@ class _Cell(NamedTuple):
     """by the second in which it counts"""
     requests: int
     routed: tuple[RoutedCell, ...]
+
+
+Cell = tuple[int, str]
+"""(second, segment): traffic that was routed by the same weights"""
 
 
 class RewardLog:
@@ -87,24 +93,28 @@ class RewardLog:
         """The seconds in which anything came, rising."""
         return sorted({second for cell in self._cells.values() for second, _ in cell.earned})
 
-    def batches(self, variants: Sequence[str], shares: "Shares", seconds: Iterable[int]) -> list[Batch]:
-        """Gives what came in each of these seconds, with the propensities that `shares` tells."""
-        sums = {(second, variant): [0, 0, 0, 0] for second in seconds for variant in variants}
-        for (_, _, variant, _), cell in self._cells.items():
-            for second, earned in cell.earned:
-                total = sums.get((second, variant))
+    def batches(self, variants: Sequence[str], shares: "Shares", cells: Sequence[Cell]) -> list[Batch]:
+        """Gives what came in each of these cells, in their order, with the propensities that `shares` tells.
+
+        What is of a segment that has no cell in its second is in that of none ("").
+        """
+        known = set(cells)
+        sums = {(place, variant): [0, 0, 0, 0] for place in cells for variant in variants}
+        for (_, _, variant, segment), content in self._cells.items():
+            for second, earned in content.earned:
+                total = sums.get((_place(second, segment, known), variant))
                 if total is not None:
                     total[:] = [before + more for before, more in zip(total, earned, strict=True)]
-        routed = self._routed()
+        routed = self._routed(known)
         whole = {place: self._with_default(total) for place, total in sums.items()}
         return [
             Batch(
-                trials=[whole[second, variant][0] for variant in variants],
-                rewards=[whole[second, variant][1] / VALUE_SCALE for variant in variants],
-                squares=[whole[second, variant][2] / VALUE_SCALE for variant in variants],
-                shares=shares.of_requests(second, routed.get(second, {}), variants),
+                trials=[whole[place, variant][0] for variant in variants],
+                rewards=[whole[place, variant][1] / VALUE_SCALE for variant in variants],
+                squares=[whole[place, variant][2] / VALUE_SCALE for variant in variants],
+                shares=shares.of_requests(place, routed.get(place, {}), variants),
             )
-            for second in sorted({second for second, _ in sums})
+            for place in cells
         ]
 
     def _with_default(self, sums: Sequence[int]) -> tuple[int, int, int]:
@@ -113,15 +123,25 @@ class RewardLog:
         silent = max(0, requests - answered)
         return max(requests, answered), total + default * silent, squares + default * default // VALUE_SCALE * silent
 
-    def _routed(self) -> dict[int, dict[Revision, int]]:
-        """Gives second -> revision -> requests; those of unknown ones are of `NO_REVISION`."""
-        routed: dict[int, dict[Revision, int]] = {}
-        for (second, *_), cell in self._cells.items():
-            of_second = routed.setdefault(second, {})
+    def _routed(self, known_cells: set[Cell]) -> dict[Cell, dict[Revision, int]]:
+        """Gives cell -> revision -> requests; those of unknown ones are of `NO_REVISION`."""
+        routed: dict[Cell, dict[Revision, int]] = {}
+        for (second, _, _, segment), cell in self._cells.items():
+            of_second = routed.setdefault(_place(second, segment, known_cells), {})
             known = sum(requests for *_, requests in cell.routed)
             for era, revision, requests in (*cell.routed, (*NO_REVISION, cell.requests - known)):
                 of_second[era, revision] = of_second.get((era, revision), 0) + requests
         return routed
+
+
+def _place(second: int, segment: str, cells: set[Cell]) -> Cell:
+    return (second, segment) if (second, segment) in cells else (second, "")
+
+
+def strata(seconds: Iterable[int], *shares: "Shares") -> list[Cell]:
+    """Gives the cells of these seconds: one for each segment that ever has weights of its own, and one for the rest."""
+    segments = sorted(set[str]().union(*(one.segments for one in shares)))
+    return [(second, segment) for second in seconds for segment in ("", *segments)]
 
 
 class Shares:
@@ -134,48 +154,62 @@ class Shares:
     ([1.0, 0.0], [0.75, 0.25])
     """
 
-    __slots__ = ("_revisions", "_since_ms", "_weights")
+    __slots__ = ("_revisions", "_since_ms", "_weights", "segments")
 
     def __init__(self) -> None:
         self._since_ms: list[int] = []
         self._revisions: list[Revision] = []
-        self._weights: list[Mapping[str, int]] = []
+        self._weights: list[dict[str, Mapping[str, int]]] = []
+        self.segments: set[str] = set()
+        """those that ever had weights of their own"""
 
-    def decide(self, time_ms: int, weights: Mapping[str, int], revision: Revision = NO_REVISION) -> None:
-        """Takes the weights of the next decision, made at `time_ms`."""
+    def decide(
+        self,
+        time_ms: int,
+        weights: Mapping[str, int],
+        revision: Revision = NO_REVISION,
+        *,
+        segments: Mapping[str, Mapping[str, int]] | None = None,
+    ) -> None:
+        """Takes the weights of the next decision, made at `time_ms`; `segments`: segment -> weights of its own."""
         self._since_ms.append(time_ms)
         self._revisions.append(revision)
-        self._weights.append(weights)
+        self._weights.append({"": weights, **(segments or {})})
+        self.segments.update(segments or ())
+
+    def _in_force(self, at: int, segment: str) -> Mapping[str, int]:
+        return self._weights[at].get(segment, self._weights[at][""])
 
     @property
     def first_s(self) -> int:
         """The first second in which weights were in force all the time; of at least one decision."""
         return -(-self._since_ms[0] // _SECOND_MS)
 
-    def of_requests(self, second: int, routed: Mapping[Revision, int], variants: Sequence[str]) -> list[float]:
-        """Gives each variant's share of a second's requests, by the revisions that routed them."""
+    def of_requests(self, place: Cell, routed: Mapping[Revision, int], variants: Sequence[str]) -> list[float]:
+        """Gives each variant's share of a cell's requests, by the revisions that routed them."""
+        second, segment = place
         shares, whole = [0.0] * len(variants), sum(routed.values())
         unknown = whole
         for revision, requests in sorted(routed.items()):
             at = bisect_left(self._revisions, revision)
             if revision != NO_REVISION and at < len(self._revisions) and self._revisions[at] == revision:
                 unknown -= requests
-                for place, variant in enumerate(variants):
-                    shares[place] += self._weights[at].get(variant, 0) / BASIS_POINTS * requests / whole
-        mean = self.mean(second, variants)
+                for arm, variant in enumerate(variants):
+                    shares[arm] += self._in_force(at, segment).get(variant, 0) / BASIS_POINTS * requests / whole
+        mean = self.mean(second, variants, segment)
         if not whole:
             return mean
         return [share + one * unknown / whole for share, one in zip(shares, mean, strict=True)] if unknown else shares
 
-    def mean(self, second: int, variants: Sequence[str]) -> list[float]:
-        """Gives each variant's mean share over a second; zeros before anything was decided."""
+    def mean(self, second: int, variants: Sequence[str], segment: str = "") -> list[float]:
+        """Gives each variant's mean share of a segment's traffic over a second; zeros before anything was decided."""
         start_ms, stop_ms = second * _SECOND_MS, (second + 1) * _SECOND_MS
         at = max(0, bisect_right(self._since_ms, start_ms) - 1)
         means = [0.0] * len(variants)
         while at < len(self._since_ms) and self._since_ms[at] < stop_ms:
             until_ms = self._since_ms[at + 1] if at + 1 < len(self._since_ms) else stop_ms
             length_ms = min(until_ms, stop_ms) - max(self._since_ms[at], start_ms)
-            weights = self._weights[at]
+            weights = self._in_force(at, segment)
             for place, variant in enumerate(variants):
                 means[place] += weights.get(variant, 0) * length_ms
             at += 1

@@ -169,7 +169,10 @@ class River(_Policy):
     def _parameters_fit(self) -> Self:
         takes = RIVER_POLICIES[self.policy]
         for name, value in self.parameters.items():
-            low, high = takes.parameters[known(name, takes.parameters, what=f"parameters of {self.policy}")]
+            try:
+                low, high = takes.parameters[known(name, takes.parameters, what=f"parameters of {self.policy}")]
+            except ValueError as error:
+                raise ValueError(f"parameters: {error}") from None
             if not low <= value <= high:
                 raise ValueError(f"parameters: expected {name} from {low:g} to {high:g}, got {value!r}")
         missing = [name for name in takes.required if name not in self.parameters]

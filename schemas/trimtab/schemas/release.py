@@ -15,7 +15,7 @@ from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.metric import AnyMetric, Composite, UserMetric
 from trimtab.schemas.part import Name, Part, ReleaseName, refuse_repeated
-from trimtab.schemas.policy import PolicySpec, check_rewards
+from trimtab.schemas.policy import Linear, PolicySpec, Segmented, check_rewards
 from trimtab.schemas.prior import Prior, check_prior
 from trimtab.schemas.reading import (
     MAX_METRICS,
@@ -31,8 +31,6 @@ from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
 _BLUE_AND_GREEN: Final = 2
-_NOT_STEERED_BY: Final = ("segmented", "linear", "entryPoint")
-"""Policies that need more than a release is told today: segments, or a factory."""
 
 
 class Metadata(Part):
@@ -165,8 +163,14 @@ class Spec(Part):
             check_rewards(policy, real_valued=self.objective.values == "real")
         except ValueError as error:
             raise ValueError(f"strategy.policy: {error}") from None
-        if policy.type in _NOT_STEERED_BY:
-            raise ValueError(f"strategy.policy: {policy.type} is not steered by yet")
+        if isinstance(policy, Segmented | Linear):
+            if not self.segments:
+                raise ValueError(f"strategy.policy: {policy.type} needs segments, and the file names none")
+            if self.objective_metric is not None:
+                raise ValueError(
+                    f"strategy.policy: {policy.type}: expected an objective of responses or outcomes, for seconds of a"
+                    f" metric are not kept by segment; got {self.objective.metric!r}"
+                )
 
     def _split_fits(self, split: dict[str, int]) -> None:
         names = [variant.name for variant in self.variants]

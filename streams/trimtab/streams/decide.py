@@ -11,6 +11,7 @@ import structlog
 from faust.types import TP
 
 from trimtab.engine.ledger import Effects, Ledger, Published
+from trimtab.engine.policy.build import Factories
 from trimtab.schemas import decision as decisions
 from trimtab.schemas import evidence
 from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
@@ -48,13 +49,21 @@ class _Shard:
 class Decide:
     """Keeps a ledger for each evidence partition, and publishes what it decides."""
 
-    def __init__(self, app: faust.App, settings: DecideSettings, table: faust.Table, publication: Publication) -> None:
+    def __init__(
+        self,
+        app: faust.App,
+        settings: DecideSettings,
+        table: faust.Table,
+        publication: Publication,
+        factories: Factories,
+    ) -> None:
+        """`factories`: policies that users bring."""
         self._app = app
         self._settings = settings
         self._publication = publication
         self._shards: dict[int, _Shard] = {}
         self._outbox = Outbox(app)
-        self._snapshots = Snapshots(table.data, table.changelog_topic_name, self._outbox)
+        self._snapshots = Snapshots(table.data, table.changelog_topic_name, self._outbox, factories)
         self._dead_letters = DeadLetters(self._outbox)
         self._commits = Commits(app)
         self.decided = 0

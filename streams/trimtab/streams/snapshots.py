@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from trimtab.engine.ledger import Ledger
+from trimtab.engine.policy.build import NO_FACTORIES, Factories
 from trimtab.schemas.errors import NewerVersion
 from trimtab.schemas.version import Version
 from trimtab.streams.edge import Outbox
@@ -43,8 +44,14 @@ class Snapshots:
     calls, because Faust's flush gives up after 100 ms without a word, and a commit must never be ahead of them.
     """
 
-    def __init__(self, store: MutableMapping[bytes, bytes], changelog: str, outbox: Outbox) -> None:
-        """`store` is what the table keeps, `changelog` the topic that it is recovered from."""
+    def __init__(
+        self, store: MutableMapping[bytes, bytes], changelog: str, outbox: Outbox, factories: Factories = NO_FACTORIES
+    ) -> None:
+        """`store` is what the table keeps, `changelog` the topic that it is recovered from.
+
+        `factories`: policies that users bring, for the ledgers that are restored.
+        """
+        self._factories = factories
         self._store = store
         self._changelog = changelog
         self._outbox = outbox
@@ -66,7 +73,7 @@ class Snapshots:
             for known in by_release.values()
             if any(stored.offer for stored in known)
         ]
-        return Ledger.restore(ledgers, folds), offers
+        return Ledger.restore(ledgers, folds, self._factories), offers
 
     async def write(self, partition: int, generation: int, ledger: Ledger, offers: dict[str, Offer]) -> float:
         """Writes what changed, and gives the seconds it took; it is durable once the outbox is settled.

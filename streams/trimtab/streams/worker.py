@@ -12,6 +12,7 @@ from typing import Final
 import faust
 import structlog
 
+from trimtab.engine.policy.build import Factories
 from trimtab.engine.warm import warm
 from trimtab.schemas.errors import Refused, TrimtabError, Unreachable
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY
@@ -19,6 +20,7 @@ from trimtab.streams.app import create_app
 from trimtab.streams.chunk import ChunkSchema
 from trimtab.streams.decide import Decide
 from trimtab.streams.fold import Fold
+from trimtab.streams.guest_policies import guest_policies
 from trimtab.streams.health import Address, Health, Trouble, Unserved
 from trimtab.streams.layout import SNAPSHOTS_TABLE, WrongLayout, ensure_topics
 from trimtab.streams.progress import Progress
@@ -46,8 +48,9 @@ def run(settings: Settings, wait_s: float, health: Address | None = None) -> int
     """Runs a worker until it is told to stop (SIGTERM, SIGINT); gives the exit code.
 
     0 stopped, 1 failed and in need of a restart, 2 the topics are not as the settings say, or Kafka or Redis does not
-    let us in, or the address for health is taken, 3 one of them did not answer within `wait_s`. A second signal ends
-    the process at once, with 1; once everything is handed over, it changes nothing.
+    let us in, or the address for health is taken, or a policy that was brought cannot be used, 3 one of them did not
+    answer within `wait_s`. A second signal ends the process at once, with 1; once everything is handed over, it changes
+    nothing.
     """
     for number in _SIGNALS:
         signal.signal(number, _stop_waiting)
@@ -61,9 +64,14 @@ def run(settings: Settings, wait_s: float, health: Address | None = None) -> int
     except WrongLayout as error:
         _log.error("wrong_layout", error=str(error))
         return EXIT_SETTINGS
+    try:
+        factories = guest_policies()
+    except (ValueError, TypeError, ImportError, AttributeError) as error:
+        _log.error("policy_unusable", error=str(error))
+        return EXIT_SETTINGS
     warm()  # else the first decision waits for it, and everybody else for the decision
     try:
-        return asyncio.run(_Worker(settings, health).run())
+        return asyncio.run(_Worker(settings, health, factories).run())
     except Unserved as error:
         _log.error("health_unserved", error=str(error))
         return EXIT_SETTINGS
@@ -79,8 +87,9 @@ def _stop_waiting(*_: object) -> None:
 
 
 class _Worker:
-    def __init__(self, settings: Settings, address: Address | None) -> None:
+    def __init__(self, settings: Settings, address: Address | None, factories: Factories) -> None:
         self._settings = settings
+        self._factories = factories
         self._address = address
         self._failure: asyncio.Queue[BaseException] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,7 +125,7 @@ class _Worker:
         self._publication = Publication(self._settings.redis)
         table = app.Table(SNAPSHOTS_TABLE, key_type=bytes, value_type=bytes, partitions=kafka.evidence_partitions)
         self._fold = fold = Fold(app, self._settings.fold, kafka.evidence_partitions)
-        decide = Decide(app, self._settings.decide, table, self._publication)
+        decide = Decide(app, self._settings.decide, table, self._publication, self._factories)
         self._agent("fold", TELEMETRY, kafka.telemetry_partitions, fold.consume)
         self._agent("decide", EVIDENCE, kafka.evidence_partitions, decide.consume)
         app.task(self._guarded(fold.flush_forever))

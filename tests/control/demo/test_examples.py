@@ -10,6 +10,7 @@ import pytest
 
 from trimtab.schemas.guardrail import MetricGuardrail
 from trimtab.schemas.metric import Composite
+from trimtab.schemas.policy import Segmented
 from trimtab.schemas.release_file import load
 from trimtab.schemas.strategy import Bandit, Canary
 
@@ -55,6 +56,13 @@ def test_bandit_example_is_a_release_for_conversions() -> None:
 def test_every_example_is_what_its_name_says(path: Path) -> None:
     (release,) = load(path.read_text(), path.name)
     assert path.stem.removeprefix("checkout-").replace("-", "").startswith(release.spec.strategy.type.lower())
+
+
+def test_the_segments_example_decides_segment_by_segment() -> None:
+    (release,) = load(example("checkout-bandit-segments.yaml"), "checkout-bandit-segments.yaml")
+    assert isinstance(release.spec.strategy, Bandit)
+    assert isinstance(release.spec.strategy.policy, Segmented)
+    assert [segment.name for segment in release.spec.segments] == ["phone", "tablet", "desktop"]
 
 
 def test_the_experience_example_judges_by_a_metric_of_its_own() -> None:

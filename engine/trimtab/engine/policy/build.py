@@ -31,7 +31,7 @@ Factories = Mapping[str, PolicyFactory]
 
 Features = Mapping[str, Mapping[str, float]]
 
-_NO_FACTORIES: Final[Factories] = MappingProxyType({})
+NO_FACTORIES: Final[Factories] = MappingProxyType({})
 _NO_FEATURES: Final[Features] = MappingProxyType({})
 
 _Forgetful = spec.Thompson | spec.Discounted | spec.Sliding | spec.KlUcb | spec.Ucb | spec.EpsilonGreedy
@@ -42,7 +42,7 @@ def policy_of(  # noqa: C901, PLR0911 - one case per policy
     arms: Sequence[str],
     *,
     real_valued: bool,
-    factories: Factories = _NO_FACTORIES,
+    factories: Factories = NO_FACTORIES,
     features: Features = _NO_FEATURES,
 ) -> Policy:
     """Gives the policy that `said` describes, which knows nothing yet of the variants `arms`.

@@ -1,7 +1,7 @@
 """What a strategy is told, and what it answers. Strategies are functions from the one to the other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trimtab.engine.experiment.sample import Sample
 from trimtab.schemas.decision import Assessment
@@ -37,6 +37,10 @@ class Situation:
     """what the candidates that may take traffic may take together"""
     is_heard: Sequence[bool] = ()
     """which variants have had responses of late; nothing for strategies without steps"""
+    segment_shares: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """segment -> what a policy that knows segments would give each variant there"""
+    fault: str = ""
+    """what a user's own policy did wrong; empty where nothing"""
     cleared_step: int = -1
     """the last step that a person has let end"""
 
@@ -74,6 +78,8 @@ class Move:
     """whether every variant that may take traffic keeps at least the floor"""
     is_complete: bool = False
     """whether the release is over with this, without a variant that takes all"""
+    segments: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """segment -> where its weights should go; those of all others go to `target`"""
 
 
 def all_to(arm: int, arms: int) -> tuple[float, ...]:
