@@ -7,6 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from trimtab.engine.belief import Belief
+from trimtab.engine.cohort_book import CohortBook
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.metric import Missing, value_of
 from trimtab.engine.objective import Objective
@@ -39,7 +40,7 @@ class Basis:
 def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -> Decision:
     """Gives the decision that `rule` made, with the numbers behind it."""
     state, evidence = basis.state, basis.evidence
-    era, revision = state.newest
+    (era, revision), (counted, late) = state.newest, evidence.events
     excluded = [f"{name} takes no traffic: {why}" for name, why in state.excluded.items()]
     return Decision(
         release=release.name, era=era, revision=revision, replaces=replaces, time_ms=state.now_ms,
@@ -52,7 +53,7 @@ def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -
         seen=Seen(
             offset=revision - 1,
             sources={str(source): offset for source, offset in sorted(evidence.offsets.items())},
-            counted=evidence.counted, late=evidence.late, dead_lettered=evidence.dead_lettered,
+            counted=counted, late=late, dead_lettered=evidence.dead_lettered,
         ),
     )  # fmt: skip
 
@@ -74,35 +75,35 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
     state, evidence, belief = basis.state, basis.evidence, basis.belief
     names = [variant.name for variant in release.spec.variants]
     best = belief.probabilities([name not in state.excluded for name in names])
+    windows = evidence.windows(_SHOWN_WINDOW_MS)
+    spec, book = release.spec, evidence.requests
     arms = []
     for name, weight, (trials, reward_sum), beta, chance in zip(
         names, state.weights, belief.rewards(), belief.posteriors(), best, strict=True
     ):
-        totals, window = evidence.totals[name], evidence.window(name, _SHOWN_WINDOW_MS)
+        totals, window = evidence.totals[name], windows[name]
         arms.append(
             Arm(
                 variant=name, weight=weight, excluded=state.excluded.get(name, ""),
                 trials=trials, reward_sum=reward_sum / VALUE_SCALE, alpha=beta.alpha, beta=beta.beta,
                 mean=beta.mean, probability_best=chance, requests=totals.requests, responses=totals.responses,
-                errors=totals.errors, in_flight=max(0, totals.requests - totals.responses),
-                error_ratio=window.error_ratio, p50_ms=window.latency.quantile_ms(0.5),
-                p99_ms=window.latency.quantile_ms(0.99), metrics=_metrics(release.spec, window, totals.in_flight),
-                segments=_segments(release.spec, basis, name) if release.spec.segments else {},
-                **_waiting(evidence, name),
+                errors=totals.errors, in_flight=totals.in_flight, error_ratio=window.error_ratio,
+                p50_ms=window.quantile_ms(0.5), p99_ms=window.quantile_ms(0.99),
+                metrics=_metrics(spec, window, totals.in_flight) if spec.metrics else {},
+                segments=_segments(spec, basis, name) if spec.segments else {},
             )
         )  # fmt: skip
-    arms = [_believed(arm, prior) for arm, prior in zip(arms, belief.priors, strict=True)]
-    if release.spec.objective.values == "real":
+    if book is not None and (cohorts := book.cohorts) is not None:
+        arms = [replace(arm, **_waiting(cohorts, book.arm(arm.variant))) for arm in arms]
+    if belief.has_prior:
+        arms = [_believed(arm, prior) for arm, prior in zip(arms, belief.priors, strict=True)]
+    if spec.objective.values == "real":
         arms = [_real(arm, mean) for arm, mean in zip(arms, belief.means(), strict=True)]
     return arms
 
 
-def _waiting(evidence: Evidence, variant: str) -> dict[str, int]:
+def _waiting(cohorts: CohortBook, arm: int) -> dict[str, int]:
     """Gives what of a variant is not in its rewards, where the objective has an attribution."""
-    book = evidence.requests
-    if book is None or book.cohorts is None:
-        return {}
-    arm, cohorts = book.arm(variant), book.cohorts
     return {
         "maturing": cohorts.maturing(arm), "outside": cohorts.outside[arm], "unjoined": cohorts.unjoined[arm],
     }  # fmt: skip
@@ -126,8 +127,7 @@ def _segments(spec: Spec, basis: Basis, variant: str) -> dict[str, SegmentArm]:
         shown[name] = SegmentArm(
             weight=basis.state.weights_in(name)[arm], trials=trials, reward_sum=reward_sum / VALUE_SCALE,
             requests=totals.requests, responses=totals.responses, errors=totals.errors,
-            error_ratio=window.error_ratio, p50_ms=window.latency.quantile_ms(0.5),
-            p99_ms=window.latency.quantile_ms(0.99),
+            error_ratio=window.error_ratio, p50_ms=window.quantile_ms(0.5), p99_ms=window.quantile_ms(0.99),
         )  # fmt: skip
     return shown
 
@@ -141,8 +141,6 @@ def weights_by_segment(spec: Spec, state: ReleaseState) -> dict[str, dict[str, i
 
 
 def _believed(arm: Arm, prior: Pseudo) -> Arm:
-    if not prior.trials:
-        return arm
     return replace(arm, prior_trials=prior.trials, prior_reward_sum=prior.rewards)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from trimtab.engine.best import probability_best
 from trimtab.engine.experiment.sample import Moments, Sample, Share
-from trimtab.engine.objective import Objective
+from trimtab.engine.objective import Objective, Sums
 from trimtab.engine.policy.belief import best_arms
 from trimtab.engine.policy.tally import Tally
 from trimtab.engine.posterior import Beta, NormalInverseGamma, reward_posterior
@@ -22,7 +22,8 @@ _LEAST_VARIANCE: Final = 1e-12
 class Belief:
     """Beliefs under one spec, from evidence that goes on growing."""
 
-    __slots__ = ("_best", "_objective", "_origin", "_origin_squares", "_spec", "priors")
+    __slots__ = ("_best", "_objective", "_origin", "_origin_squares", "_posteriors", "_rewards", "_spec", "_sums",
+                 "_tosses", "has_prior", "priors")  # fmt: skip
 
     def __init__(self, spec: Spec, objective: Objective, state: ReleaseState) -> None:
         self._spec = spec
@@ -30,17 +31,28 @@ class Belief:
         self._origin, self._origin_squares = state.origin, state.origin_squares
         self.priors = priors_of(spec, state.seed)
         """what is believed of each variant besides"""
-        self._best: tuple[object, list[float]] = (None, [])
-        """posteriors, and what came of them when they were last asked for"""
+        # A decision asks several times: for its move, and to say what it rests on.
+        self._sums: list[Sums] = []
+        """what variants had shown when somebody last asked"""
+        self._rewards: list[tuple[int, int]] = []
+        self._posteriors: list[Beta] = []
+        """after those; empty until somebody asks for them"""
+        self._best: tuple[list[bool], list[float]] = ([], [])
+        """who might take traffic when somebody last asked who is best, and the answer; empty as above"""
+        self._tosses = self._prior_tosses()
+        self.has_prior = any(prior.trials for prior in self.priors)
+        """whether anything is"""
 
     def rewards(self) -> list[tuple[int, int]]:
         """Gives trials and reward sum (in 1/VALUE_SCALE) of each variant under the present spec."""
-        rewards = []
-        for variant in self._spec.variants:
-            trials, total, _ = self._objective.sums(variant.name)
-            earlier_trials, earlier_total = self._origin.get(variant.name, (0, 0))
-            rewards.append((trials - earlier_trials, total - earlier_total))
-        return rewards
+        sums = self._objective.all_sums()
+        if sums is not self._sums:
+            earlier = [self._origin.get(variant.name, (0, 0)) for variant in self._spec.variants]
+            rewards = [(now[0] - before[0], now[1] - before[1]) for now, before in zip(sums, earlier, strict=True)]
+            if rewards != self._rewards:
+                self._rewards, self._posteriors, self._best = rewards, [], ([], [])
+            self._sums = sums
+        return self._rewards
 
     def samples(self) -> list[Sample]:
         """Gives what each variant has shown: a share where the objective is one of responses, else moments.
@@ -67,13 +79,16 @@ class Belief:
 
         Only for rewards from 0 to 1; others are taken for the nearest that they can be.
         """
-        minimize = self._spec.objective.goal == "minimize"
-        return [
-            reward_posterior(trials, total, minimize=minimize, prior=prior)
-            for (trials, total), prior in zip(self.rewards(), self._tosses(), strict=True)
-        ]
+        rewards = self.rewards()
+        if not self._posteriors:
+            minimize = self._spec.objective.goal == "minimize"
+            self._posteriors = [
+                reward_posterior(trials, total, minimize=minimize, prior=prior)
+                for (trials, total), prior in zip(rewards, self._tosses, strict=True)
+            ]
+        return self._posteriors
 
-    def _tosses(self) -> list[tuple[float, float]]:
+    def _prior_tosses(self) -> list[tuple[float, float]]:
         return [(0.0, 0.0) if self._is_real else (one.rewards, one.trials - one.rewards) for one in self.priors]
 
     def means(self) -> list[NormalInverseGamma]:
@@ -98,14 +113,14 @@ class Belief:
 
     def probabilities(self, eligible: Sequence[bool]) -> list[float]:
         """Gives P(best) among the variants that may take traffic, 0 for the others."""
-        rests_on = (list(eligible), self._tally() if self._is_real else self.posteriors())
-        if rests_on != self._best[0]:  # a decision asks twice: for its move, and to say what it rests on
-            self._best = (rests_on, self._probabilities(eligible))
+        if self._is_real:  # also a matter of squares, which need not move with rewards
+            return best_arms(self._tally(), eligible, real_valued=True)
+        self.rewards()
+        if self._best[0] != eligible:
+            self._best = (list(eligible), self._probabilities(eligible))
         return self._best[1]
 
     def _probabilities(self, eligible: Sequence[bool]) -> list[float]:
-        if self._is_real:
-            return best_arms(self._tally(), eligible, real_valued=True)
         posteriors = [beta for beta, may in zip(self.posteriors(), eligible, strict=True) if may]
         best = iter(probability_best(posteriors).tolist())
         return [next(best) if may else 0.0 for may in eligible]

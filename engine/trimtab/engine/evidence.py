@@ -87,8 +87,8 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
 class Evidence:
     """Totals and windows of the variants of one release."""
 
-    __slots__ = ("_contents", "_final_s", "_history", "_keep", "_now_s", "_refused_s", "_segments", "dead_lettered",
-                 "news", "offsets", "requests", "totals")  # fmt: skip
+    __slots__ = ("_contents", "_events", "_final_s", "_history", "_keep", "_now_s", "_refused_s", "_segments",
+                 "dead_lettered", "edition", "news", "offsets", "requests", "totals")  # fmt: skip
 
     def __init__(self, variants: Iterable[str], final_s: dict[int, int], keep: Keep | None = None) -> None:
         """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
@@ -101,6 +101,10 @@ class Evidence:
         self.requests = RequestBook(self._keep.requests) if self._keep.requests else None
         """what is kept of requests, where something asks for it"""
         self._now_s = 0
+        self.edition = 0
+        """another whenever totals are"""
+        self._events = (-1, (0, 0))
+        """`edition` when somebody last asked for events, and how many there were"""
         self.news: dict[str, News] = {}
         """by variant, of those that contributions brought something of; for whoever assesses guardrails to clear"""
         self.offsets: dict[int, int] = {}
@@ -176,14 +180,22 @@ class Evidence:
                         yield segment, (second, +1, content)
 
     @property
+    def events(self) -> tuple[int, int]:
+        """Events in the totals, all variants together, and late ones."""
+        if self._events[0] != self.edition:  # a decision asks several times
+            arms = self.totals.values()
+            self._events = (self.edition, (sum([arm.counted for arm in arms]), sum([arm.late for arm in arms])))
+        return self._events[1]
+
+    @property
     def counted(self) -> int:
         """Events in the totals, all variants together."""
-        return sum(arm.counted for arm in self.totals.values())
+        return self.events[0]
 
     @property
     def late(self) -> int:
         """Late events, all variants together."""
-        return sum(arm.late for arm in self.totals.values())
+        return self.events[1]
 
     def finish(self, source: int, final_s: int) -> None:
         """Takes note that seconds below `final_s` are over and done with for a source."""
@@ -231,6 +243,7 @@ class Evidence:
         self, variant: str, place: tuple[int, int, str], old: PaneContent, new: PaneContent, *, continues: bool = True
     ) -> None:
         """`place`: source, second and segment. `continues`: whether `new` holds all that `old` does."""
+        self.edition += 1
         self._history.replace(variant, place, old, new)
         self.totals[variant].replace(old, new)
         if self.requests is not None:
@@ -276,6 +289,10 @@ class Evidence:
         is not to be changed. Raises `EngineError` for a length that is not kept.
         """
         return self._history.window(variant, length_ms, segment)
+
+    def windows(self, length_ms: int) -> dict[str, ArmWindow]:
+        """Gives what each variant did in the last `length_ms`, in all segments; otherwise as `window`."""
+        return self._history.windows(length_ms)
 
     def tumbling(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
         """Gives what a variant did in the last whole `length_ms` that is over; as `window` otherwise."""

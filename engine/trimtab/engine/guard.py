@@ -10,27 +10,26 @@
   of its telemetry has come by then, and which part of it came first does not matter.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from trimtab.engine.bound import NO_SHARE, Bound, ShareBound, breaches_at_most, counting
 from trimtab.engine.evidence import Evidence, News
 from trimtab.engine.metric import MISSING, Value, value_of
 from trimtab.engine.metric_rail import rails_under
-from trimtab.engine.rail import Pair, Rail, ShareRail
+from trimtab.engine.rail import Pair, ShareRail
 from trimtab.engine.ratio_guard import RatioGuard
 from trimtab.engine.request_book import request_keep
 from trimtab.engine.seconds import ClosedSecond
+from trimtab.engine.sequential.budget import Budgets
 from trimtab.engine.sequential.conclusion import Conclusion, Rule
 from trimtab.engine.sequential.look import Share
-from trimtab.engine.shown import assessment_of
+from trimtab.engine.shown import Face
 from trimtab.engine.sizing import gauges_of
 from trimtab.engine.sketch import bucket_of_limit
-from trimtab.engine.totals import ArmTotals
 from trimtab.engine.window import ArmWindow, Keep
 from trimtab.schemas.decision import Assessment, Verdict
-from trimtab.schemas.guardrail import AnyGuardrail, ErrorRateGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
+from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
 from trimtab.schemas.reading import outcomes_read
 from trimtab.schemas.release import Spec
 
@@ -43,65 +42,6 @@ _SHOWN_MS: Final = 60_000
 Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
 _NOTHING: Final = ArmWindow()
-_NO_SHARE: Final = Share(0, 0)
-
-
-@dataclass(slots=True)
-class _Bound:
-    """One bound of one guardrail on one variant."""
-
-    variant: str
-    guardrail: Guardrail
-    name: str
-    """the field of the guardrail: max, min, maxRatio, minRatio"""
-    rail: Rail
-    rule: Rule
-    began_s: int = 0
-    """the second of the first response; 0 before"""
-    is_fresh: bool = False
-    """whether seconds were taken that nobody has looked at yet"""
-
-    def is_warming_up(self, now_s: int) -> bool:
-        """Whether the variant's warm-up, which begins with its first response, is not over."""
-        warm_up_ms = self.guardrail.warm_up
-        return warm_up_ms > 0 and (not self.began_s or (now_s - self.began_s) * 1000 < warm_up_ms)
-
-    def after(self, before: Self) -> Self:
-        """Gives this bound, which starts anew in place of another: a warm-up that is over stays over."""
-        self.began_s = before.began_s
-        return self
-
-    def see(self, second: int, responses: int) -> None:
-        """Takes note of responses."""
-        if responses and not self.began_s:
-            self.began_s = second
-
-
-@dataclass(slots=True)
-class _ShareBound(_Bound):
-    """An absolute bound on a share of responses: judged response by response, in the order in which they are told."""
-
-    told: Share = _NO_SHARE
-    """what the test has taken"""
-    most: float = math.inf
-    """ln E, at most, with all that has come since it was last looked at; infinite where it has to be looked at"""
-    gain: float = 0.0
-    """what one breach adds to ln E at most"""
-
-    def ahead(self, totals: ArmTotals) -> Share:
-        """Gives what has come since. Contents may be replaced by lesser ones: what is missing then is waited for."""
-        seen = counted(self.guardrail, totals)
-        more = max(0, seen.responses - self.told.responses)
-        return Share(more, min(more, max(0, seen.breaches - self.told.breaches)))
-
-    def close(self, totals: ArmTotals, now_s: int) -> None:
-        """Lets what has come be a look."""
-        look = self.ahead(totals)
-        self.see(now_s, look.responses)
-        if look.responses and not self.is_warming_up(now_s):
-            self.rail.update(look)
-            self.most = math.inf
-        self.told = Share(self.told.responses + look.responses, self.told.breaches + look.breaches)
 
 
 def keep_of(spec: Spec) -> Keep:
@@ -124,30 +64,44 @@ def keep_of(spec: Spec) -> Keep:
 class Guard:
     """Guardrails on the variants of one release, under one spec."""
 
-    __slots__ = ("_bounds", "_closed_s", "_evidence", "_has_pairs", "_ratio", "_spec")
+    __slots__ = ("_bounds", "_budgets", "_closed_s", "_evidence", "_has_pairs", "_lengths_ms", "_ratio", "_shares",
+                 "_spec")  # fmt: skip
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._spec = spec
         self._evidence = evidence
         self._bounds = {variant.name: self._on(variant.name) for variant in spec.variants}
+        self._shares, self._budgets = self._side_by_side()
         self._has_pairs = keep_of(spec).keeps_seconds
         self._closed_s = 0
         self._ratio = RatioGuard(spec, evidence)
+        self._lengths_ms = sorted({bound.guardrail.window for bounds in self._bounds.values() for bound in bounds})
 
-    def _on(self, variant: str) -> list[_Bound]:
+    def _side_by_side(self) -> tuple[list[ShareBound], Budgets]:
+        """Gives all absolute bounds on shares, and their tests in one table."""
+        shares = [bound for bounds in self._bounds.values() for bound in bounds if isinstance(bound, ShareBound)]
+        for place, bound in enumerate(shares):
+            bound.place = place
+        return shares, Budgets([bound.rail.test for bound in shares])
+
+    def _on(self, variant: str) -> list[Bound]:
         """Gives fresh bounds on a variant; those that act share what `falseAborts` allows over all candidates."""
-        spec, bounds = self._spec, list[_Bound]()
+        spec, bounds = self._spec, list[Bound]()
         rails = [(guardrail, rails_under(spec, guardrail)) for guardrail in spec.bounds]
         acting = sum(len(of) for one, of in rails if one.severity != "signal" and one.confidence is None)
         alpha = spec.false_aborts / max(1, acting * (len(spec.variants) - 1))
         for guardrail, of in rails:
             rule = Rule(alpha if guardrail.confidence is None else 1.0 - guardrail.confidence, guardrail.min_samples)
             for name, rail in of.items():
+                face = Face(guardrail, name)
                 if isinstance(rail, ShareRail):
-                    told = counted(guardrail, self._evidence.totals[variant])
-                    bounds.append(_ShareBound(variant, guardrail, name, rail, rule, told=told, gain=rail.gain))
+                    count = counting(guardrail)
+                    told = Share(*count(self._evidence.totals[variant]))
+                    bounds.append(
+                        ShareBound(variant, guardrail, name, rail, rule, face, count=count, told=told, gain=rail.gain)
+                    )
                 else:
-                    bounds.append(_Bound(variant, guardrail, name, rail, rule))
+                    bounds.append(Bound(variant, guardrail, name, rail, rule, face))
         return bounds
 
     def close(self, now_s: int, pace: int = 1) -> list[ClosedSecond]:
@@ -161,7 +115,7 @@ class Guard:
         self._ratio.close(now_s)
         for name, bounds in self._bounds.items():
             for bound in bounds:
-                if isinstance(bound, _ShareBound):
+                if isinstance(bound, ShareBound):
                     bound.close(self._evidence.totals[name], now_s)
         seconds = self._evidence.closed(now_s - CLOSED_AFTER_S) if self._has_pairs else []
         for closed in seconds:
@@ -174,7 +128,7 @@ class Guard:
         for name, bounds in self._bounds.items():
             pair = Pair(closed.arms.get(name, _NOTHING), baseline, totals[name].in_flight, of_baseline)
             for bound in bounds:
-                if not isinstance(bound, _ShareBound):
+                if not isinstance(bound, ShareBound):
                     bound.see(closed.second, pair.variant.responses)
                     if not bound.is_warming_up(closed.second):
                         bound.rail.update(pair)
@@ -182,11 +136,11 @@ class Guard:
 
     def fails(self, news: Mapping[str, News], candidates: Sequence[str], now_s: int) -> bool:
         """Whether one of these variants fails; `news` is what has come since this was last asked."""
-        urgent: list[_Bound] = []
+        urgent: list[Bound] = []
         for name in candidates:
             new = news.get(name)
             for bound in self._bounds[name]:
-                if isinstance(bound, _ShareBound):
+                if isinstance(bound, ShareBound):
                     bound.most += bound.gain * breaches_at_most(bound.guardrail, new) if new else 0.0
                     is_urgent = bound.most >= bound.rule.threshold
                 else:
@@ -209,8 +163,8 @@ class Guard:
         )
         return not is_open and self._evidence.is_settled and self._ratio.is_settled
 
-    def _is_open(self, bound: _Bound, *, is_candidate: bool) -> bool:
-        if isinstance(bound, _ShareBound):
+    def _is_open(self, bound: Bound, *, is_candidate: bool) -> bool:
+        if isinstance(bound, ShareBound):
             return bound.guardrail.warm_up > 0 and bound.ahead(self._evidence.totals[bound.variant]).responses > 0
         return bound.is_fresh and is_candidate
 
@@ -220,9 +174,9 @@ class Guard:
             yield from self._ratio.failing()
         yield from (bound.guardrail for name in candidates for bound in self._bounds[name] if self._fails(bound))
 
-    def _fails(self, bound: _Bound) -> bool:
+    def _fails(self, bound: Bound) -> bool:
         ahead = None
-        if isinstance(bound, _ShareBound):
+        if isinstance(bound, ShareBound):
             if bound.most < bound.rule.threshold:
                 return False
             ahead = bound.ahead(self._evidence.totals[bound.variant])
@@ -230,16 +184,28 @@ class Guard:
 
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
         """Gives the verdict of every guardrail on each of these variants."""
-        return {
-            name: [*(self._assess(bound, now_s) for bound in self._bounds[name]), *self._ratio.assess(name)]
-            for name in names
-        }
+        windows = {length_ms: self._evidence.windows(length_ms) for length_ms in self._lengths_ms}
+        ahead = [self._ahead(bound, now_s) for bound in self._shares]
+        evidence = self._budgets.evidence(ahead)
+        assessed: dict[str, list[Assessment]] = {}
+        for name in names:
+            assessed[name] = of_variant = []
+            for bound in self._bounds[name]:
+                window = windows[bound.guardrail.window][name]
+                if isinstance(bound, ShareBound):
+                    of_variant.append(bound.assess(ahead[bound.place], evidence[bound.place], window))
+                else:
+                    of_variant.append(self._assess(bound, window))
+            of_variant += self._ratio.assess(name)
+        return assessed
 
-    def _assess(self, bound: _Bound, now_s: int) -> Assessment:
-        guardrail, conclusion = bound.guardrail, self._look(bound, now_s)
-        window = self._evidence.window(bound.variant, guardrail.window)
-        measured = self._measured(guardrail, bound.variant, window)
-        return assessment_of(guardrail, bound.name, bound.variant, conclusion, window, measured=measured)
+    def _assess(self, bound: Bound, window: ArmWindow) -> Assessment:
+        conclusion, measured = bound.rail.conclude(bound.rule), self._measured(bound.guardrail, bound.variant, window)
+        return bound.face.assessment(bound.variant, conclusion, window, measured=measured)
+
+    def _ahead(self, bound: ShareBound, now_s: int) -> Share:
+        """Gives what is no look yet, where it may be judged."""
+        return NO_SHARE if bound.is_warming_up(now_s) else bound.ahead(self._evidence.totals[bound.variant])
 
     def _measured(self, guardrail: Guardrail, variant: str, window: ArmWindow) -> Value:
         """Gives the value in a window of the metric that is bounded, where it is one of the release file."""
@@ -247,12 +213,11 @@ class Guard:
             return MISSING
         return value_of(self._spec.metric_of_name[guardrail.name], window, self._evidence.totals[variant].in_flight)
 
-    def _look(self, bound: _Bound, now_s: int) -> Conclusion:
+    def _look(self, bound: Bound, now_s: int) -> Conclusion:
         """Gives the verdict of a bound, with what is no look yet where it may be judged."""
-        if not isinstance(bound, _ShareBound):
+        if not isinstance(bound, ShareBound):
             return bound.rail.conclude(bound.rule)
-        ahead = _NO_SHARE if bound.is_warming_up(now_s) else bound.ahead(self._evidence.totals[bound.variant])
-        conclusion = bound.rail.conclude(bound.rule, ahead)
+        conclusion = bound.rail.conclude(bound.rule, self._ahead(bound, now_s))
         bound.most = conclusion.ln_evidence
         return conclusion
 
@@ -262,10 +227,11 @@ class Guard:
         for variant, bounds in self._bounds.items():
             pairs = zip(bounds, self._on(variant), strict=True)
             self._bounds[variant] = [fresh.after(old) if does(old.guardrail) else old for old, fresh in pairs]
+        self._shares, self._budgets = self._side_by_side()
 
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""
-        bounds = {name: [_snapshot_of(bound) for bound in of_variant] for name, of_variant in self._bounds.items()}
+        bounds = {name: [bound.snapshot() for bound in of_variant] for name, of_variant in self._bounds.items()}
         return {"closed_s": self._closed_s, "bounds": bounds, "ratio": self._ratio.snapshot()}
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -274,30 +240,4 @@ class Guard:
         self._ratio.restore(snapshot.get("ratio", {}))
         for name, bounds in self._bounds.items():
             for bound, kept in zip(bounds, snapshot["bounds"][name], strict=True):
-                bound.began_s, bound.is_fresh = kept["began_s"], kept["is_fresh"]
-                bound.rail.restore(kept["rail"])
-                if isinstance(bound, _ShareBound):
-                    bound.told = Share(*kept["told"])
-
-
-def _snapshot_of(bound: _Bound) -> Snapshot:
-    kept: Snapshot = {"began_s": bound.began_s, "is_fresh": bound.is_fresh, "rail": bound.rail.snapshot()}
-    return kept | {"told": list(bound.told)} if isinstance(bound, _ShareBound) else kept
-
-
-def counted(guardrail: Guardrail, totals: ArmTotals) -> Share:
-    """Gives the responses of a variant since its release began, and those that breach an absolute bound on a share."""
-    match guardrail:
-        case LatencyGuardrail():
-            return Share(totals.responses, totals.slower.get(bucket_of_limit(guardrail.max or 0.0), 0))
-        case ErrorRateGuardrail(metric="error_rate"):
-            return Share(totals.responses, totals.errors)
-        case _:
-            return Share(totals.responses, totals.client_errors)
-
-
-def breaches_at_most(guardrail: Guardrail, news: News) -> int:
-    """Gives how many breaches of an absolute bound on a share are among `news`, at most."""
-    if isinstance(guardrail, LatencyGuardrail):
-        return news.responses if news.slowest > bucket_of_limit(guardrail.max or 0.0) else 0
-    return news.errors if guardrail.metric == "error_rate" else news.responses
+                bound.restore(kept)

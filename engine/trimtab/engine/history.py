@@ -110,10 +110,11 @@ class History:
 
     def _see(self) -> None:
         """Adds to the running sums what they have not yet, as of where the windows stand."""
+        row, windows = self._row, self._windows
         replaced = [
-            Replacement(self._row[variant], place[1], old, new)
+            Replacement(row[variant], place[1], old, new)
             for (variant, place), (old, new) in self._unseen.items()
-            if place[1] >= self._windows[variant].since_s
+            if place[1] >= windows[variant].since_s
         ]
         self._unseen.clear()
         if replaced:
@@ -154,12 +155,19 @@ class History:
         if segment is not None:
             self._settle()
             return self._windows[variant].at(length_ms, self._now_s, segment)
+        return self._sums(length_ms)[self._row[variant]]
+
+    def windows(self, length_ms: int) -> dict[str, ArmWindow]:
+        """Gives the same of all variants, in all segments."""
+        return dict(zip(self._row, self._sums(length_ms), strict=True))
+
+    def _sums(self, length_ms: int) -> list[ArmWindow]:
         self._look()
         if length_ms not in self._running:
             self._settle()
             sums = [windows.at(length_ms, self._now_s) for windows in self._windows.values()]
             self._running.begin(length_ms, sums)
-        return self._running.windows(length_ms)[self._row[variant]]
+        return self._running.windows(length_ms)
 
     def _settle(self) -> None:
         """Brings tiles up to date."""

@@ -44,7 +44,7 @@ class Shares:
 class Learning:
     """The policy of one release under one spec, with what it was told."""
 
-    __slots__ = ("_objective", "_policy", "_spec", "_told", "_told_in")
+    __slots__ = ("_contextual", "_objective", "_policy", "_spec", "_told", "_told_in")
 
     def __init__(
         self, spec: Spec, strategy: Bandit, objective: Objective, priors: Sequence[Pseudo], factories: Factories
@@ -52,12 +52,14 @@ class Learning:
         """Raises what `policy_under` does."""
         self._spec = spec
         self._objective = objective
-        self._policy = policy_under(spec, strategy, factories)
+        self._policy = policy = policy_under(spec, strategy, factories)
+        # `isinstance` of a protocol looks at all of its methods, which takes as long as all else here.
+        self._contextual = policy if isinstance(policy, Contextual) else None
         names = [variant.name for variant in spec.variants]
-        self._told = _Told([objective.sums(name) for name in names], objective.expected)
+        self._told = _Told([*objective.all_sums()], objective.expected)
         self._told_in: dict[str, _Told] = {}
         """segment -> what the policy was told there; nothing where it knows none"""
-        if isinstance(self._policy, Contextual):
+        if self._contextual is not None:
             for segment in (_NO_SEGMENT, *(one.name for one in spec.segments)):
                 sums = [objective.sums_in(name, segment) for name in names]
                 self._told_in[segment] = _Told(sums, objective.expected_in(segment))
@@ -72,10 +74,9 @@ class Learning:
     def shares(self, eligible: Sequence[bool], state: ReleaseState) -> Shares:
         """Tells the policy what is new, and gives the share that each variant should get."""
         seed = (state.newest[0] * _ERA_FACTOR + state.offset) & _SEED_BITS
-        if isinstance(self._policy, Contextual):
-            return self._shares_in(self._policy, eligible, state, seed)
-        sums = [self._objective.sums(variant.name) for variant in self._spec.variants]
-        batch = self._batch(_Told(sums, self._objective.expected), self._told, state.weights)
+        if self._contextual is not None:
+            return self._shares_in(self._contextual, eligible, state, seed)
+        batch = self._batch(_Told(self._objective.all_sums(), self._objective.expected), self._told, state.weights)
         if sum(batch.trials):
             self._policy.update(batch)
         pending = sum(batch.trials) + float(self._objective.in_flight)
@@ -98,11 +99,11 @@ class Learning:
         """Gives what is not `told` yet of each variant, and takes note of it."""
         new: list[Sums] = []
         for arm, (sums, before) in enumerate(zip(now.sums, tuple(told.sums), strict=True)):
-            if sums[0] > before[0]:
-                trials, rewards, squares = (now - then for now, then in zip(sums, before, strict=True))
-                rewards = self._within(trials, rewards)
+            trials = sums[0] - before[0]
+            if trials > 0:
+                rewards = self._within(trials, sums[1] - before[1])
                 told.sums[arm] = (sums[0], before[1] + rewards, sums[2])
-                new.append((trials, rewards, squares))
+                new.append((trials, rewards, sums[2] - before[2]))
             else:
                 new.append(NO_SUMS)
         return self._batch_of(new, self._propensities(now, told, weights))

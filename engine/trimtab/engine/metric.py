@@ -115,7 +115,7 @@ def _named(name: str, window: ArmWindow, in_flight: int | None) -> Value:
         return MISSING
     if name == "duration_ms.mean":
         return int(window.counts[_DURATION_US]) / 1000 / window.responses
-    quantile_ms = window.latency.quantile_ms(_QUANTILES[name])
+    quantile_ms = window.quantile_ms(_QUANTILES[name])
     return MISSING if quantile_ms is None else quantile_ms
 
 

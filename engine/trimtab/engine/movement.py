@@ -27,7 +27,7 @@ from trimtab.schemas.strategy import BlueGreen
 class Movement:
     """The weights of one release under one spec."""
 
-    __slots__ = ("_spec", "_state", "_steps", "baseline", "names")
+    __slots__ = ("_allowed", "_bounds_of", "_spec", "_state", "_steps", "baseline", "names")
 
     def __init__(self, spec: Spec, state: ReleaseState) -> None:
         self._spec = spec
@@ -37,16 +37,30 @@ class Movement:
         """in the order of the release file"""
         self.baseline = self.names.index(spec.baseline)
         """its position"""
+        self._allowed: tuple[int, tuple[list[bool], list[str], int]] = (-1, ([], [], 0))
+        """how many were excluded when somebody last asked: who may take traffic, which candidates, and their room"""
+        self._bounds_of: tuple[object, list[Bounds]] = (None, [])
+        """what bounds rest on, and those when they were last asked for"""
 
     @property
     def eligible(self) -> list[bool]:
-        """Which variants may take traffic; the baseline always may."""
-        return [name not in self._state.excluded for name in self.names]
+        """Which variants may take traffic; the baseline always may. Not to be changed."""
+        return self._may_take()[0]
 
     @property
     def candidates(self) -> list[str]:
-        """The variants other than the baseline that may take traffic."""
-        return [name for name in self.names if name != self._spec.baseline and name not in self._state.excluded]
+        """The variants other than the baseline that may take traffic; not to be changed."""
+        return self._may_take()[1]
+
+    def _may_take(self) -> tuple[list[bool], list[str], int]:
+        excluded = self._state.excluded
+        if len(excluded) != self._allowed[0]:  # they only become more, and a decision asks several times
+            spec, names = self._spec, self.names
+            eligible = [name not in excluded for name in names]
+            candidates = [name for name in names if name != spec.baseline and name not in excluded]
+            those = [variant for variant in spec.variants if variant.name in candidates]
+            self._allowed = (len(excluded), (eligible, candidates, room_of(spec.limits, those, spec.strategy)))
+        return self._allowed[1]
 
     def exclude(self, reasons: Mapping[str, str]) -> None:
         """Takes candidates out of the release; `reasons` is variant -> why."""
@@ -134,18 +148,23 @@ class Movement:
     @property
     def room(self) -> int:
         """What the candidates that may take traffic may take together."""
-        spec, names = self._spec, set(self.candidates)
-        return room_of(spec.limits, [variant for variant in spec.variants if variant.name in names], spec.strategy)
+        return self._may_take()[2]
 
     @property
     def _max_step(self) -> int:
         return BASIS_POINTS if isinstance(self._spec.strategy, BlueGreen) else self._spec.limits.max_step
 
     def _bounds(self, move: Move) -> list[Bounds]:
+        rests_on = (self.eligible, bool(self._state.chosen), move.keeps_floor)
+        if rests_on != self._bounds_of[0]:  # from decision to decision they are the same
+            self._bounds_of = (rests_on, self._bounds_under(*rests_on))
+        return self._bounds_of[1]
+
+    def _bounds_under(self, eligible: Sequence[bool], is_chosen: bool, keeps_floor: bool) -> list[Bounds]:  # noqa: FBT001 - as `_bounds` has them
         spec, bounds = self._spec, []
-        for arm, (variant, may) in enumerate(zip(spec.variants, self.eligible, strict=True)):
-            is_free = arm == self.baseline or bool(self._state.chosen)
-            floor = spec.limits.floor_of(variant) if may and move.keeps_floor else 0
+        for arm, (variant, may) in enumerate(zip(spec.variants, eligible, strict=True)):
+            is_free = arm == self.baseline or is_chosen
+            floor = spec.limits.floor_of(variant) if may and keeps_floor else 0
             cap = BASIS_POINTS if is_free else cap_under(spec.limits, variant, spec.strategy)
             bounds.append(Bounds(floor, cap if may else 0))
         return bounds

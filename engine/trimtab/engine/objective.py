@@ -29,7 +29,7 @@ NO_SUMS: Final[Sums] = (0, 0, 0)
 class Objective:
     """The objective of one release under one spec."""
 
-    __slots__ = ("_evidence", "_metric", "_name", "_observed", "_variants", "waits")
+    __slots__ = ("_all_sums", "_edition", "_evidence", "_metric", "_name", "_observed", "_variants", "waits")
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._evidence = evidence
@@ -40,6 +40,8 @@ class Objective:
         """whether rewards are those of mature cohorts, which began with the present spec"""
         self._observed: dict[str, Sums] = {}
         """variant -> of the seconds in which the metric had a value"""
+        self._edition, self._all_sums = -1, list[Sums]()
+        """of the evidence when somebody last asked for all sums, and those"""
 
     @property
     def in_flight(self) -> int:
@@ -77,6 +79,16 @@ class Objective:
                     more, squared = round(value * VALUE_SCALE), round(value * value * VALUE_SCALE)
                     self._observed[variant] = (trials + 1, total + more, squares + squared)
 
+    def all_sums(self) -> list[Sums]:
+        """Gives what every variant has shown, in the order of the release file; as `sums`, and not to be changed."""
+        if self._metric is not None or self.waits:
+            return [self.sums(variant) for variant in self._variants]
+        evidence = self._evidence
+        if evidence.edition != self._edition:  # a decision asks several times
+            self._edition = evidence.edition
+            self._all_sums = [self._in(evidence.totals[variant]) for variant in self._variants]
+        return self._all_sums
+
     def sums(self, variant: str) -> Sums:
         """Gives what a variant has shown; of a metric, since the present spec began."""
         if self._metric is not None:
@@ -96,8 +108,9 @@ class Objective:
 
     def _in(self, totals: ArmTotals) -> Sums:
         if self._name == SUCCESS:
-            trials, rewards = totals.rewards(SUCCESS)
-            return trials, rewards, rewards
+            responses = totals.responses
+            rewards = (responses - totals.errors) * VALUE_SCALE
+            return responses, rewards, rewards
         trials, total, squares = totals.values.get(self._name, NO_SUMS)
         return trials, total, squares
 

@@ -89,28 +89,28 @@ class Rail(Protocol):
 class ShareRail:
     """An absolute bound on a share of responses."""
 
-    __slots__ = ("_test", "gain")
+    __slots__ = ("gain", "test")
 
     def __init__(self, allowed: float) -> None:
-        self._test = BudgetTest(allowed)
+        self.test = BudgetTest(allowed)
         self.gain = most_per_breach(allowed)
         """what one breach adds to ln E at most"""
 
     def update(self, look: Share) -> None:
         """Takes a look."""
-        self._test.update(look)
+        self.test.update(look)
 
     def conclude(self, rule: Rule, peek: Share | None = None) -> Conclusion:
         """Gives the verdict, with what is no look yet."""
-        return conclude(self._test, rule, peek=peek)
+        return conclude(self.test, rule, peek=peek)
 
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""
-        return self._test.snapshot()
+        return self.test.snapshot()
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of a bound with the same settings."""
-        self._test.restore(snapshot)
+        self.test.restore(snapshot)
 
 
 class PairRail(Generic[Look]):

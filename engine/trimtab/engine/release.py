@@ -146,7 +146,8 @@ class ReleaseFold:
 
     @property
     def _evidence_count(self) -> int:
-        return self._evidence.counted + self._evidence.late + self._evidence.matured
+        counted, late = self._evidence.events
+        return counted + late + self._evidence.matured
 
     def begin(self, at: Position, behind: str = "") -> Decision:
         """Gives the first decision: all traffic on the baseline. `behind`: the release that it has to wait for."""
@@ -348,8 +349,8 @@ class ReleaseFold:
             probabilities=self._belief.probabilities(eligible), responses=self._responses(), assessments=assessments,
             step=state.step, step_began_ms=state.step_began_ms,
             step_responses=state.step_responses or [0] * len(eligible), cleared_step=state.cleared_step,
-            samples=self._belief.samples(), shares=shares.overall, segment_shares=shares.segments,
-            fault=self._learning.fault if self._learning else "",
+            samples=() if self._learning else self._belief.samples(), shares=shares.overall,
+            segment_shares=shares.segments, fault=self._learning.fault if self._learning else "",
             room=self._movement.room, is_heard=self._is_heard(),
         )  # fmt: skip
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from trimtab.engine.compiled import compiled
 from trimtab.engine.contribution import PaneContent
-from trimtab.engine.sketch import Sketch
-from trimtab.engine.tile import Bytes, Columns, columns_of, laid_out, take_tile
+from trimtab.engine.sketch import Sketches
+from trimtab.engine.tile import Amounts, Buckets, Bytes, columns_of, laid_out, take_tile
 from trimtab.engine.tiles import Values, add_values
-from trimtab.engine.window import ArmWindow
+from trimtab.engine.window import QUANTILES, ArmWindow
 from trimtab.schemas.evidence import COUNTS
 
 Ints = npt.NDArray[np.int64]
@@ -105,13 +105,13 @@ class Running:
     def replace(self, replaced: Sequence[Replacement], starts_s: dict[int, int]) -> None:
         """Takes other contents of panes; `starts_s`: length -> the first second that belongs to that window."""
         self._seen.clear()
-        columns = columns_of([content for one in replaced for content in one[2:]])
-        where = np.array([one[:2] for one in replaced], dtype=np.int64)
+        columns = columns_of([content for _, _, old, new in replaced for content in (old, new)])
+        where = np.array([(row, second) for row, second, _, _ in replaced], dtype=np.int64)
         starts = np.array([starts_s[length_ms] for length_ms in self._place], dtype=np.int64)
-        first, stop = _replace(columns, where, starts, self._counts, self._buckets, self._first)
+        first, stop = _replace(*columns, where, starts, self._counts, self._buckets, self._first)
         if stop:
             self._reach(first, stop)
-            _replace(columns, where, starts, self._counts, self._buckets, self._first)
+            _replace(*columns, where, starts, self._counts, self._buckets, self._first)
         if self._metrics:
             self._replace_values(replaced, starts_s)
 
@@ -141,10 +141,10 @@ class Running:
         known = self._seen.get(length_ms)
         if known is None:
             place = self._place[length_ms]
-            counts, buckets, values = self._counts[place].copy(), self._buckets[place].copy(), self._values[place]
+            counts, values = self._counts[place].copy(), self._values[place]
+            latencies = Sketches(self._first, self._buckets[place].copy(), QUANTILES)
             known = self._seen[length_ms] = [
-                ArmWindow(counts[row], Sketch(self._first, buckets[row]), dict(values[row]))
-                for row in range(len(counts))
+                ArmWindow(of_row, None, dict(values[row]), (), (latencies, row)) for row, of_row in enumerate(counts)
             ]
         return known
 
@@ -155,27 +155,28 @@ def _kept(values: Values, metrics: Sequence[str]) -> Values:
 
 @compiled
 def _replace(  # noqa: PLR0913, PLR0917 - compiled code takes arguments by place
-    columns: Columns, where: Ints, starts: Ints, counts: Planes, buckets: Planes, first: int
-) -> tuple[int, int]:
+    table: Ints, sizes: Ints, cells: Buckets, amounts: Amounts, where: Ints, starts: Ints, counts: Planes,
+    buckets: Planes, first: int,
+) -> tuple[int, int]:  # fmt: skip
     """Replaces contents, unless some bucket has no room: it then gives the least, and the one after the greatest.
 
-    `columns`: of each replacement the old content and the new one; `where`: its row and second.
+    The first four are `Columns`, of each replacement the old content and the new one; `where`: its row and second.
     """
     least, stop = 1 << 30, 0
-    for bucket in columns.buckets:
+    for bucket in cells:
         least, stop = min(least, int(bucket)), max(stop, int(bucket) + 1)
     if stop and (least < first or stop > first + buckets.shape[2]):
         return least, stop
     cell = 0
-    for content in range(len(columns.sizes)):
+    for content in range(len(sizes)):
         row, second, sign = where[content // 2, 0], where[content // 2, 1], 2 * (content % 2) - 1
         for length in range(len(starts)):
             if second >= starts[length]:
-                for name in range(columns.table.shape[1]):
-                    counts[length, row, name] += sign * columns.table[content, name]
-                for at in range(cell, cell + columns.sizes[content]):
-                    buckets[length, row, columns.buckets[at] - first] += sign * np.int64(columns.amounts[at])
-        cell += columns.sizes[content]
+                for name in range(table.shape[1]):
+                    counts[length, row, name] += sign * table[content, name]
+                for at in range(cell, cell + sizes[content]):
+                    buckets[length, row, cells[at] - first] += sign * np.int64(amounts[at])
+        cell += sizes[content]
     return 0, 0
 
 

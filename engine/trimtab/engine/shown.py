@@ -6,7 +6,6 @@ from trimtab.engine.sequential.conclusion import Conclusion
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment, Verdict
 from trimtab.schemas.guardrail import (
-    ErrorRateGuardrail,
     Guardrail,
     LatencyGuardrail,
     MetricGuardrail,
@@ -16,38 +15,65 @@ from trimtab.schemas.guardrail import (
 )
 
 
-def assessment_of(  # noqa: PLR0913 - what is shown of a bound
-    guardrail: Guardrail,
-    field: str,
-    variant: str,
-    conclusion: Conclusion,
-    window: ArmWindow,
-    *,
-    measured: Value = MISSING,
-) -> Assessment:
-    """Gives the assessment of a bound; `window` is what the variant did in the guardrail's window.
+class Face:
+    """What is shown of one bound of a guardrail; all that does not change from look to look is worked out once.
 
-    `measured`: the value there of the release's metric that is bounded, where it is one.
     The value of a relative bound is what its test has seen since it began; of an absolute one it is that of the window.
     A bound that was kept passes no more once nothing has come for a window: missing is not zero.
     """
-    if field.endswith("Ratio"):
-        value, limit, is_share = conclusion.value, conclusion.limit, False
-    else:
-        value, limit = _value(guardrail, window, measured), _limit(guardrail, field)
-        is_share = isinstance(guardrail, ShareRail)
-    verdict, reason = conclusion.verdict, conclusion.reason
-    if verdict is Verdict.PASS and not _is_seen(guardrail, window, measured):
-        verdict, reason = Verdict.INCONCLUSIVE, f"nothing has come for {guardrail.window // 1000} s"
-    return Assessment(
-        guardrail=guardrail.title, bound=field, variant=variant, verdict=verdict, reason=reason,
-        value=value, limit=limit,
-        n=window.responses if is_share else conclusion.n,
-        breaches=breaches_of(guardrail)(window) if is_share and isinstance(guardrail, ShareRail) else 0,
-        allowed_ratio=allowed_of(guardrail) or 0.0 if is_share else 0.0,
-        ln_evidence=conclusion.ln_evidence, threshold=conclusion.threshold, samples=conclusion.n,
-        severity=guardrail.severity, on_fail=guardrail.on_fail, window_s=guardrail.window // 1000,
-    )  # fmt: skip
+
+    __slots__ = ("_allowed", "_bound", "_breaches", "_guardrail", "_is_relative", "_limit", "_on_fail", "_quantile",
+                 "_severity", "_silence", "_title", "_window_s")  # fmt: skip
+
+    def __init__(self, guardrail: Guardrail, bound: str) -> None:
+        """`bound`: the field of the guardrail."""
+        self._guardrail, self._bound = guardrail, bound
+        self._is_relative = bound.endswith("Ratio")
+        self._limit = _limit(guardrail, bound)
+        self._breaches = breaches_of(guardrail) if isinstance(guardrail, ShareRail) else _no_breaches
+        self._allowed = allowed_of(guardrail) or 0.0
+        self._quantile = guardrail.quantile if isinstance(guardrail, LatencyGuardrail) else 0.0
+        self._title, self._window_s = guardrail.title, guardrail.window // 1000
+        self._severity, self._on_fail = guardrail.severity, guardrail.on_fail
+        self._silence = f"nothing has come for {self._window_s} s"
+
+    def of_share(self, variant: str, said: tuple[Verdict, str, float, float, int], window: ArmWindow) -> Assessment:
+        """Gives the assessment of an absolute bound on a share.
+
+        `said`: verdict, reason, ln E, threshold and samples of the test; `window`: what the variant did in that of the
+        guardrail.
+        """
+        (verdict, reason, evidence, threshold, samples), n = said, window.responses
+        breaches = self._breaches(window)
+        if verdict is Verdict.PASS and not n:
+            verdict, reason = Verdict.INCONCLUSIVE, self._silence
+        return Assessment(
+            guardrail=self._title, bound=self._bound, variant=variant, verdict=verdict, reason=reason,
+            value=window.quantile_ms(self._quantile) if self._quantile else breaches / n if n else None,
+            limit=self._limit, n=n, breaches=breaches, allowed_ratio=self._allowed, ln_evidence=evidence,
+            threshold=threshold, samples=samples, severity=self._severity, on_fail=self._on_fail,
+            window_s=self._window_s,
+        )  # fmt: skip
+
+    def assessment(self, variant: str, said: Conclusion, window: ArmWindow, *, measured: Value = MISSING) -> Assessment:
+        """Gives the assessment of any other bound.
+
+        `measured`: the value in the window of the release's metric that is bounded, where it is one.
+        """
+        verdict, reason = said.verdict, said.reason
+        if verdict is Verdict.PASS and not _is_seen(self._guardrail, window, measured):
+            verdict, reason = Verdict.INCONCLUSIVE, self._silence
+        return Assessment(
+            guardrail=self._title, bound=self._bound, variant=variant, verdict=verdict, reason=reason,
+            value=said.value if self._is_relative else _value(self._guardrail, window, measured),
+            limit=said.limit if self._is_relative else self._limit, n=said.n, breaches=0, allowed_ratio=0.0,
+            ln_evidence=said.ln_evidence, threshold=said.threshold, samples=said.n, severity=self._severity,
+            on_fail=self._on_fail, window_s=self._window_s,
+        )  # fmt: skip
+
+
+def _no_breaches(_: ArmWindow) -> int:
+    return 0
 
 
 def _is_seen(guardrail: Guardrail, window: ArmWindow, measured: Value) -> bool:
@@ -59,23 +85,17 @@ def _is_seen(guardrail: Guardrail, window: ArmWindow, measured: Value) -> bool:
     return window.responses > 0
 
 
-def _limit(guardrail: Guardrail, field: str) -> float:
-    limit = guardrail.max if field == "max" or not isinstance(guardrail, ValueRail) else guardrail.min
+def _limit(guardrail: Guardrail, bound: str) -> float:
+    limit = guardrail.max if bound == "max" or not isinstance(guardrail, ValueRail) else guardrail.min
     return 0.0 if limit is None else limit
 
 
 def _value(guardrail: Guardrail, window: ArmWindow, measured: Value) -> float | None:
-    match guardrail:
-        case ErrorRateGuardrail():
-            breaches = breaches_of(guardrail)(window)
-            return breaches / window.responses if window.responses else None
-        case LatencyGuardrail():
-            return window.latency.quantile_ms(guardrail.quantile)
-        case OutcomeGuardrail():
-            sums = sums_of(window, guardrail.name)
-            return sums.mean if sums.n else None
-        case MetricGuardrail():
-            return None if isinstance(measured, Missing) else measured
+    """Gives what is shown of an absolute bound on a mean."""
+    if isinstance(guardrail, OutcomeGuardrail):
+        sums = sums_of(window, guardrail.name)
+        return sums.mean if sums.n else None
+    return None if isinstance(measured, Missing) else measured
 
 
 def acts(assessment: Assessment) -> bool:

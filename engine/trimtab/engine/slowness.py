@@ -70,7 +70,7 @@ class Load:
 def response_time_ms(spec: Scaling, window: ArmWindow) -> float | None:
     """Gives the figure that the bounds are for; None without responses."""
     if spec.measure != "mean":
-        return window.latency.quantile_ms(int(spec.measure.removeprefix("p")) / 100)
+        return window.quantile_ms(int(spec.measure.removeprefix("p")) / 100)
     return int(window.counts[_DURATION_US]) / 1000 / window.responses if window.responses else None
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from trimtab.engine.errors import EngineError
 from trimtab.engine.request_book import RequestKeep
-from trimtab.engine.sketch import Sketch
+from trimtab.engine.sketch import Sketch, Sketches
 from trimtab.engine.tier import Leaving, Tier, Tiers, TiersSnapshot
 from trimtab.engine.tile import Change, counts_by_row, summed
 from trimtab.engine.tiles import Values, add_values
@@ -88,10 +88,16 @@ def first_seconds(lengths_ms: Iterable[int], now_s: int) -> dict[int, int]:
     return {length_ms: (now_s // hop_s + 1) * hop_s - length_ms // 1000 for length_ms, hop_s in hops_s.items()}
 
 
+SHOWN_QUANTILES: Final = (0.5, 0.9, 0.95, 0.99, 0.999)
+"""Those that people and guardrails look at: whoever asks for one of a window will ask for another."""
+_QUANTILE_PLACE: Final = {quantile: place for place, quantile in enumerate(SHOWN_QUANTILES)}
+QUANTILES: Final = np.array(SHOWN_QUANTILES)
+
+
 class ArmWindow:
     """What one arm did in a stretch of time."""
 
-    __slots__ = ("_latency", "_tiles", "counts", "values")
+    __slots__ = ("_beside", "_latency", "_quantiles_ms", "_tiles", "counts", "values")
 
     def __init__(
         self,
@@ -99,42 +105,59 @@ class ArmWindow:
         latency: Sketch | None = None,
         values: Values | None = None,
         tiles: Sequence[bytes] = (),
+        beside: tuple[Sketches, int] | None = None,
     ) -> None:
-        """`tiles`: where to read latencies from once somebody asks for them."""
+        """`tiles`, `beside`: where to read latencies from once somebody asks; the latter among others, at a row."""
         self.counts: Ints = np.zeros(len(COUNTS), dtype=np.int64) if counts is None else counts
         """one per name in `COUNTS`"""
         self.values: Values = {} if values is None else values
         """sums of outcomes, of the metrics that windows hold"""
         self._latency = latency
-        self._tiles = tiles
+        self._quantiles_ms: list[float | None] = []
+        """of `SHOWN_QUANTILES`, once somebody has asked"""
+        self._tiles, self._beside = tiles, beside
 
     @property
     def latency(self) -> Sketch:
         """Durations of the responses."""
         if self._latency is None:
-            self._latency = summed(self._tiles)[1] if self._tiles else Sketch()
-            self._tiles = ()
+            if self._beside is not None:
+                sketches, row = self._beside
+                self._latency = sketches.at(row)
+            else:
+                self._latency = summed(self._tiles)[1] if self._tiles else Sketch()
+                self._tiles = ()
         return self._latency
+
+    def quantile_ms(self, quantile: float) -> float | None:
+        """Gives one of `SHOWN_QUANTILES` of the durations, in milliseconds; None without any."""
+        if not self._quantiles_ms:
+            if self._beside is not None:
+                sketches, row = self._beside
+                self._quantiles_ms = sketches.quantiles_ms(row)
+            else:
+                self._quantiles_ms = self.latency.quantiles_ms(QUANTILES)
+        return self._quantiles_ms[_QUANTILE_PLACE[quantile]]
 
     @property
     def requests(self) -> int:
         """Requests routed."""
-        return int(self.counts[_REQUESTS])
+        return int(self.counts.item(_REQUESTS))
 
     @property
     def responses(self) -> int:
         """Requests that ended."""
-        return int(self.counts[_RESPONSES])
+        return int(self.counts.item(_RESPONSES))
 
     @property
     def errors(self) -> int:
         """Responses that were errors."""
-        return int(self.counts[_ERRORS])
+        return int(self.counts.item(_ERRORS))
 
     @property
     def client_errors(self) -> int:
         """Responses that were errors of the client."""
-        return int(self.counts[_CLIENT_ERRORS])
+        return int(self.counts.item(_CLIENT_ERRORS))
 
     @property
     def error_ratio(self) -> float | None:

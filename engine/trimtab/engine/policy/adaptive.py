@@ -24,6 +24,7 @@ from trimtab.engine.policy.walk import best_shares
 
 Floats = npt.NDArray[np.float64]
 Arms = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 _SHARPENING: Final = 1.5
 _FLOOR: Final = 0.004
@@ -31,6 +32,8 @@ _LEAST_TRIALS: Final = 1e-9
 """Fewer than so small a part of a trial are none: their shares would be divisions of rounding errors."""
 _UNLIKELY: Final = 1e-3
 """Weight of a hypothesis below which its opinion is not asked."""
+_MINOR: Final = 0.02
+"""Weight below which an opinion may be rougher: twice the step."""
 _STEP: Final = 0.4
 """Of P(best), in standard deviations; half of it where a belief is skewed."""
 _SKEWED: Final = 3.0
@@ -55,17 +58,13 @@ class Adaptive:
 
     def update(self, batch: Batch) -> None:
         """Takes what came of traffic; the propensities in it are not needed."""
-        trials = _floats(batch.trials)
-        some = trials >= _LEAST_TRIALS
-        learn(GRID, self._bank, Counts(trials * some, _floats(batch.rewards) * some, _floats(batch.squares) * some))
+        _learn(*self._bank, np.array((batch.trials, batch.rewards, batch.squares), dtype=np.float64))
 
     def shares(self, eligible: Sequence[bool], pending: float, seed: int) -> list[float]:
         """Gives the share that each arm should get; draws nothing, so `seed` does not matter."""
         del seed
-        chosen = np.flatnonzero(np.array(eligible))
-        shares = np.zeros(self._arms)
-        shares[chosen] = preferences(GRID, self._bank, chosen, float(pending))
-        return [float(share) for share in shares]
+        shares: list[float] = _shares(*self._bank, np.array(eligible), float(pending)).tolist()
+        return shares
 
     def snapshot(self) -> Snapshot:
         """Gives the bank's arrays as lists: about 25 numbers for each arm, and 110."""
@@ -81,8 +80,25 @@ class Adaptive:
         self._bank = bank
 
 
-def _floats(values: Sequence[float]) -> Floats:
-    return np.array(values, dtype=np.float64)
+# The bank's arrays one by one: Numba takes 5 us to look through named tuples that come from outside.
+@compiled
+def _learn(  # noqa: PLR0913, PLR0917 - as above
+    logit: Floats, variance: Floats, weight: Floats, level: Floats, seen: Floats, batch: Floats
+) -> None:
+    """Takes a batch: trials, rewards and squares by arm."""
+    for arm in range(batch.shape[1]):
+        if batch[0, arm] < _LEAST_TRIALS:
+            batch[:, arm] = 0.0
+    learn(GRID, Bank(logit, variance, weight, level, seen), Counts(batch[0], batch[1], batch[2]))
+
+
+@compiled
+def _shares(  # noqa: PLR0913, PLR0917 - as above
+    logit: Floats, variance: Floats, weight: Floats, level: Floats, seen: Floats, eligible: Flags, pending: float
+) -> Floats:
+    shares, chosen = np.zeros(eligible.size), np.flatnonzero(eligible)
+    shares[chosen] = preferences(GRID, Bank(logit, variance, weight, level, seen), chosen, pending)
+    return shares
 
 
 @compiled
@@ -96,15 +112,16 @@ def preferences(grid: Hypotheses, bank: Bank, chosen: Arms, pending: float) -> F
     for mode in range(grid.own.size):
         weight = bank.weight[mode].sum()
         if weight >= _UNLIKELY:
-            shares += weight * _best(bank, mode, chosen, grid.own[mode] * time)
+            stride = _STEP if weight >= _MINOR else 2.0 * _STEP
+            shares += weight * _best(bank, mode, chosen, grid.own[mode] * time, stride)
             asked += weight
     floor = _FLOOR * math.sqrt(pace(bank))
     return (1.0 - floor) * shares / asked + floor / chosen.size
 
 
 @compiled
-def _best(bank: Bank, mode: int, chosen: Arms, drift: float) -> Floats:
-    """Gives P(best) by one hypothesis, with beliefs as wide as they will be."""
+def _best(bank: Bank, mode: int, chosen: Arms, drift: float, step: float) -> Floats:
+    """Gives P(best) by one hypothesis, with beliefs as wide as they will be; `step` in standard deviations."""
     alpha, beta = np.empty(chosen.size), np.empty(chosen.size)
     for place in range(chosen.size):
         logit = bank.logit[mode, chosen[place]]
@@ -112,4 +129,4 @@ def _best(bank: Bank, mode: int, chosen: Arms, drift: float) -> Floats:
         alpha[place] = max(1.0, (1.0 + math.exp(logit)) / variance)
         beta[place] = max(1.0, (1.0 + math.exp(-logit)) / variance)
     skewed = min(alpha.min(), beta.min()) < _SKEWED
-    return best_shares(alpha, beta, 0.5 * _STEP if skewed else _STEP)
+    return best_shares(alpha, beta, 0.5 * step if skewed else step)

@@ -11,22 +11,26 @@ Source: mixture of likelihood ratios, Robbins: Statistical methods related to th
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from trimtab.engine.compiled import compiled
 from trimtab.engine.sequential.conclusion import Estimate, Side
 from trimtab.engine.sequential.look import Share
-from trimtab.engine.sequential.mixture import Floats, Mixture
-from trimtab.engine.sequential.starts import FIRST
+from trimtab.engine.sequential.mixture import Floats, Mixture, ln_evidence, ln_evidence_after
+from trimtab.engine.sequential.starts import FIRST, NOTHING
+
+Ints = npt.NDArray[np.int64]
 
 _HALF_FAIL_LN_ODDS: Final = 0.0
 _LEAST_TOP, _FINEST = 1.6, 0.2
 
 
 @compiled
-def share_steps(breach: Floats, other: Floats, responses: int, breaches: int) -> Floats:
+def share_steps(breach: Floats, other: Floats, responses: float, breaches: float) -> Floats:
     """Gives the log likelihood ratio of each tilt; `breach`, `other`: of one response that breaches, or does not."""
     return breaches * breach + (responses - breaches) * other
 
@@ -85,12 +89,20 @@ class BudgetTest:
             return self._mixture.evidence()
         return self._mixture.evidence(share_steps(*self._ratios, *peek))
 
+    def weights_at(self, peek: Share) -> tuple[float, float]:
+        """Gives ln of the weight of a start at a look, where `peek` is one, and of all starts after it."""
+        return self._mixture.next_look if peek.responses else (NOTHING, self._mixture.ln_left)
+
     def estimate(self, peek: Share | None = None) -> Estimate:
         """Gives the share of breaches since the test began."""
-        responses, breaches = peek or (0, 0)
-        responses, breaches = responses + self._responses, breaches + self._breaches
-        share = breaches / responses if responses else None
-        return Estimate(share, self._allowed, responses, is_within=breaches <= self._allowed * responses)
+        responses, is_within = self.standing(peek or (0, 0))
+        share = (self._breaches + (peek.breaches if peek else 0)) / responses if responses else None
+        return Estimate(share, self._allowed, responses, is_within=is_within)
+
+    def standing(self, peek: tuple[int, int]) -> tuple[int, bool]:
+        """Gives how many responses there were since the test began, `peek` included, and whether the share is kept."""
+        responses = self._responses + peek[0]
+        return responses, self._breaches + peek[1] <= self._allowed * responses
 
     def snapshot(self) -> dict[str, Any]:
         """Gives the state as plain data."""
@@ -100,6 +112,52 @@ class BudgetTest:
         """Continues from a snapshot of a test with the same settings."""
         self._responses, self._breaches = snapshot["responses"], snapshot["breaches"]
         self._mixture.restore(snapshot["mixture"])
+
+
+class Budgets:
+    """Budget tests side by side, whose evidence a decision asks for at once: one call into compiled code, not one each.
+
+    The tests go on by themselves, with their masses in a table from now on.
+
+    >>> tests = [BudgetTest(0.02), BudgetTest(0.1)]
+    >>> peeks = [Share(20, 10), Share(0, 0)]
+    >>> Budgets(tests).evidence(peeks) == [test.evidence(peek) for test, peek in zip(tests, peeks)]
+    True
+    """
+
+    __slots__ = ("_masses", "_ratios", "_tests", "_widths")
+
+    def __init__(self, tests: Sequence[BudgetTest]) -> None:
+        self._tests = tests
+        widths = [len(test._ratios[0]) for test in tests]
+        self._widths = np.array(widths, dtype=np.int64)
+        self._masses = np.zeros((len(tests), max(widths, default=0)))
+        self._ratios = np.zeros((2, *self._masses.shape))
+        for row, (test, width) in enumerate(zip(tests, widths, strict=True)):
+            self._ratios[:, row, :width] = test._ratios
+            test._mixture.move_into(self._masses[row, :width])
+
+    def evidence(self, peeks: Sequence[Share]) -> list[float]:
+        """Gives ln E of each, as it would be if its peek were the next look; one without responses is none."""
+        looks = np.array(
+            [(*peek, *test.weights_at(peek)) for test, peek in zip(self._tests, peeks, strict=True)], dtype=np.float64
+        ).reshape(-1, 4)
+        evidence: list[float] = _evidence_of_all(self._widths, self._masses, self._ratios, looks).tolist()
+        return evidence
+
+
+@compiled
+def _evidence_of_all(widths: Ints, masses: Floats, ratios: Floats, looks: Floats) -> Floats:
+    """`ratios`: of responses that breach, and of others; `looks`: responses, breaches, and the weights of starts."""
+    evidence = np.empty(len(widths))
+    for row in range(len(widths)):
+        width, responses, breaches = widths[row], looks[row, 0], looks[row, 1]
+        if responses > 0.0:
+            steps = share_steps(ratios[0, row, :width], ratios[1, row, :width], responses, breaches)
+            evidence[row] = ln_evidence_after(masses[row, :width], steps, looks[row, 2], looks[row, 3])
+        else:
+            evidence[row] = ln_evidence(masses[row, :width], looks[row, 3])
+    return evidence
 
 
 def most_per_breach(allowed: float) -> float:

@@ -14,7 +14,7 @@ A FAIL is for the moment: whoever acts on it remembers that it did.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol, TypeVar
 
@@ -78,15 +78,15 @@ class Rule:
     pass_alpha: float = 0.05
     """the probability with which a harmful variant may ever pass, where an opposite test is asked"""
 
-    @property
-    def threshold(self) -> float:
-        """The ln E that fails."""
-        return -math.log(self.alpha)
+    threshold: float = field(init=False)
+    """the ln E that fails"""
+    pass_threshold: float = field(init=False)
+    """the ln E of the opposite test that passes"""
 
-    @property
-    def pass_threshold(self) -> float:
-        """The ln E of the opposite test that passes."""
-        return -math.log(self.pass_alpha)
+    def __post_init__(self) -> None:
+        """Takes logarithms once: every look asks for them."""
+        object.__setattr__(self, "threshold", -math.log(self.alpha))
+        object.__setattr__(self, "pass_threshold", -math.log(self.pass_alpha))
 
 
 class Conclusion(msgspec.Struct, frozen=True):
@@ -115,16 +115,17 @@ def conclude(
     """
     estimate, evidence = test.estimate(peek), test.evidence(peek)
     shown = math.inf if opposite is None else opposite.evidence(peek)
-    verdict, reason = _verdict(estimate, evidence, shown, rule)
+    verdict, reason = verdict_of(estimate.n, evidence, rule, is_within=estimate.is_within, shown=shown)
     return Conclusion(verdict, reason, estimate.value, estimate.limit, evidence, rule.threshold, estimate.n)
 
 
-def _verdict(estimate: Estimate, evidence: float, shown: float, rule: Rule) -> tuple[Verdict, str]:
-    if estimate.n < rule.min_samples:
-        return Verdict.INCONCLUSIVE, f"{estimate.n} of {rule.min_samples} samples"
+def verdict_of(n: int, evidence: float, rule: Rule, *, is_within: bool, shown: float = math.inf) -> tuple[Verdict, str]:
+    """Gives the verdict on `n` samples and their ln E, and why. `shown`: ln E of the opposite test, if there is one."""
+    if n < rule.min_samples:
+        return Verdict.INCONCLUSIVE, f"{n} of {rule.min_samples} samples"
     if evidence >= rule.threshold:
         return Verdict.FAIL, f"ln evidence of harm {evidence:.2f}, which reaches {rule.threshold:.2f}"
-    if not estimate.is_within:
+    if not is_within:
         return Verdict.INCONCLUSIVE, f"beyond the limit, but ln evidence {evidence:.2f} is below {rule.threshold:.2f}"
     if evidence > 0.0:
         return Verdict.INCONCLUSIVE, f"within the limit, but ln evidence of harm has risen to {evidence:.2f}"

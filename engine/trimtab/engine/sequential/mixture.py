@@ -72,25 +72,36 @@ class Mixture:
     (1.54, 3.33, 1)
     """
 
-    __slots__ = ("_first", "_masses", "looks")
+    __slots__ = ("_first", "_masses", "ln_left", "looks", "next_look")
 
     def __init__(self, tilts: int, first: float = FIRST) -> None:
         """`first`: the share of the start at the first look, above 0; 1 for a plain e-process."""
         self._first = first
         self._masses: Floats = np.full(tilts, NOTHING)
-        self.looks = 0
+        self._stand_at(0)
 
     def update(self, steps: Floats) -> None:
         """Takes the log likelihood ratios of one look, one per tilt."""
-        self.looks += 1
-        grow(self._masses, steps, ln_start(self.looks, self._first))
+        grow(self._masses, steps, self.next_look[0])
+        self._stand_at(self.looks + 1)
+
+    def _stand_at(self, looks: int) -> None:
+        self.looks = looks
+        self.ln_left = ln_left(looks, self._first)
+        """the logarithm of the weight of all starts to come"""
+        self.next_look = ln_start(looks + 1, self._first), ln_left(looks + 1, self._first)
+        """the same of a start at the next look, and of all starts after it"""
+
+    def move_into(self, cells: Floats) -> None:
+        """Keeps its masses in `cells` from now on, one for each tilt: a row of a table of several mixtures."""
+        cells[:] = self._masses
+        self._masses = cells
 
     def evidence(self, steps: Floats | None = None) -> float:
         """Gives ln E; with `steps`, as it would be after them."""
         if steps is None:
-            return ln_evidence(self._masses, ln_left(self.looks, self._first))
-        look = self.looks + 1
-        return ln_evidence_after(self._masses, steps, ln_start(look, self._first), ln_left(look, self._first))
+            return ln_evidence(self._masses, self.ln_left)
+        return ln_evidence_after(self._masses, steps, *self.next_look)
 
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""
@@ -101,4 +112,5 @@ class Mixture:
         masses = np.array(snapshot["masses"], dtype=np.float64)
         if masses.shape != self._masses.shape:
             raise EngineError(f"mixture: expected {len(self._masses)} tilts in the snapshot, got {len(masses)}")
-        self._masses, self.looks = masses, int(snapshot["looks"])
+        self._masses[:] = masses
+        self._stand_at(int(snapshot["looks"]))

@@ -9,7 +9,7 @@ from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take a dozen times as long to make
 class Situation:
     """A release at the moment its weights are to be chosen. Sequences follow the order of `spec.variants`."""
 
@@ -32,7 +32,7 @@ class Situation:
     shares: Sequence[float]
     """what a bandit's policy would give each variant; nothing for other strategies"""
     samples: Sequence[Sample]
-    """what each variant has shown of the objective under the present spec"""
+    """what each variant has shown of the objective under the present spec; nothing for a bandit, which has `shares`"""
     room: int = BASIS_POINTS
     """what the candidates that may take traffic may take together"""
     is_heard: Sequence[bool] = ()
