@@ -1,5 +1,6 @@
 """What each second brought, and the shares in force, against the totals of the ledger and sums over milliseconds."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +53,8 @@ def test_repeated_and_reordered_contributions_change_nothing() -> None:
     log, other = RewardLog("checkout", "success"), RewardLog("checkout", "success")
     for record in records:
         log.merge(record)
-    for record in (*reversed(records), *records):
+    shuffled = [record for start in range(0, len(records), 4) for record in reversed(records[start : start + 4])]
+    for record in (*shuffled, *records):
         other.merge(record)
     assert log.batches(BOTH, Shares(), strata(log.seconds)) == other.batches(BOTH, Shares(), strata(other.seconds))
 
@@ -121,3 +123,13 @@ def test_a_segment_has_the_weights_of_the_whole_while_it_has_none() -> None:
     shares.decide(NOW_MS + 500, {"stable": 10_000, "canary": 0}, segments={"mobile": {"stable": 0, "canary": 10_000}})
     assert shares.mean(NOW_S, BOTH, "mobile") == [0.5, 0.5]
     assert shares.mean(NOW_S, BOTH, "watch") == shares.mean(NOW_S, BOTH) == [1.0, 0.0]
+
+
+def test_what_is_told_again_long_after_its_second_is_passed_over() -> None:
+    running = busy_rig("success")
+    first, *_, last = [record for _, record in running.log if isinstance(record, Panes)]
+    log = taken(running, "success")
+    before = log.batches(BOTH, Shares(), strata(log.seconds))
+    assert last.final_s - NOW_S > 3
+    log.merge(msgspec.structs.replace(first, offset=last.offset + 1))  # reaches further than what it replaces
+    assert log.batches(BOTH, Shares(), strata(log.seconds)) == before

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.builders import Json, error_rate, release, response
+from engine.builders import Json, error_rate, release, request, response
 from engine.evidence_rig import EvidenceRig, decision, decisions
 from engine.segment_rig import APART, BAYESIAN, LIN_UCB, SEGMENTED, SEGMENTS, by_segment, restored, run, traffic
 from trimtab.engine.ledger import Ledger, Published
@@ -87,6 +87,38 @@ def test_a_policy_is_told_of_each_segment_with_the_weights_in_force_there() -> N
     }
     assert (list(told["mobile"].trials), list(told["mobile"].rewards)) == ([80, 80], [40, 72])
     assert list(told[""].trials) == [40, 40]
+
+
+@pytest.mark.parametrize("objective", [{}, {"metric": "rating", "attribution": {"window": "7s"}}])
+def test_what_is_under_way_is_known_by_segment(objective: Json) -> None:
+    rig = EvidenceRig()
+    rig.apply(by_segment(**({"objective": objective} if objective else {})))
+    under_way = {"mobile": 5, "desktop": 3, "": 2, "watch": 1}
+    rig.bring(*(request("canary", segment=name) for name, count in under_way.items() for _ in range(count)))
+    known = rig.ledger.releases["checkout"]._objective
+    assert {name: known.in_flight_in(name) for name in ("", *NAMES)} == {"": 3, "mobile": 5, "tablet": 0, "desktop": 3}
+    assert known.in_flight == 11
+
+
+def test_a_policy_is_told_how_much_is_under_way_in_a_segment() -> None:
+    rig = EvidenceRig()
+    rig.apply(by_segment())
+    policy: Any = rig.ledger.releases["checkout"]._learning._policy  # type: ignore[union-attr]
+    policy_shares_in = type(policy).shares_in
+    told: dict[str, float] = {}
+
+    class Told(type(policy)):  # type: ignore[misc]  # of whatever kind it is
+        __slots__ = ()
+
+        def shares_in(self, segment: str, eligible: list[bool], pending: float, seed: int) -> Any:
+            told[segment] = pending
+            return policy_shares_in(self, segment, eligible, pending, seed)
+
+    policy.__class__ = Told
+    rig.now_ms += 1_000
+    at_ms = rig.now_ms
+    rig.bring(*(request("canary", at_ms, segment="mobile") for _ in range(5)), response("stable", at_ms))
+    assert told == {"": 1, "mobile": 5, "tablet": 0, "desktop": 0}
 
 
 def test_a_guardrail_that_fails_takes_traffic_from_a_variant_in_every_segment() -> None:

@@ -5,11 +5,12 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from engine.policy.policies import mine
-from trimtab.streams.guest_policies import GROUP, guest_policies
+from trimtab.schemas.policy import POLICIES
+from trimtab.streams.guest_policies import guest_policies
 
 
 def entry(name: str, value: str) -> EntryPoint:
-    return EntryPoint(name, value, GROUP)
+    return EntryPoint(name, value, POLICIES)
 
 
 def test_an_entry_point_leads_to_its_factory() -> None:

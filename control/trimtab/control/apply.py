@@ -2,6 +2,7 @@
 
 import getpass
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,10 @@ from confluent_kafka import KafkaException, Producer
 from trimtab.schemas import evidence, release_file
 from trimtab.schemas.errors import InvalidRelease, Problem, Unreachable
 from trimtab.schemas.kafka_connection import KafkaConnection, librdkafka_config
+from trimtab.schemas.nearest import near
+from trimtab.schemas.policy import POLICIES, own_policies
 from trimtab.schemas.release import Release
+from trimtab.schemas.strategy import Bandit
 from trimtab.schemas.topics import EVIDENCE, evidence_partition
 from trimtab.streams.kafka_reach import Admin
 from trimtab.streams.reach import wait_for
@@ -30,6 +34,19 @@ def read(paths: Sequence[Path]) -> list[Release]:
     if problems:
         raise InvalidRelease(problems)
     return releases
+
+
+def missing_policies(releases: Sequence[Release]) -> list[str]:
+    """Gives a warning for each policy of a user's own that is not installed here: a worker may still have it."""
+    installed = sorted({entry.name for entry in entry_points(group=POLICIES)})
+    return [
+        f"release {release.name}: no entry point {name!r} of {POLICIES} is installed here{near(name, installed)}; "
+        "a worker that has none either rejects the release"
+        for release in releases
+        if isinstance(release.spec.strategy, Bandit)
+        for name in own_policies(release.spec.strategy.policy)
+        if name not in installed
+    ]
 
 
 def _text(path: Path) -> str:

@@ -103,7 +103,7 @@ def apply(
 
     Example: trimtab apply -f checkout.yaml
     """
-    from trimtab.control.apply import publish, read
+    from trimtab.control.apply import missing_policies, publish, read
     from trimtab.control.release_view import Releases
     from trimtab.streams.reach import ping_redis, wait_for
 
@@ -121,6 +121,8 @@ def apply(
         fail(str(error), USAGE)
     except Unreachable as error:
         fail_to_reach(error)
+    for warning in missing_policies(releases):
+        typer.echo(f"warning: {warning}", err=True)
     for release in releases:
         is_new = documents[release.name] is None
         typer.echo(f"{release.name} {'created' if is_new else 'configured' if release in changed else 'unchanged'}")

@@ -163,6 +163,11 @@ class CohortBook:
         return sum(max(cell[_WIDTH * arm + _REQUESTS], cell[_WIDTH * arm + _ANSWERED]) for cell in self._tiles.values())
 
     @property
+    def all_maturing(self) -> int:
+        """Gives the same of all arms."""
+        return sum(map(self.maturing, range(self._arms)))
+
+    @property
     def is_maturing(self) -> bool:
         """Whether some cohort is not mature."""
         return bool(self._tiles)

@@ -89,9 +89,10 @@ class Learning:
             sums = [self._objective.sums_in(variant.name, segment) for variant in self._spec.variants]
             now = _Told(sums, self._objective.expected_in(segment))
             batch = self._batch(now, told, state.weights_in(segment))
-            pending[segment] = sum(batch.trials)
-            if pending[segment]:
+            new = sum(batch.trials)
+            if new:
                 policy.update_in(segment, batch)
+            pending[segment] = new + self._objective.in_flight_in(segment)
         given = {name: policy.shares_in(name, eligible, trials, seed) for name, trials in pending.items()}
         return Shares(given.pop(_NO_SEGMENT), given)
 

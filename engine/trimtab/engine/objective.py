@@ -49,8 +49,17 @@ class Objective:
         if self._metric is not None:
             return 0
         if (cohorts := self._cohorts) is not None:
-            return sum(map(cohorts.maturing, range(len(self._variants))))
+            return cohorts.all_maturing
         return sum(self._evidence.totals[variant].in_flight for variant in self._variants)
+
+    def in_flight_in(self, segment: str) -> int:
+        """Gives the same of a segment that is kept apart, or of none ("")."""
+        if self._metric is not None:
+            return 0
+        book = self._evidence.requests
+        if self.waits and book is not None:
+            return book.maturing_in(segment)
+        return sum(self._evidence.segment_totals(variant, segment).in_flight for variant in self._variants)
 
     @property
     def _cohorts(self) -> CohortBook | None:

@@ -90,6 +90,13 @@ class RequestBook:
             raise EngineError("cohorts are not kept")
         return self.cohorts.without(list(self._segments.values()))
 
+    def maturing_in(self, segment: str) -> int:
+        """Gives the requests of all variants whose cohort is not mature, in a segment that is kept apart or in none."""
+        if segment:
+            return self._segments[segment].all_maturing
+        whole = self.cohorts.all_maturing if self.cohorts is not None else 0
+        return max(0, whole - sum(apart.all_maturing for apart in self._segments.values()))
+
     def replace(self, variant: str, place: tuple[int, str], old: PaneContent, new: PaneContent) -> None:
         """Replaces the content of a pane, that of a second and a segment."""
         arm = self._arms.get(variant)

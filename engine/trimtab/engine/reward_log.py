@@ -1,7 +1,8 @@
 """What each variant of a release earned, second by second, and the shares that were in force: a log for estimates.
 
 Contents of panes are merged by the rule of `trimtab.engine.evidence`: the one that starts earlier wins, then the one
-that reaches further. Seconds are those of event time.
+that reaches further; what is told again once its second has long been final is passed over. Seconds are those of event
+time.
 
 Where a segment has weights of its own, its traffic is a cell of its own in each second.
 
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 from trimtab.engine.cohort_book import SLACK_S, CohortSpec, outcomes_by_age
 from trimtab.engine.contribution import PaneContent, rows_of
+from trimtab.engine.evidence import REMEMBER_S
 from trimtab.engine.late_columns import RoutedCell
 from trimtab.engine.policy.policy import Batch
 from trimtab.schemas.evidence import VALUE_SCALE, Panes
@@ -51,18 +53,21 @@ class RewardLog:
     []
     """
 
-    __slots__ = ("_cells", "_cohorts", "_metric", "_release")
+    __slots__ = ("_cells", "_cohorts", "_final_s", "_metric", "_release")
 
     def __init__(self, release: str, metric: str, cohorts: CohortSpec | None = None) -> None:
         """`cohorts`: how rewards find their requests, where the objective has an attribution."""
         self._release, self._metric, self._cohorts = release, metric, cohorts
         self._cells: dict[tuple[int, int, str, str], _Cell] = {}
         """(second, source, variant, segment) -> the greatest content so far"""
+        self._final_s: dict[int, int] = {}
+        """source -> seconds below it are over and done with"""
 
     def merge(self, panes: Panes) -> None:
         """Takes a contribution. Raises `InvalidRecord` where its columns do not fit together."""
+        final_s = self._final_s.get(panes.source, 0)
         for row in rows_of(panes):
-            if row.key.release != self._release:
+            if row.key.release != self._release or row.second < final_s - REMEMBER_S:
                 continue
             cell = (row.second, panes.source, row.key.variant, row.key.segment)
             rank = (-row.first_offset, panes.offset)
@@ -70,6 +75,8 @@ class RewardLog:
             if known is None or known.rank < rank:
                 earned = tuple(self._earned(row.second, row.content))
                 self._cells[cell] = _Cell(rank, earned, row.content.requests, row.content.routed)
+        if not panes.more:
+            self._final_s[panes.source] = max(final_s, panes.final_s)
 
     def _earned(self, second: int, content: PaneContent) -> Iterator[tuple[int, _Sums]]:
         """Gives what a content earned, by the second in which that counts."""

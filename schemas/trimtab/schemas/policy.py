@@ -25,6 +25,8 @@ POLICY_TYPES: Final = (
     "mixture", "river", "entryPoint", "segmented", "linear",
 )  # fmt: skip
 """Every `type` there is."""
+POLICIES: Final = "trimtab.policies"
+"""The group of Python entry points that users' own policies are found by."""
 
 
 class _Policy(Part):
@@ -236,3 +238,18 @@ def check_rewards(spec: PolicySpec, *, real_valued: bool) -> None:
     """Raises `ValueError` where a policy needs rewards from 0 to 1 and these are not."""
     if real_valued and spec.bounded_only:
         raise ValueError(f"policy {spec.type}: expected rewards from 0 to 1 for it, got real values")
+
+
+def own_policies(policy: PolicySpec) -> list[str]:
+    """Gives the entry points that a policy needs, those of its members included.
+
+    >>> own_policies(EntryPoint(type="entryPoint", name="mine"))
+    ['mine']
+    """
+    match policy:
+        case EntryPoint():
+            return [policy.name]
+        case Mixture():
+            return [name for member in policy.members for name in own_policies(member.policy)]
+        case _:
+            return []

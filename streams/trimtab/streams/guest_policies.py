@@ -7,12 +7,10 @@ name, stop the worker before it takes any evidence.
 
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
 
 from trimtab.engine.policy.build import Factories
 from trimtab.engine.policy.guest import PolicyFactory
-
-GROUP: Final = "trimtab.policies"
+from trimtab.schemas.policy import POLICIES
 
 
 def guest_policies(found: Iterable[EntryPoint] | None = None) -> Factories:
@@ -22,11 +20,13 @@ def guest_policies(found: Iterable[EntryPoint] | None = None) -> Factories:
     `AttributeError` where one leads to nothing.
     """
     factories: dict[str, PolicyFactory] = {}
-    for entry in entry_points(group=GROUP) if found is None else found:
+    for entry in entry_points(group=POLICIES) if found is None else found:
         if entry.name in factories:
-            raise ValueError(f"entry points of {GROUP}: {entry.name!r} stands twice, also as {entry.value}")
+            raise ValueError(f"entry points of {POLICIES}: {entry.name!r} stands twice, also as {entry.value}")
         factory = entry.load()
         if not callable(factory):
-            raise TypeError(f"entry point {entry.name} of {GROUP}: expected a factory of policies, got {factory!r:.80}")
+            raise TypeError(
+                f"entry point {entry.name} of {POLICIES}: expected a factory of policies, got {factory!r:.80}"
+            )
         factories[entry.name] = factory
     return factories
