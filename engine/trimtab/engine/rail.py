@@ -212,7 +212,7 @@ def breaches_of(guardrail: ErrorRateGuardrail | LatencyGuardrail) -> Breaches:
     """Gives what counts the breaches of a guardrail on a share."""
     if isinstance(guardrail, LatencyGuardrail):
         limit_ms = guardrail.max or 0.0
-        return lambda window: window.latency.count_above(limit_ms)
+        return lambda window: window.count_above(limit_ms)
     if guardrail.metric == "error_rate":
         return lambda window: window.errors
     return lambda window: window.client_errors

@@ -252,12 +252,13 @@ class Sketches:
     True
     """
 
-    __slots__ = ("_counts", "_first", "_known", "_quantiles")
+    __slots__ = ("_above", "_counts", "_first", "_known", "_quantiles")
 
     def __init__(self, first: int, counts: Ints, quantiles: npt.NDArray[np.float64]) -> None:
         """`counts`: a row for each, from bucket `first` on. `quantiles`: those that are asked for, rising."""
         self._first, self._counts, self._quantiles = first, counts, quantiles
         self._known: list[list[float | None]] = []
+        self._above: dict[float, list[int]] = {}
 
     def at(self, row: int) -> Sketch:
         """Gives one of them."""
@@ -269,6 +270,14 @@ class Sketches:
             first, positions = self._first, _positions_in(self._counts, self._quantiles).tolist()
             self._known = [[None if at < 0 else _VALUES_MS[first + at] for at in of_row] for of_row in positions]
         return self._known[row]
+
+    def count_above(self, row: int, limit_ms: float) -> int:
+        """Gives how many durations of one of them lie above `limit_ms`, as `Sketch.count_above`."""
+        known = self._above.get(limit_ms)
+        if known is None:
+            start = max(0, bucket_of_limit(limit_ms) + 1 - self._first)
+            known = self._above[limit_ms] = self._counts[:, start:].sum(axis=1).tolist()
+        return known[row]
 
 
 @compiled

@@ -139,6 +139,13 @@ class ArmWindow:
                 self._quantiles_ms = self.latency.quantiles_ms(QUANTILES)
         return self._quantiles_ms[_QUANTILE_PLACE[quantile]]
 
+    def count_above(self, limit_ms: float) -> int:
+        """Gives how many responses took longer than `limit_ms`, as `Sketch.count_above`."""
+        if self._beside is not None:
+            sketches, row = self._beside
+            return sketches.count_above(row, limit_ms)
+        return self.latency.count_above(limit_ms)
+
     @property
     def requests(self) -> int:
         """Requests routed."""

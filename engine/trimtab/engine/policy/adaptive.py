@@ -30,10 +30,11 @@ _SHARPENING: Final = 1.5
 _FLOOR: Final = 0.004
 _LEAST_TRIALS: Final = 1e-9
 """Fewer than so small a part of a trial are none: their shares would be divisions of rounding errors."""
-_UNLIKELY: Final = 1e-3
+_UNLIKELY: Final = 5e-3
 """Weight of a hypothesis below which its opinion is not asked."""
 _MINOR: Final = 0.02
-"""Weight below which an opinion may be rougher: twice the step."""
+"""Weight below which an opinion may be rougher: it counts for so little."""
+_ROUGH_STEP: Final = 0.8
 _STEP: Final = 0.4
 """Of P(best), in standard deviations; half of it where a belief is skewed."""
 _SKEWED: Final = 3.0
@@ -112,16 +113,15 @@ def preferences(grid: Hypotheses, bank: Bank, chosen: Arms, pending: float) -> F
     for mode in range(grid.own.size):
         weight = bank.weight[mode].sum()
         if weight >= _UNLIKELY:
-            stride = _STEP if weight >= _MINOR else 2.0 * _STEP
-            shares += weight * _best(bank, mode, chosen, grid.own[mode] * time, stride)
+            shares += weight * _best(bank, mode, chosen, grid.own[mode] * time, weight < _MINOR)
             asked += weight
     floor = _FLOOR * math.sqrt(pace(bank))
     return (1.0 - floor) * shares / asked + floor / chosen.size
 
 
 @compiled
-def _best(bank: Bank, mode: int, chosen: Arms, drift: float, step: float) -> Floats:
-    """Gives P(best) by one hypothesis, with beliefs as wide as they will be; `step` in standard deviations."""
+def _best(bank: Bank, mode: int, chosen: Arms, drift: float, is_minor: bool) -> Floats:  # noqa: FBT001 - by place
+    """Gives P(best) by one hypothesis, with beliefs as wide as they will be."""
     alpha, beta = np.empty(chosen.size), np.empty(chosen.size)
     for place in range(chosen.size):
         logit = bank.logit[mode, chosen[place]]
@@ -129,4 +129,6 @@ def _best(bank: Bank, mode: int, chosen: Arms, drift: float, step: float) -> Flo
         alpha[place] = max(1.0, (1.0 + math.exp(logit)) / variance)
         beta[place] = max(1.0, (1.0 + math.exp(-logit)) / variance)
     skewed = min(alpha.min(), beta.min()) < _SKEWED
-    return best_shares(alpha, beta, 0.5 * step if skewed else step)
+    if is_minor:
+        return best_shares(alpha, beta, _ROUGH_STEP)
+    return best_shares(alpha, beta, 0.5 * _STEP if skewed else _STEP)

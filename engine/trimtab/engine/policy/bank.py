@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from trimtab.engine.compiled import compiled
 from trimtab.engine.policy.hypothesis import Hypotheses
-from trimtab.engine.policy.walk import log_beta
+from trimtab.engine.policy.walk import log_rising
 
 Floats = npt.NDArray[np.float64]
 
@@ -238,7 +238,7 @@ def _weigh(grid: Hypotheses, bank: Bank, counts: Counts, mode: int, evidence: Fl
             if at == 0 or (trials - 1.0) * scatter >= _NOTICEABLE:
                 size = 1.0 / (known + scatter - known * scatter) - 1.0
                 alpha, beta = share * size, (1.0 - share) * size
-                gain = log_beta(alpha + rewards, beta + trials - rewards) - log_beta(alpha, beta)
+                gain = log_rising(alpha, rewards) + log_rising(beta, trials - rewards) - log_rising(size, trials)
             else:
                 gain = independent
             if at == 0:
