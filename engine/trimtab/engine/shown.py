@@ -1,5 +1,7 @@
 """What people see of a guardrail: its value in the window, beside the evidence that its verdict rests on."""
 
+from typing import assert_never
+
 from trimtab.engine.metric import MISSING, Missing, Value
 from trimtab.engine.rail import allowed_of, breaches_of, sums_of
 from trimtab.engine.sequential.conclusion import Conclusion
@@ -76,6 +78,8 @@ def _value(guardrail: Guardrail, window: ArmWindow, measured: Value) -> float | 
             return sums.mean if sums.n else None
         case MetricGuardrail():
             return None if isinstance(measured, Missing) else measured
+        case _:
+            assert_never(guardrail)
 
 
 def acts(assessment: Assessment) -> bool:
