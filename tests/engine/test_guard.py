@@ -121,9 +121,10 @@ def test_a_step_does_not_wait_for_an_ordinary_guardrail_that_is_inconclusive() -
     assert ends == {"critical": Phase.PROGRESSING, "ordinary": Phase.PROMOTED}
 
 
-def test_a_warm_up_tells_nothing() -> None:
+@pytest.mark.parametrize("bound", [{"max": 0.05}, {"maxRatio": 3}], ids=str)
+def test_a_warm_up_tells_nothing(bound: Json) -> None:
     services = {"stable": GOOD, "canary": Service(error_ratio=0.9)}
-    world = Simulation(held(error_rate(0.05, warmUp="10s")), services)
+    world = Simulation(held({"metric": "error_rate", "warmUp": "10s", **bound}), services)
     world.run(9)
     assert world.newest.phase is Phase.PROGRESSING
     assert assessments(world)[0].samples == 0

@@ -31,6 +31,15 @@ def test_the_era_is_the_second_of_the_first_record_and_the_revision_the_offset_p
     assert decision(fresh.apply(release())).id == (NOW_S, 2)
 
 
+def test_a_ledger_has_no_era_before_its_first_record() -> None:
+    fresh = EvidenceRig()
+    assert fresh.ledger.era == 0
+    fresh.wait(700)
+    assert fresh.ledger.era == NOW_S
+    fresh.wait(5_000)
+    assert fresh.ledger.era == NOW_S
+
+
 def test_a_release_begins_with_all_traffic_on_its_baseline() -> None:
     made = decision(EvidenceRig().apply(release(variants=THREE)))
     assert made.weights == {"stable": 10_000, "canary": 0, "newer": 0}

@@ -48,6 +48,15 @@ def test_less_is_better_where_the_objective_is_minimised(policy: str) -> None:
     assert first_move(bandit(policy, goal="minimize")).weights["canary"] < 2_000
 
 
+def test_of_real_values_that_are_minimised_the_lower_prior_is_the_better() -> None:
+    prior: Json = {"variants": {"stable": {"mean": 10, "strength": 50, "deviation": 4},
+                                "canary": {"mean": 14, "strength": 50, "deviation": 4}}}  # fmt: skip
+    more, less = (first_move(bandit(prior=prior, values="real", goal=goal)) for goal in ("maximize", "minimize"))
+    assert [arm.mean for arm in less.arms] == pytest.approx([-arm.mean for arm in more.arms])
+    assert [arm.scale for arm in less.arms] == pytest.approx([arm.scale for arm in more.arms])
+    assert less.weights["canary"] < 200
+
+
 def test_one_prior_for_all_favours_nobody() -> None:
     made = first_move(bandit(prior={"mean": 0.3, "strength": 100}))
     assert made.weights == {"stable": 5_000, "canary": 5_000}

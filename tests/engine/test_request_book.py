@@ -51,6 +51,17 @@ def test_without_cohorts_nobody_can_ask_for_them() -> None:
         book.cohorts_in("")
 
 
+def test_a_restart_keeps_the_open_seconds_of_a_ratio_without_cohorts() -> None:
+    keep = RequestKeep(("stable", "canary"), has_ratio=True)
+    book = RequestBook(keep)
+    book.decide(0, (5, 1), (9_000, 1_000), {})
+    book.replace("canary", (100, ""), NOTHING, msgspec.structs.replace(content(requests=2), routed=((5, 1, 2),)))
+    again = RequestBook.restore(keep, book.snapshot())
+    assert (again.snapshot(), again.cohorts) == (book.snapshot(), None)
+    assert again.routed is not None
+    assert list(again.routed.close(101, again.in_force)) == [Routed((9_000, 1_000), [0, 2])]
+
+
 def test_what_does_not_take_part_is_passed_over() -> None:
     book = RequestBook(RequestKeep(("stable", "canary"), COHORTS, has_ratio=True))
     before = book.snapshot()

@@ -67,6 +67,16 @@ def test_a_variant_that_misses_requests_pauses_the_release() -> None:
     assert ratio_of(paused).threshold == pytest.approx(6.908, abs=0.001)
 
 
+def test_a_ratio_that_fails_is_nobodys_failure_where_no_candidate_is_left() -> None:
+    rig = EvidenceRig()
+    rig.apply(split())
+    run(rig, 3, {"stable": 10})
+    run(rig, 40, {"stable": 50, "canary": 35})
+    guard = rig.ledger.releases["checkout"]._guard
+    assert [one.metric for one in guard.failing(["canary"])] == ["sample_ratio"]
+    assert list(guard.failing([])) == []
+
+
 def test_resuming_looks_anew() -> None:
     rig = EvidenceRig()
     rig.apply(split())

@@ -305,7 +305,5 @@ class PaneBuilder:
 
 
 def _distinct(seconds: Ints) -> Iterable[int]:
-    if len(seconds) == 0:
-        return ()
     low, high = int(seconds.min()), int(seconds.max())
     return (low,) if low == high else np.unique(seconds).tolist()

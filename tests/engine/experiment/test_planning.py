@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, dunnett, nct, norm, t
 
 from trimtab.engine.experiment.confidence_sequence import LEAST_EXPECTED, LEAST_TRIALS, critical_value
-from trimtab.engine.experiment.crossing import inflation_ratio
+from trimtab.engine.experiment.crossing import drift_for, inflation_ratio
 from trimtab.engine.experiment.dunnett import dunnett_value
 from trimtab.engine.experiment.planning import (
     Analysis,
@@ -134,6 +134,18 @@ def test_looking_at_all_times_needs_more_but_never_less_than_intervals_do(
     for arm in others:
         both = (first * effect.baseline + arm * (effect.baseline + effect.difference)) / (first + arm)
         assert min(first, arm) * min(both, 1 - both) >= 0.999 * LEAST_EXPECTED
+
+
+@pytest.mark.parametrize("split", [(0.5, 0.5), (0.8, 0.2)])
+def test_means_at_all_times_are_known_when_their_standard_errors_are_the_drift_of_the_bound(
+    split: tuple[float, float],
+) -> None:
+    one, other = size(MeanEffect(2.0, 0.1), Demand(split)).trials_by_arm
+    assert 0.1 / (2.0 * np.sqrt(1 / one + 1 / other)) == pytest.approx(drift_for(0.8, 0.05), rel=1e-3)
+
+
+def test_means_at_all_times_wait_for_the_least_trials_of_every_arm() -> None:
+    assert size(MeanEffect(1.0, 1e6), Demand((0.8, 0.2))).trials_by_arm == (4 * LEAST_TRIALS, LEAST_TRIALS)
 
 
 def test_in_large_experiments_the_inflation_is_that_of_the_bounds() -> None:

@@ -7,7 +7,7 @@ traffic, nor does evidence that has run dry. A person may let a step end at once
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from trimtab.engine.strategy.situation import Situation
 from trimtab.schemas.decision import Verdict
@@ -48,6 +48,8 @@ def shortest_ms(strategy: Canary | BlueGreen | Shadow) -> int:
             return min(strategy.verify, strategy.watch)
         case Shadow():
             return strategy.duration
+        case _:
+            assert_never(strategy)
 
 
 def interval_ms(strategy: Strategy, pace: int) -> int:
