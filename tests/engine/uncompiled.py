@@ -11,6 +11,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 import pytest
+from hypothesis import settings
 
 _SLOW: Final = (
     "test_adaptive.py::test_shares_sum_to_one_over_eligible_arms_and_are_positive_there",
@@ -60,6 +61,29 @@ def _njit(*, cache: bool = False, **_: object) -> Callable[..., Any]:
 
 
 numba.njit = _njit
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    help_ = "bounds the examples of every test by Hypothesis: most lines are reached by the first few"
+    parser.getgroup("trimtab").addoption("--most-examples", type=int, metavar="N", help=help_)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    most = config.getoption("most_examples")
+    if most is not None:
+        settings.register_profile("bounded", settings(max_examples=most))
+        settings.load_profile("bounded")
+        settings.__init__ = _bounded(settings.__init__, most)  # type: ignore[method-assign]  # before tests are read
+
+
+def _bounded(make: Callable[..., None], most: int) -> Callable[..., None]:
+    @functools.wraps(make)
+    def bounded(made: settings, *parent: settings, **asked: Any) -> None:
+        if "max_examples" in asked:
+            asked["max_examples"] = min(asked["max_examples"], most)
+        make(made, *parent, **asked)
+
+    return bounded
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
