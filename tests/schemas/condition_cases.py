@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from random import Random
 from typing import Final
 
-from trimtab.schemas.condition import All, Check, Condition, Not, Some, parse
+from trimtab.schemas.condition import MAX_VALUE, All, Check, Condition, Not, Some, parse
 from trimtab.schemas.request_match import Request
 
 _WRITTEN: Final = r"""
@@ -157,6 +157,13 @@ def _requests() -> list[Request]:
         *(_request("blog.test", cookies=cookies) for cookies in _COOKIES),
         _request("blog.test", lines=[("User-Agent", "curl/8.0"), ("User-Agent", "Android")]),
         _request("shop.example", "/checkout"),
+        _request(
+            "h" * MAX_VALUE,
+            f"/{'.' * (MAX_VALUE - 1)}",
+            "u" * MAX_VALUE,
+            [("X-Long", "\\" * MAX_VALUE)],
+            [f"{'a' * (MAX_VALUE // 2)}={'[' * (MAX_VALUE // 2)}"],
+        ),
     ]
     draw = Random(7)
     several = [
@@ -177,5 +184,14 @@ def _request(
 
 WRITTEN: Final = [parse(line) for line in _WRITTEN.splitlines() if line]
 """What a person might write."""
-CONDITIONS: Final = list(dict.fromkeys([*WRITTEN, *(_drawn(Random(seed), 3) for seed in range(80))]))
+LONGEST: Final[list[Condition]] = [
+    parse(f'{field} {operator} "{value}"')
+    for field, value in {
+        "user-agent": "u" * MAX_VALUE, "host": "h" * MAX_VALUE, "path": f"/{'.' * (MAX_VALUE - 1)}",
+        "header X-Long": "\\\\" * MAX_VALUE, f"cookie {'a' * (MAX_VALUE // 2)}": "[" * (MAX_VALUE // 2),
+    }.items()
+    for operator in ("=", "contains", "starts with", "ends with")
+]  # fmt: skip
+"""Of which a proxy makes the most that a condition may ask for."""
+CONDITIONS: Final = list(dict.fromkeys([*WRITTEN, *LONGEST, *(_drawn(Random(seed), 3) for seed in range(80))]))
 REQUESTS: Final = _requests()

@@ -28,8 +28,9 @@ from trimtab.schemas.nearest import near
 MAX_LENGTH: Final = 1_000
 MAX_NESTING: Final = 20
 MAX_CHECKS: Final = 32
-MAX_VALUE: Final = 200
-"""Characters of a value or a name."""
+MAX_VALUE: Final = 72
+"""Characters of a name, of a value, and of a cookie's name and value together. Envoy refuses a pattern whose program
+has more than 100 steps, unless it is told otherwise; one has up to 22 beside a step for each character."""
 
 
 class Check(NamedTuple):
@@ -180,7 +181,7 @@ class _Parser:
         field = _FIELDS[word]
         name = self._name(field) if field in NAMED else ""
         matched, is_so = self._comparison()
-        return _so(Check(field, matched, self._value(field, matched), name), is_so=is_so)
+        return _so(Check(field, matched, self._value(field, matched, name), name), is_so=is_so)
 
     def _presence(self) -> Check:
         word = _lower(self._cursor.next)
@@ -207,10 +208,12 @@ class _Parser:
             raise _refused(token, expected)
         return name.lower() if field == "header" else name
 
-    def _value(self, field: Field, matched: Match) -> str:
+    def _value(self, field: Field, matched: Match, name: str) -> str:
         token, value = self._cursor.next, self._text("a value")
         if expected := amiss_in_value(field, matched, value):
             raise _refused(token, expected)
+        if field == "cookie" and len(name) + len(value) > MAX_VALUE:
+            raise _refused(token, f"a name and a value of at most {MAX_VALUE} characters together")
         return value
 
     def _text(self, expected: str) -> str:
