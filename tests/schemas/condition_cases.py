@@ -16,6 +16,7 @@ user-agent != Firefox and user-agent != curl
 host = shop.example
 host != Shop.Example
 host contains shop
+host contains 80
 host starts with SHOP
 host ends with .example
 host = a_b.example or host = shopXexample
@@ -23,6 +24,7 @@ path = /checkout
 path starts with /checkout
 path ends with /pay
 path contains out
+path contains -i
 path = /a%20b
 path starts with "/+.(*)[x]{1}^$|\\"
 not path starts with /checkout
@@ -40,6 +42,7 @@ header X-Group = "say \"hi\" # 100% $HOME {a} \\ --"
 header X-Group = "}"
 header X-Group = "-i"
 header X-Group contains "'"
+header X-Group contains -i
 header "x-odd!#$%&*+^|~" = 1
 header X-Forwarded-For starts with 10.
 header Accept-Language starts with de
@@ -91,10 +94,18 @@ def _drawn(draw: Random, depth: int) -> Condition:
 
 
 _PIXEL: Final = "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Mobile Safari"
-_HOSTS: Final = ("shop.example", "SHOP.example:8080", "my.shop.example", "a_b.example", "shopXexample", "blog.test:80")
+_HOSTS: Final = (
+    "shop.example",
+    "SHOP.example:8080",
+    "my.shop.example",
+    "a_b.example",
+    "shopXexample",
+    "blog.test:80",
+    "shop80.test",
+)
 _TARGETS: Final = (
     "/", "/checkout", "/checkout?out=1", "/Checkout", "/checkout/pay", "/checkout/pay?x=1", "/other?/checkout",
-    "/a%20b", "/a?b?c", r"/+.(*)[x]{1}^$|\/y", "/pay?", "//checkout",
+    "/a%20b", "/a?b?c", r"/+.(*)[x]{1}^$|\/y", "/pay?", "//checkout", "/a-i",
 )  # fmt: skip
 _AGENTS: Final = ("", _PIXEL, "curl/8.0", "Firefox on android")
 _LINES: Final[tuple[tuple[tuple[str, str], ...], ...]] = (
@@ -103,6 +114,7 @@ _LINES: Final[tuple[tuple[tuple[str, str], ...], ...]] = (
     (("x-canary", " yes\t"),),
     (("X-Canary", "YES"),),
     (("X-Canary", ""),),
+    (("X-Canary", "oh-yes"),),
     (("X-Canary", "no"), ("X-Canary", "yes")),
     (("X-Canary", "yes"), ("X-Other", "1"), ("x-canary", "yes")),
     (("X-Canary", "yes,yes"),),
@@ -133,6 +145,7 @@ _COOKIES: Final[tuple[tuple[str, ...], ...]] = (
     ("group",),
     ("mygroup=beta; group=alpha",),
     ("group=alpha; group=beta",),
+    ("group=alpha; other=beta",),
     ("group=beta, gamma",),
     ('group="beta"',),
     ('x="; group=beta"',),
