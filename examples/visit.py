@@ -22,7 +22,8 @@ from trimtab.client import RoutingKey, Telemetry
 def routed(headers: Mapping[str, str]) -> RoutingKey:
     """Gives where a request went, and by which weights: the proxy says so in the headers of every response."""
     era, revision = headers["x-trimtab-revision"].split(".")
-    return RoutingKey(headers["x-trimtab-release"], headers["x-trimtab-variant"], "", int(era), int(revision))
+    release, variant = headers["x-trimtab-release"], headers["x-trimtab-variant"]
+    return RoutingKey(release, variant, headers.get("x-trimtab-segment", ""), int(era), int(revision))
 
 
 def visit(url: str) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.schemas import dead_letter, decision, evidence, sidecar, telemetry, worker
-from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, Seen, SegmentArm, Verdict, WeightsRecord
+from trimtab.schemas.decision import Arm, Assessment, Claim, Decision, Phase, Seen, SegmentArm, Verdict, WeightsRecord
 from trimtab.schemas.evidence import (
     REPEATED,
     CohortColumns,
@@ -54,6 +54,10 @@ DECISION: Final = Decision(
 WEIGHTS: Final = WeightsRecord(
     release="checkout", era=1, revision=8, time_ms=5, phase=Phase.ROLLED_BACK,
     weights={"v1": 10_000, "v2": 0}, targets={"v1": "checkout-v1", "v2": "checkout-v2"}, prefix="/checkout",
+)  # fmt: skip
+ROUTED: Final = msgspec.structs.replace(
+    WEIGHTS, condition="host = shop.example", baseline="v1", segment_conditions={"mobile": "user-agent = Android"},
+    claims=[Claim(variant="v2", condition="has header X-Canary", strength=5_000)],
 )  # fmt: skip
 SEGMENT_WEIGHTS: Final = {"mobile": {"v1": 4_000, "v2": 6_000}}
 IN_SEGMENT: Final = SegmentArm(
@@ -146,6 +150,7 @@ SAMPLES: Final = [
     _own("decision-by-segment", "json", BY_SEGMENT, decision.decode_decision),
     _own("weights-by-segment", "json", msgspec.structs.replace(WEIGHTS, segments=SEGMENT_WEIGHTS),
          decision.decode_weights),
+    _own("weights-routed", "json", ROUTED, decision.decode_weights),
     _own("dead-letter", "json", LETTER, dead_letter.decode),
     _own("sidecar-report", "json", SIDECAR_REPORT, sidecar.decode),
     _own("worker-report", "json", WORKER_REPORT, worker.decode),

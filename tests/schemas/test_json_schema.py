@@ -66,6 +66,8 @@ RULES: dict[str, Rule] = {
     "minItems": lambda schema, value, _: not isinstance(value, list) or len(value) >= schema["minItems"],
     "maxItems": lambda schema, value, _: not isinstance(value, list) or len(value) <= schema["maxItems"],
     "minLength": lambda schema, value, _: not isinstance(value, str) or len(value) >= schema["minLength"],
+    "maxLength": lambda schema, value, _: not isinstance(value, str) or len(value) <= schema["maxLength"],
+    "multipleOf": lambda schema, value, _: not TYPES["number"](value) or value % schema["multipleOf"] == 0,
     "pattern": lambda schema, value, _: (
         not isinstance(value, str) or re.search(schema["pattern"].replace("$", r"\Z"), value) is not None
     ),

@@ -39,7 +39,7 @@ class Machine:
         return (self._folder.parent / "apt.log").read_text().splitlines()
 
     def run(self) -> "subprocess.CompletedProcess[str]":
-        command: list[str | Path] = ["/usr/bin/env", "-i", f"PATH={self._folder}", ROOT / ".ci" / "servers"]
+        command: list[str | Path] = ["/usr/bin/env", "-i", f"PATH={self._folder}", "SBIN=", ROOT / ".ci" / "servers"]
         return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
@@ -52,6 +52,7 @@ def test_a_machine_that_has_everything_is_left_alone(machine: Machine) -> None:
     machine.add_java("17.0.15")
     machine.add("mvn")
     machine.add("redis-server")
+    machine.add("haproxy")
     done = machine.run()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -62,13 +63,14 @@ def test_a_java_that_is_too_old_counts_as_missing(machine: Machine, version: str
     machine.add("mvn")
     done = machine.run()
     assert done.returncode == 3
-    assert "Missing for the backend local: java redis-server\n" in done.stderr
+    assert "Missing for ./test --all: java redis-server haproxy\n" in done.stderr
     assert "There is no apt-get here" in done.stderr
 
 
 def test_what_is_missing_is_installed_and_nothing_else(machine: Machine, tmp_path: Path) -> None:
     machine.add_java("21")
     machine.add("redis-server")
+    machine.add("haproxy")
     machine.add_apt(f'echo "#!/bin/sh" > "{tmp_path}/bin/mvn"; {shutil.which("chmod")} +x "{tmp_path}/bin/mvn"')
     done = machine.run()
     assert (done.returncode, done.stderr) == (0, "")
@@ -80,7 +82,7 @@ def test_an_install_that_fails_is_told(machine: Machine) -> None:
     done = machine.run()
     assert done.returncode == 3
     assert "apt-get install failed" in done.stderr
-    assert machine.apt[-1].endswith("openjdk-17-jre-headless maven redis-server")
+    assert machine.apt[-1].endswith("openjdk-17-jre-headless maven redis-server haproxy")
 
 
 def test_an_install_that_brings_nothing_is_told(machine: Machine) -> None:

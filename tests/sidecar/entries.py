@@ -4,11 +4,10 @@ from typing import Any
 
 from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
 
-from sidecar.weights import weights
-from trimtab.sidecar.envoy.stamp import stamp
+from sidecar.weights import stamp_of, weights
 
 START_S = 1_767_225_700
-STAMP = stamp(weights(revision=57))
+STAMP = stamp_of(weights(revision=57))
 
 
 def start(*, tags: dict[str, str] | None = None, nanos: int = 250_999_999) -> HTTPAccessLogEntry:

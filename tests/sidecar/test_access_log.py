@@ -7,10 +7,10 @@ from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEn
 
 from sidecar.entries import START_S, end, start
 from sidecar.recorder import Recorder
-from sidecar.weights import ERA, weights
+from sidecar.weights import ERA, stamp_of, weights
 from trimtab.schemas.telemetry import Failure, RoutingKey
 from trimtab.sidecar.envoy.access_log import AccessLog
-from trimtab.sidecar.envoy.stamp import stamp
+from trimtab.sidecar.envoy.stamp import OUTSIDE, stamp
 
 KEY = RoutingKey("checkout", "v2", "", ERA, 57)
 START_MS = START_S * 1_000 + 250
@@ -47,7 +47,7 @@ def test_seconds_of_duration_count() -> None:
 
 
 def test_start_and_end_name_the_revision_that_routed_the_request() -> None:
-    later = {"stamp": stamp(weights(revision=58)), "cluster": "at-v2"}
+    later = {"stamp": stamp_of(weights(revision=58)), "cluster": "at-v2"}
     events, _ = publish(start(), start(tags=later), end())
     assert [event[1].revision for event in events] == [57, 58, 57]
 
@@ -67,15 +67,25 @@ def test_a_response_larger_than_the_column_is_cut_to_it() -> None:
     [
         {},
         {"cluster": "at-v1"},
-        {"stamp": stamp(weights())},
-        {"stamp": stamp(weights()), "cluster": "-"},
-        {"stamp": stamp(weights()), "cluster": "elsewhere"},
+        {"stamp": stamp_of(weights())},
+        {"stamp": stamp_of(weights()), "cluster": "-"},
+        {"stamp": stamp_of(weights()), "cluster": "elsewhere"},
         {"stamp": "no stamp", "cluster": "at-v1"},
         {"stamp": "{}", "cluster": "at-v1"},
     ],
 )
 def test_an_entry_that_names_no_variant_of_ours_is_counted_and_skipped(tags: dict[str, str]) -> None:
     assert publish(start(tags=tags), start()) == ([("request", KEY, START_MS)], 1)
+
+
+def test_a_request_that_takes_no_part_is_no_event_and_not_amiss() -> None:
+    assert publish(start(tags={"stamp": OUTSIDE, "cluster": "at-v1"})) == ([], 0)
+
+
+def test_an_event_is_of_the_segment_of_its_route() -> None:
+    stamped = stamp("checkout", (ERA, 57), {"v2": "at-v2"}, "mobile")
+    ((_, key, _),), _ = publish(start(tags={"stamp": stamped, "cluster": "at-v2"}))
+    assert key == RoutingKey("checkout", "v2", "mobile", ERA, 57)
 
 
 @pytest.mark.parametrize("kind", sorted({*AccessLogType.values()} - {4, 6}))
@@ -90,7 +100,7 @@ def test_an_empty_entry_is_no_event() -> None:
 
 
 def test_more_revisions_than_are_kept_are_still_told_apart() -> None:
-    tags = [{"stamp": stamp(weights(revision=n)), "cluster": "at-v1"} for n in range(1, 3_000)]
+    tags = [{"stamp": stamp_of(weights(revision=n)), "cluster": "at-v1"} for n in range(1, 3_000)]
     events, unattributed = publish(*(start(tags=tag) for tag in tags), *(start(tags=tag) for tag in tags))
     assert [event[1].revision for event in events] == [*range(1, 3_000), *range(1, 3_000)]
     assert unattributed == 0

@@ -3,9 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from sidecar.weights import weights
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.sidecar.envoy.stamp import routing_keys, stamp
 
@@ -22,7 +20,7 @@ from trimtab.sidecar.envoy.stamp import routing_keys, stamp
         '{"release":"checkout","era":"1","revision":1,"targets":{}}',
         '{"release":"checkout","era":1,"revision":1,"targets":["v1"]}',
         '{"release":"checkout","era":1,"revision":1,"targets":{"v1":null}}',
-        stamp(weights())[:-1],
+        stamp("checkout", (1, 1), {"v1": "at-v1"})[:-1],
         "\ud800",
     ],
 )
@@ -33,6 +31,6 @@ def test_a_text_that_is_no_stamp_is_refused(text: str) -> None:
 
 @given(st.dictionaries(st.text(), st.text(), max_size=4))
 def test_any_names_survive_the_stamp(targets: dict[str, str]) -> None:
-    keys = routing_keys(stamp(replace(weights(), targets=targets)))
+    keys = routing_keys(stamp("checkout", (1, 1), targets))
     assert set(keys) == set(targets.values())
     assert all(targets[key.variant] == cluster for cluster, key in keys.items())

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from trimtab.schemas.condition_text import check_conditions
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
 from trimtab.schemas.version import Reader, Version, peek_json
@@ -217,6 +218,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         return (self.era, self.revision)
 
 
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that a variant takes whatever its weight."""
+
+    variant: str
+    condition: str
+    """which ones, as `trimtab.schemas.condition` describes them"""
+    strength: int = BASIS_POINTS
+    """basis points of these that it takes, in whole hundreds; the others go by weight"""
+
+
 class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What a sidecar needs of a decision: the key and the notification in Redis, and the weights topic."""
 
@@ -240,6 +251,14 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     """the release of the same service that keeps the traffic while this one waits; empty once it begins"""
     began: Revision = NO_REVISION
     """with which the release took the traffic last: of one service, the newest of them is the one to route by"""
+    condition: str = ""
+    """which of the requests with the prefix take part; the others go to the baseline, and are nobody's evidence"""
+    baseline: str = ""
+    """the variant that they go to"""
+    claims: list[Claim] = []
+    """none of variants that may take no traffic, nor of a release that is over"""
+    segment_conditions: dict[str, str] = {}
+    """segment -> which requests are of it, where the proxy tells segments; the first that a request meets counts"""
 
     @property
     def is_queued(self) -> bool:
@@ -270,9 +289,11 @@ def decode_decision(payload: bytes | str) -> Decision:
 def decode_weights(payload: bytes | str) -> WeightsRecord:
     """Gives the weights that `payload` holds.
 
-    Raises `NewerVersion`, or `InvalidRecord` for anything else, wrong sums included, overall and of each segment.
+    Raises `NewerVersion`, or `InvalidRecord` for anything else, wrong sums included, overall and of each segment, and
+    conditions that cannot be routed by.
     """
     record = _read_weights(payload)
+    _check_conditions(record)
     for segment, weights in (("", record.weights), *record.segments.items()):
         total = sum(weights.values())
         if total != BASIS_POINTS or min(weights.values()) < 0 or weights.keys() != record.targets.keys():
@@ -281,3 +302,15 @@ def decode_weights(payload: bytes | str) -> WeightsRecord:
                 f"release {record.release}{where}: weights {weights!r} sum to {total} bp, expected 10000"
             )
     return record
+
+
+def _check_conditions(record: WeightsRecord) -> None:
+    claims = [(f"claim of {claim.variant}", claim.condition) for claim in record.claims]
+    segments = [(f"segment {name}", condition) for name, condition in record.segment_conditions.items()]
+    try:
+        check_conditions(record.condition, [*claims, *segments])
+    except ValueError as error:
+        raise InvalidRecord(f"release {record.release}: condition: {error}") from None
+    for variant in [*([record.baseline] if record.condition else []), *(claim.variant for claim in record.claims)]:
+        if variant not in record.targets:
+            raise InvalidRecord(f"release {record.release}: {variant!r} is none of {', '.join(record.targets)}")

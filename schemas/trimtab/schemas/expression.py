@@ -12,10 +12,10 @@ that whoever reads or evaluates one does a bounded amount of work.
 
 import math
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, Union
 
+from trimtab.schemas.cursor import Cursor, Language, Token
 from trimtab.schemas.evidence import COUNTS
 from trimtab.schemas.nearest import near
 
@@ -42,7 +42,6 @@ _TOKEN: Final = re.compile(
     r"|(?P<field>\.[A-Za-z0-9_]+)"
     r"|(?P<sign>[-+*/(),])"
 )
-_SPACE: Final = " \t\r\n"
 _FUNCTIONS: Final = ("min", "max")
 
 Sign = Literal["+", "-", "*", "/"]
@@ -95,17 +94,6 @@ class ExpressionError(ValueError):
     """Text that is no expression: where, what was expected, what was found."""
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    column: int
-    """from 1"""
-
-    @property
-    def shown(self) -> str:
-        return "the end" if self.kind == "end" else repr(self.text)
-
-
 @lru_cache(maxsize=1024)
 def parse(text: str) -> Node:
     """Gives what an expression means. Raises `ExpressionError`, a `ValueError`, where it is none.
@@ -119,9 +107,7 @@ requests, responses, errors, client_errors, bytes, timeouts, connects, resets, o
 duration_ms.mean, latency.p50, latency.p90, latency.p95, latency.p99, latency.p99_9, outcome, min, max; \
 did you mean responses?
     """
-    if len(text) > MAX_LENGTH:
-        raise ExpressionError(f"expected at most {MAX_LENGTH} characters, found {len(text)}")
-    return _Parser(text).parse()
+    return _Parser(Cursor(text, _LANGUAGE)).parse()
 
 
 def outcomes_in(node: Node) -> set[str]:
@@ -156,112 +142,71 @@ def text_of(node: Node) -> str:
             return f"{which}({', '.join(map(text_of, of))})"
 
 
-def _tokens(text: str) -> Iterator[_Token]:
-    at = 0
-    while at < len(text):
-        if text[at] in _SPACE:
-            at += 1
-            continue
-        match = _TOKEN.match(text, at)
-        if match is None or match.lastgroup is None:
-            raise ExpressionError(f"column {at + 1}: expected {_ANYTHING}, found {text[at]!r}")
-        yield _Token(match.lastgroup, match[0], at + 1)
-        at = match.end()
-    yield _Token("end", "", len(text) + 1)
-
-
-_ANYTHING: Final = "a number, a name, a sign or a parenthesis"
+_LANGUAGE: Final = Language(
+    _TOKEN, "a number, a name, a sign or a parenthesis", ExpressionError, MAX_LENGTH, MAX_NESTING, MAX_PARTS
+)
 _OPERAND: Final = "a number, a name or an opening parenthesis"
 
 
 class _Parser:
     """One function for each level of precedence; what binds tighter is called by what binds looser."""
 
-    __slots__ = ("_at", "_nesting", "_parts", "_tokens")
+    __slots__ = ("_cursor",)
 
-    def __init__(self, text: str) -> None:
-        self._tokens = list(_tokens(text))
-        self._at = 0
-        self._nesting = 0
-        self._parts = 0
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
 
     def parse(self) -> Node:
         node = self._sum()
-        if self._next.kind != "end":
-            raise self._unexpected("a sign or the end")
+        if self._cursor.next.kind != "end":
+            raise self._cursor.unexpected("a sign or the end")
         return node
-
-    @property
-    def _next(self) -> _Token:
-        return self._tokens[self._at]
-
-    def _take(self) -> _Token:
-        token = self._next
-        self._at += 1
-        return token
-
-    def _unexpected(self, expected: str) -> ExpressionError:
-        return ExpressionError(f"column {self._next.column}: expected {expected}, found {self._next.shown}")
-
-    def _expect(self, sign: str) -> None:
-        if self._next.text != sign:
-            raise self._unexpected(repr(sign))
-        self._at += 1
-
-    def _count(self) -> None:
-        self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise ExpressionError(f"column {self._next.column}: expected at most {MAX_PARTS} parts")
 
     def _sum(self) -> Node:
         node = self._product()
-        while self._next.text in ("+", "-"):
-            sign: Sign = "+" if self._take().text == "+" else "-"
+        while self._cursor.next.text in ("+", "-"):
+            sign: Sign = "+" if self._cursor.take().text == "+" else "-"
             node = Binary(sign, node, self._product())
-            self._count()
+            self._cursor.count()
         return node
 
     def _product(self) -> Node:
         node = self._operand()
-        while self._next.text in ("*", "/"):
-            sign: Sign = "*" if self._take().text == "*" else "/"
+        while self._cursor.next.text in ("*", "/"):
+            sign: Sign = "*" if self._cursor.take().text == "*" else "/"
             node = Binary(sign, node, self._operand())
-            self._count()
+            self._cursor.count()
         return node
 
     def _operand(self) -> Node:
-        self._count()
-        self._nesting += 1
-        if self._nesting > MAX_NESTING:
-            raise ExpressionError(f"column {self._next.column}: expected at most {MAX_NESTING} within each other")
-        node = self._operand_of(self._next)
-        self._nesting -= 1
-        return node
+        self._cursor.count()
+        with self._cursor.nested():
+            return self._operand_of(self._cursor.next)
 
-    def _operand_of(self, token: _Token) -> Node:
+    def _operand_of(self, token: Token) -> Node:
         if token.kind == "number":
             return self._number()
         if token.kind == "name":
             return self._named()
         if token.text == "-":
-            self._take()
+            self._cursor.take()
             return Negative(self._operand())
         if token.text != "(":
-            raise self._unexpected(_OPERAND)
-        self._take()
+            raise self._cursor.unexpected(_OPERAND)
+        self._cursor.take()
         node = self._sum()
-        self._expect(")")
+        self._cursor.expect(")")
         return node
 
     def _number(self) -> Node:
-        value = float(self._next.text)
+        value = float(self._cursor.next.text)
         if not math.isfinite(value):
-            raise self._unexpected("a finite number")
-        self._take()
+            raise self._cursor.unexpected("a finite number")
+        self._cursor.take()
         return Number(value)
 
     def _named(self) -> Node:
-        token = self._next
+        token = self._cursor.next
         if token.text == "outcome":
             return self._outcome()
         if token.text in _FUNCTIONS:
@@ -269,33 +214,33 @@ class _Parser:
         if token.text not in NAMES:
             known = (*NAMES, "outcome", *_FUNCTIONS)
             raise ExpressionError(
-                f"{self._unexpected('a known name')}; known names: {', '.join(known)}{near(token.text, known)}"
+                f"{self._cursor.unexpected('a known name')}; known names: {', '.join(known)}{near(token.text, known)}"
             )
-        self._take()
+        self._cursor.take()
         return Name(token.text)
 
     def _outcome(self) -> Node:
-        self._take()
-        self._expect("(")
-        metric = self._next.text.strip('"')
-        if self._next.kind != "text" or not 0 < len(metric) <= _LONGEST_NAME:
-            raise self._unexpected(f"a metric's name of 1 to {_LONGEST_NAME} characters between quotes")
-        self._take()
-        self._expect(")")
-        field = self._next.text.removeprefix(".")
-        if self._next.kind != "field" or field not in FIELDS:
-            raise self._unexpected(f"one of {', '.join(f'.{known}' for known in FIELDS)}")
-        self._take()
+        self._cursor.take()
+        self._cursor.expect("(")
+        metric = self._cursor.next.text.strip('"')
+        if self._cursor.next.kind != "text" or not 0 < len(metric) <= _LONGEST_NAME:
+            raise self._cursor.unexpected(f"a metric's name of 1 to {_LONGEST_NAME} characters between quotes")
+        self._cursor.take()
+        self._cursor.expect(")")
+        field = self._cursor.next.text.removeprefix(".")
+        if self._cursor.next.kind != "field" or field not in FIELDS:
+            raise self._cursor.unexpected(f"one of {', '.join(f'.{known}' for known in FIELDS)}")
+        self._cursor.take()
         return Outcome(metric, field)
 
     def _extreme(self) -> Node:
-        which = self._take().text
-        self._expect("(")
+        which = self._cursor.take().text
+        self._cursor.expect("(")
         parts = [self._sum()]
-        self._expect(",")
+        self._cursor.expect(",")
         parts.append(self._sum())
-        while self._next.text == ",":
-            self._take()
+        while self._cursor.next.text == ",":
+            self._cursor.take()
             parts.append(self._sum())
-        self._expect(")")
+        self._cursor.expect(")")
         return Extreme(which, tuple(parts))

@@ -6,10 +6,11 @@
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from trimtab.schemas.condition_text import ConditionText
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.part import BasisPoints, DurationMs, Name, Part
 from trimtab.schemas.strategy import AbTest, BlueGreen, Canary, Strategy
@@ -25,6 +26,16 @@ class Variant(Part):
     """floor of this variant in place of `limits.minWeight`"""
     max_weight: BasisPoints | None = None
     """cap of this candidate in place of `limits.maxWeight`"""
+    condition: ConditionText | None = None
+    """which requests go to it whatever its weight, while it may take traffic"""
+    condition_strength: Annotated[int, Field(strict=True, gt=0, le=BASIS_POINTS, multiple_of=100)] = BASIS_POINTS
+    """the share of these that do so; the others go by weight. Whole hundreds of basis points"""
+
+    @model_validator(mode="after")
+    def _strength_is_of_something(self) -> Self:
+        if self.condition is None and self.condition_strength != BASIS_POINTS:
+            raise ValueError("conditionStrength: expected a condition beside it")
+        return self
 
     @property
     def at_proxy(self) -> str:

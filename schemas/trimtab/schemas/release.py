@@ -4,12 +4,14 @@ YAML or JSON, `apiVersion: trimtab.dev/v1`, `kind: Release`. Field names are cam
 basis points (10,000 is all traffic), durations are texts such as `500ms`, `10s`, `5m`, or a number of seconds.
 """
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from trimtab.schemas.attribution import Attribution
+from trimtab.schemas.condition_text import ConditionText, check_conditions
 from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, SampleRatioGuardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
@@ -46,6 +48,8 @@ class Route(Part):
 
     prefix: Annotated[str, Field(pattern=r"^/")] = "/"
     """path prefix"""
+    condition: ConditionText | None = None
+    """which of the requests with this prefix take part; the others go to the baseline, and count for nothing"""
 
 
 OutcomeName = Annotated[str, Field(min_length=1, max_length=128)]
@@ -118,6 +122,7 @@ class Spec(Part):
         check_guardrails(self.bounds, self.metrics, self.outcomes)
         check_objective(self.objective.metric, self.metrics, self.outcomes)
         check_segments(self.segments)
+        check_conditions(self.route.condition or "", self._own_conditions())
         outcomes_read(self.bounds, self.metric_of_name)
         if (metric := self.objective_metric) is not None:
             if self.objective.attribution is not None:
@@ -127,6 +132,11 @@ class Spec(Part):
                 kind, expected = ("a composite, from 0 to 1", "share") if is_share else ("an expression", "real")
                 raise ValueError(f"objective.values: {metric.name} is {kind}: expected {expected}")
         return self
+
+    def _own_conditions(self) -> Iterator[tuple[str, str]]:
+        texts = [(f"variants.{place}", variant.condition) for place, variant in enumerate(self.variants)]
+        texts += [(f"segments.{place}", segment.condition) for place, segment in enumerate(self.segments)]
+        return ((f"{field}.condition", text) for field, text in texts if text is not None)
 
     @cached_property
     def metric_of_name(self) -> dict[str, AnyMetric]:

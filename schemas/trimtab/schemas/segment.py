@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from trimtab.schemas.condition_text import ConditionText
 from trimtab.schemas.part import Name, Part, refuse_repeated
 
 MAX_SEGMENTS: Final = 16
@@ -22,6 +23,8 @@ class Segment(Part):
     """
 
     name: Name
+    condition: ConditionText | None = None
+    """which requests are of it, for the sidecar to tell. Without one, services tell it in their telemetry"""
     features: dict[FeatureName, Feature] = {}  # noqa: RUF012 - pydantic copies it
     """feature -> value, for the policy `linear`: of the order of 1. One that is absent counts as 0"""
 

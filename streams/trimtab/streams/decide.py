@@ -16,6 +16,7 @@ from trimtab.schemas import decision as decisions
 from trimtab.schemas import evidence
 from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
 from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.routing import routed
 from trimtab.schemas.topics import DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 from trimtab.streams.edge import Commits, DeadLetters, Outbox
 from trimtab.streams.order import Order, due_record
@@ -125,7 +126,8 @@ class Decide:
 
     async def _publish(self, shard: _Shard, published: Published) -> None:
         decision = published.decision
-        encoded, weights = decisions.encode(decision), decisions.encode(published.weights)
+        encoded = decisions.encode(decision)
+        weights = decisions.encode(routed(published.weights, decision, published.document))
         offer = Offer(decision.release, decision.id, weights, encoded, published.document)
         shard.offers[decision.release] = offer
         self._publication.offer(offer)

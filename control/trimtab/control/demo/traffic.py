@@ -12,7 +12,7 @@ import msgspec
 
 from trimtab.control.demo.ledger import Exchange, Ledger
 from trimtab.schemas.telemetry import RoutingKey
-from trimtab.sidecar.envoy.routes import HEADER_RELEASE, HEADER_REVISION, HEADER_VARIANT
+from trimtab.sidecar.envoy.release_routes import HEADER_RELEASE, HEADER_REVISION, HEADER_VARIANT
 
 TIMEOUT_S: Final = 3.0
 """How long a client waits for its response."""

@@ -14,7 +14,7 @@ from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_STAMP
 from trimtab.sidecar.envoy.failure import failure
-from trimtab.sidecar.envoy.stamp import routing_keys
+from trimtab.sidecar.envoy.stamp import OUTSIDE, routing_keys
 
 _START: Final = AccessLogType.DownstreamStart
 _END: Final = AccessLogType.DownstreamEnd
@@ -62,6 +62,8 @@ class AccessLog:
                 continue
             tags = common.custom_tags
             text = tags.get(TAG_STAMP, "")
+            if text == OUTSIDE:
+                continue
             key = (self._stamps.get(text) or self._read(text)).get(tags.get(TAG_CLUSTER, ""))
             if key is None:
                 self.unattributed += 1

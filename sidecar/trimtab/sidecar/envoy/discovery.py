@@ -76,15 +76,15 @@ class Discovery:
         if held is not None and held.id >= record.id:
             return
         self._newest[record.release] = record
-        if held is None or held.prefix != record.prefix:
-            self._warn_of_shared(record.prefix)
+        if held is None or _place(held) != _place(record):
+            self._warn_of_shared(record)
         for conversation in self._conversations:
             conversation.stirred.set()
 
-    def _warn_of_shared(self, prefix: str) -> None:
-        sharing = sorted(name for name, record in self._newest.items() if record.prefix == prefix)
+    def _warn_of_shared(self, record: WeightsRecord) -> None:
+        sharing = sorted(name for name, other in self._newest.items() if _place(other) == _place(record))
         if len(sharing) > 1:
-            _log.warning("prefix_shared", prefix=prefix, routed_by=sharing[0], without_traffic=sharing[1:])
+            _log.warning("prefix_shared", prefix=record.prefix, routed_by=sharing[0], without_traffic=sharing[1:])
 
     def standing(self, release: str) -> Standing:
         """Gives how far `release` has come."""
@@ -157,6 +157,11 @@ class Discovery:
             self._refusals.update(offer.tried)
         tried = version(offer.records[release] for release in offer.tried)
         _log.warning("weights_refused", node=conversation.node, version=tried, words=words)
+
+
+def _place(record: WeightsRecord) -> tuple[str, str]:
+    """Gives what two releases cannot both have the traffic of."""
+    return (record.prefix, record.condition)
 
 
 def _response(offer: Offer, nonce: int) -> DiscoveryResponse:

@@ -1,16 +1,17 @@
-"""The stamp on a route: whose it is, which revision made it, and which cluster is which variant.
+"""The stamp on a route: whose it is, which revision made it, its segment, and which cluster is which variant.
 
 It rides in the route's metadata. Envoy copies it into every access log entry of a request that the route took, so
 an entry says by itself which weights were in force when its request was routed. Nothing has to be remembered from
 one revision to the next, nor from one life of the sidecar to the next.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.ids import Revision
 from trimtab.schemas.telemetry import RoutingKey
 
 METADATA: Final = "trimtab"
@@ -19,22 +20,26 @@ METADATA: Final = "trimtab"
 METADATA_KEY: Final = "stamp"
 """Where in it the stamp is."""
 
+OUTSIDE: Final = "outside"
+"""In the stamp's place, on a route of requests that take part in no release: nobody is to be told of them."""
 
-class _Stamp(msgspec.Struct, frozen=True):
+
+class _Stamp(msgspec.Struct, frozen=True, omit_defaults=True):
     release: str
     era: int
     revision: int
     targets: dict[str, str]
     """variant -> cluster"""
+    segment: str = ""
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(_Stamp).decode
 
 
-def stamp(record: WeightsRecord) -> str:
-    """Gives the stamp of the route that `record` makes."""
-    return _encode(_Stamp(record.release, record.era, record.revision, record.targets)).decode()
+def stamp(release: str, revision: Revision, targets: Mapping[str, str], segment: str = "") -> str:
+    """Gives the stamp of a route to `targets` (variant -> cluster); of no revision where no weights made it."""
+    return _encode(_Stamp(release, *revision, dict(targets), segment)).decode()
 
 
 def routing_keys(text: str) -> dict[str, RoutingKey]:
@@ -47,6 +52,6 @@ def routing_keys(text: str) -> dict[str, RoutingKey]:
     except (msgspec.DecodeError, ValueError) as error:
         raise InvalidRecord(f"not a stamp: {error}") from error
     return {
-        cluster: RoutingKey(read.release, variant, "", read.era, read.revision)
+        cluster: RoutingKey(read.release, variant, read.segment, read.era, read.revision)
         for variant, cluster in read.targets.items()
     }

@@ -1,0 +1,37 @@
+"""Routing: what conditions of a release file a sidecar needs beside the weights."""
+
+from functools import lru_cache
+
+from msgspec.structs import replace
+
+from trimtab.schemas.decision import Claim, Decision, WeightsRecord
+from trimtab.schemas.release import Spec, parse_document
+
+
+def routed(weights: WeightsRecord, decision: Decision, document: bytes) -> WeightsRecord:
+    """Gives `weights` with the conditions of the release file that `document` is.
+
+    Variants that are excluded claim no requests, nor does any once the release is over: what was found harmful, or is
+    decided, is not undone by a condition.
+    """
+    spec = _spec(document)
+    if spec is None:
+        return weights
+    excluded = {arm.variant for arm in decision.arms if arm.excluded}
+    claims = [
+        Claim(variant=variant.name, condition=variant.condition, strength=variant.condition_strength)
+        for variant in spec.variants
+        if variant.condition is not None and variant.name not in excluded and not decision.phase.is_over
+    ]
+    return replace(
+        weights, condition=spec.route.condition or "", baseline=spec.baseline, claims=claims,
+        segment_conditions={part.name: part.condition for part in spec.segments if part.condition is not None},
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _spec(document: bytes) -> Spec | None:
+    """Gives the spec of a document; none where it has no conditions."""
+    spec = parse_document(document).spec
+    own = [*(variant.condition for variant in spec.variants), *(segment.condition for segment in spec.segments)]
+    return None if {spec.route.condition, *own} == {None} else spec

@@ -1,0 +1,137 @@
+"""Routes of one release, in the order in which Envoy is to try them.
+
+1. What a variant claims goes to it. Envoy draws one number for a request, for claims and for weights. So a request that
+   one claim leaves out is left out by the next one too, if that is no stronger. And strengths are whole hundredths: the
+   number, modulo 10,000, is then as even among those that are left out, which go by weight.
+2. What is of a segment with a condition goes by the segment's weights.
+3. All else that takes part goes by the weights of the whole.
+4. What takes no part goes to the baseline (`outside`), and neither log nor answer tells of the release.
+
+Weights route 2 and 3 alone. So what is claimed carries no revision: it is evidence on its variant, but no sample of
+what weights do.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from envoy.config.core.v3.base_pb2 import HeaderValueOption
+from envoy.config.route.v3.route_components_pb2 import Route, RouteMatch, WeightedCluster
+from envoy.type.v3.percent_pb2 import FractionalPercent
+
+from trimtab.schemas.condition_text import all_of
+from trimtab.schemas.decision import Claim, WeightsRecord
+from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
+from trimtab.sidecar.envoy.condition import header_matchers
+from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY, OUTSIDE, stamp
+
+HEADER_RELEASE: Final = "x-trimtab-release"
+HEADER_VARIANT: Final = "x-trimtab-variant"
+HEADER_REVISION: Final = "x-trimtab-revision"
+HEADER_SEGMENT: Final = "x-trimtab-segment"
+"""Of every response, so that whoever learns its outcome can say which variant and which weights it belongs to. The
+segment is there where the sidecar tells segments."""
+
+_UNAVAILABLE: Final = 503
+_MILLIONTHS_PER_BASIS_POINT: Final = 100
+
+
+def revision_text(revision: Revision) -> str:
+    """Gives `ERA.REVISION`."""
+    return f"{revision[0]}.{revision[1]}"
+
+
+def participating(record: WeightsRecord) -> Iterator[Route]:
+    """Gives the routes of requests that take part in a release."""
+    for claim in record.claims:
+        yield from _claimed(record, claim)
+    for segment, condition in record.segment_conditions.items():
+        yield from _by_weight(record, segment, condition)
+    yield from _by_weight(record, "", "")
+
+
+def outside(record: WeightsRecord) -> Iterator[Route]:
+    """Gives the route of requests with the release's prefix that take no part, where there may be some."""
+    if record.condition:
+        route = Route(name=f"{record.release}/outside")
+        route.match.prefix = record.prefix
+        route.metadata.filter_metadata[METADATA][METADATA_KEY] = OUTSIDE
+        route.response_headers_to_remove.extend([HEADER_RELEASE, HEADER_VARIANT, HEADER_REVISION, HEADER_SEGMENT])
+        route.route.cluster = record.targets[record.baseline]
+        yield route
+
+
+def closed_participating(record: WeightsRecord) -> Iterator[Route]:
+    """Gives routes that answer 503 to requests that take part in a release of which Envoy takes no weights."""
+    for match in _matches(record, ""):
+        yield _unavailable(record, match)
+
+
+def closed_outside(record: WeightsRecord) -> Iterator[Route]:
+    """Gives the route that answers the same to those that take no part: its clusters may not be there."""
+    if record.condition:
+        yield _unavailable(record, RouteMatch(prefix=record.prefix))
+
+
+def _unavailable(record: WeightsRecord, match: RouteMatch) -> Route:
+    route = Route(name=record.release, match=match)
+    route.direct_response.status = _UNAVAILABLE
+    return route
+
+
+def _claimed(record: WeightsRecord, claim: Claim) -> Iterator[Route]:
+    for match in _matches(record, claim.condition):
+        if claim.strength < BASIS_POINTS:
+            drawn = match.runtime_fraction.default_value
+            drawn.numerator = claim.strength * _MILLIONTHS_PER_BASIS_POINT
+            drawn.denominator = FractionalPercent.MILLION
+        target = {claim.variant: record.targets[claim.variant]}
+        route = _route(record.release, match, NO_REVISION, stamp(record.release, NO_REVISION, target))
+        route.name = f"{record.release}/{claim.variant}"
+        route.route.weighted_clusters.clusters.add().CopyFrom(
+            _share(claim.variant, target[claim.variant], BASIS_POINTS)
+        )
+        yield route
+
+
+def _by_weight(record: WeightsRecord, segment: str, condition: str) -> Iterator[Route]:
+    weights = record.segments.get(segment, record.weights)
+    shares = [_share(variant, record.targets[variant], weight) for variant, weight in weights.items()]
+    for match in _matches(record, condition):
+        route = _route(record.release, match, record.id, stamp(record.release, record.id, record.targets, segment))
+        if segment:
+            route.name = f"{record.release}/{segment}"
+            route.response_headers_to_add.append(_header(HEADER_SEGMENT, segment))
+        route.route.weighted_clusters.clusters.extend(shares)
+        yield route
+
+
+def _matches(record: WeightsRecord, condition: str) -> Iterator[RouteMatch]:
+    """Gives a match for each way in which a request takes part and meets `condition`."""
+    whole = all_of((record.condition, condition))
+    for headers in [[]] if whole is None else header_matchers(whole):
+        yield RouteMatch(prefix=record.prefix, headers=headers)
+
+
+def _route(release: str, match: RouteMatch, revision: Revision, stamped: str) -> Route:
+    route = Route(name=release, match=match)
+    metadata = route.metadata.filter_metadata[METADATA]
+    metadata["release"] = release
+    metadata["era"], metadata["revision"] = map(str, revision)
+    metadata[METADATA_KEY] = stamped
+    route.response_headers_to_add.extend(
+        [_header(HEADER_RELEASE, release), _header(HEADER_REVISION, revision_text(revision))]
+    )
+    return route
+
+
+def _share(variant: str, cluster: str, weight: int) -> WeightedCluster.ClusterWeight:
+    share = WeightedCluster.ClusterWeight(name=cluster, response_headers_to_add=[_header(HEADER_VARIANT, variant)])
+    share.weight.value = weight
+    return share
+
+
+def _header(key: str, value: str) -> HeaderValueOption:
+    """A header that replaces one of the same name: a service cannot claim to be another variant."""
+    return HeaderValueOption(
+        header={"key": key, "value": value}, append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    )
