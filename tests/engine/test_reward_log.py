@@ -133,3 +133,15 @@ def test_what_is_told_again_long_after_its_second_is_passed_over() -> None:
     assert last.final_s - NOW_S > 3
     log.merge(msgspec.structs.replace(first, offset=last.offset + 1))  # reaches further than what it replaces
     assert log.batches(BOTH, Shares(), strata(log.seconds)) == before
+
+
+def test_a_second_is_not_final_before_all_of_its_contribution_has_come() -> None:
+    running = busy_rig("success")
+    records = [record for _, record in running.log if isinstance(record, Panes)]
+    whole, log = RewardLog("checkout", "success"), RewardLog("checkout", "success")
+    for record in records:
+        whole.merge(record)
+    log.merge(msgspec.structs.replace(records[-1], more=True))
+    for record in records:  # nothing is too old yet
+        log.merge(record)
+    assert log.batches(BOTH, Shares(), strata(log.seconds)) == whole.batches(BOTH, Shares(), strata(whole.seconds))

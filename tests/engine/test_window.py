@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from engine.builders import content
 from trimtab.engine.errors import EngineError
+from trimtab.engine.sketch import Sketch, Sketches
 from trimtab.engine.tile import Change, summed
-from trimtab.engine.window import HOP_MS, ArmWindow, Keep, Windows
+from trimtab.engine.window import HOP_MS, QUANTILES, SHOWN_QUANTILES, ArmWindow, Keep, Windows
 from trimtab.schemas.evidence import COUNTS
 from trimtab.schemas.reading import MAX_OUTCOMES
 from trimtab.schemas.segment import MAX_SEGMENTS
@@ -190,6 +191,20 @@ def test_a_window_in_all_segments_is_the_sum_of_them(ours: Steps, theirs: Steps)
     for length_ms in LENGTHS_MS:
         assert plain(apart.at(length_ms, 10_000)) == plain(together.at(length_ms, 10_000))
     assert plain(apart.tumbled(10_000, 10_000)) == plain(together.tumbled(10_000, 10_000))
+
+
+@given(st.lists(st.lists(st.integers(1, 9), min_size=4, max_size=4), min_size=1, max_size=3), st.floats(0.01, 3.0))
+def test_a_window_tells_the_same_of_latency_whether_it_stands_alone_or_beside_others(
+    counts: list[list[int]], limit_ms: float
+) -> None:
+    first = 100
+    together = Sketches(first, np.array(counts), QUANTILES)
+    for row, of_one in enumerate(counts):
+        alone = ArmWindow(latency=Sketch(first, np.array(of_one)))
+        beside = ArmWindow(beside=(together, row))
+        assert beside.count_above(limit_ms) == alone.count_above(limit_ms)
+        assert [beside.quantile_ms(q) for q in SHOWN_QUANTILES] == [alone.quantile_ms(q) for q in SHOWN_QUANTILES]
+        assert beside.latency.snapshot() == alone.latency.snapshot()
 
 
 def test_a_window_that_is_not_kept_is_an_error() -> None:

@@ -13,7 +13,7 @@ from trimtab.engine.evidence import News
 from trimtab.engine.rail import Rail, ShareRail
 from trimtab.engine.sequential.conclusion import Rule, verdict_of
 from trimtab.engine.sequential.look import Share
-from trimtab.engine.shown import Face
+from trimtab.engine.shown import Face, ShareFace
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.totals import ArmTotals
 from trimtab.engine.window import ArmWindow
@@ -77,6 +77,7 @@ class ShareBound(Bound):
     """An absolute bound on a share of responses: judged response by response, in the order in which they are told."""
 
     rail: ShareRail
+    face: ShareFace
     count: Count = _counted_errors
     """gives the responses since the release began, and those that breach"""
     told: Share = NO_SHARE

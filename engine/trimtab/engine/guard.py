@@ -24,12 +24,12 @@ from trimtab.engine.seconds import ClosedSecond
 from trimtab.engine.sequential.budget import Budgets
 from trimtab.engine.sequential.conclusion import Conclusion, Rule
 from trimtab.engine.sequential.look import Share
-from trimtab.engine.shown import Face
+from trimtab.engine.shown import Face, ShareFace
 from trimtab.engine.sizing import gauges_of
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.window import ArmWindow, Keep
 from trimtab.schemas.decision import Assessment, Verdict
-from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
+from trimtab.schemas.guardrail import AnyGuardrail, ErrorRateGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
 from trimtab.schemas.reading import outcomes_read
 from trimtab.schemas.release import Spec
 
@@ -93,15 +93,14 @@ class Guard:
         for guardrail, of in rails:
             rule = Rule(alpha if guardrail.confidence is None else 1.0 - guardrail.confidence, guardrail.min_samples)
             for name, rail in of.items():
-                face = Face(guardrail, name)
-                if isinstance(rail, ShareRail):
-                    count = counting(guardrail)
+                if isinstance(rail, ShareRail) and isinstance(guardrail, ErrorRateGuardrail | LatencyGuardrail):
+                    face, count = ShareFace(guardrail, name), counting(guardrail)
                     told = Share(*count(self._evidence.totals[variant]))
                     bounds.append(
                         ShareBound(variant, guardrail, name, rail, rule, face, count=count, told=told, gain=rail.gain)
                     )
                 else:
-                    bounds.append(Bound(variant, guardrail, name, rail, rule, face))
+                    bounds.append(Bound(variant, guardrail, name, rail, rule, Face(guardrail, name)))
         return bounds
 
     def close(self, now_s: int, pace: int = 1) -> list[ClosedSecond]:

@@ -53,9 +53,7 @@ class Objective:
         return sum(self._evidence.totals[variant].in_flight for variant in self._variants)
 
     def in_flight_in(self, segment: str) -> int:
-        """Gives the same of a segment that is kept apart, or of none ("")."""
-        if self._metric is not None:
-            return 0
+        """Gives the same of a segment that is kept apart, or of none (""); not of a metric, whose seconds are not."""
         book = self._evidence.requests
         if self.waits and book is not None:
             return book.maturing_in(segment)

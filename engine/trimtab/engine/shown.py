@@ -22,38 +22,17 @@ class Face:
     A bound that was kept passes no more once nothing has come for a window: missing is not zero.
     """
 
-    __slots__ = ("_allowed", "_bound", "_breaches", "_guardrail", "_is_relative", "_limit", "_on_fail", "_quantile",
-                 "_severity", "_silence", "_title", "_window_s")  # fmt: skip
+    __slots__ = ("_bound", "_guardrail", "_is_relative", "_limit", "_on_fail", "_severity", "_silence", "_title",
+                 "_window_s")  # fmt: skip
 
     def __init__(self, guardrail: Guardrail, bound: str) -> None:
         """`bound`: the field of the guardrail."""
         self._guardrail, self._bound = guardrail, bound
         self._is_relative = bound.endswith("Ratio")
         self._limit = _limit(guardrail, bound)
-        self._breaches = breaches_of(guardrail) if isinstance(guardrail, ShareRail) else _no_breaches
-        self._allowed = allowed_of(guardrail) or 0.0
-        self._quantile = guardrail.quantile if isinstance(guardrail, LatencyGuardrail) else 0.0
         self._title, self._window_s = guardrail.title, guardrail.window // 1000
         self._severity, self._on_fail = guardrail.severity, guardrail.on_fail
         self._silence = f"nothing has come for {self._window_s} s"
-
-    def of_share(self, variant: str, said: tuple[Verdict, str, float, float, int], window: ArmWindow) -> Assessment:
-        """Gives the assessment of an absolute bound on a share.
-
-        `said`: verdict, reason, ln E, threshold and samples of the test; `window`: what the variant did in that of the
-        guardrail.
-        """
-        (verdict, reason, evidence, threshold, samples), n = said, window.responses
-        breaches = self._breaches(window)
-        if verdict is Verdict.PASS and not n:
-            verdict, reason = Verdict.INCONCLUSIVE, self._silence
-        return Assessment(
-            guardrail=self._title, bound=self._bound, variant=variant, verdict=verdict, reason=reason,
-            value=window.quantile_ms(self._quantile) if self._quantile else breaches / n if n else None,
-            limit=self._limit, n=n, breaches=breaches, allowed_ratio=self._allowed, ln_evidence=evidence,
-            threshold=threshold, samples=samples, severity=self._severity, on_fail=self._on_fail,
-            window_s=self._window_s,
-        )  # fmt: skip
 
     def assessment(self, variant: str, said: Conclusion, window: ArmWindow, *, measured: Value = MISSING) -> Assessment:
         """Gives the assessment of any other bound.
@@ -72,8 +51,33 @@ class Face:
         )  # fmt: skip
 
 
-def _no_breaches(_: ArmWindow) -> int:
-    return 0
+class ShareFace(Face):
+    """What is shown of an absolute bound on a share of responses."""
+
+    __slots__ = ("_allowed", "_breaches", "_quantile")
+
+    def __init__(self, guardrail: ShareRail, bound: str) -> None:
+        super().__init__(guardrail, bound)
+        self._breaches, self._allowed = breaches_of(guardrail), allowed_of(guardrail) or 0.0
+        self._quantile = guardrail.quantile if isinstance(guardrail, LatencyGuardrail) else 0.0
+
+    def of_share(self, variant: str, said: tuple[Verdict, str, float, float, int], window: ArmWindow) -> Assessment:
+        """Gives the assessment.
+
+        `said`: verdict, reason, ln E, threshold and samples of the test; `window`: what the variant did in that of the
+        guardrail.
+        """
+        (verdict, reason, evidence, threshold, samples), n = said, window.responses
+        breaches = self._breaches(window)
+        if verdict is Verdict.PASS and not n:
+            verdict, reason = Verdict.INCONCLUSIVE, self._silence
+        return Assessment(
+            guardrail=self._title, bound=self._bound, variant=variant, verdict=verdict, reason=reason,
+            value=window.quantile_ms(self._quantile) if self._quantile else breaches / n if n else None,
+            limit=self._limit, n=n, breaches=breaches, allowed_ratio=self._allowed, ln_evidence=evidence,
+            threshold=threshold, samples=samples, severity=self._severity, on_fail=self._on_fail,
+            window_s=self._window_s,
+        )  # fmt: skip
 
 
 def _is_seen(guardrail: Guardrail, window: ArmWindow, measured: Value) -> bool:

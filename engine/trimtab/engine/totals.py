@@ -5,7 +5,7 @@ from struct import Struct
 from typing import Final
 
 from trimtab.engine.contribution import NO_FAILURES, PaneContent
-from trimtab.schemas.evidence import ALWAYS, COUNTS, FAILURES, VALUE_SCALE
+from trimtab.schemas.evidence import ALWAYS, COUNTS, FAILURES
 
 _REQUESTS, _RESPONSES, _ERRORS, _CLIENT_ERRORS, _LATE = (
     COUNTS.index(name) for name in ("requests", "responses", "errors", "client_errors", "late")
@@ -23,9 +23,9 @@ TotalsSnapshot = tuple[list[int], dict[str, list[str]]]
 class ArmTotals:
     """Counters and sums of outcomes.
 
-    >>> totals = ArmTotals(values={"rating": [2, 3 * VALUE_SCALE, 5 * VALUE_SCALE]})
-    >>> totals.rewards("rating") == (2, 3 * VALUE_SCALE), totals.in_flight
-    (True, 0)
+    >>> totals = ArmTotals(values={"rating": [2, 3_000_000, 5_000_000]})
+    >>> totals.counted, totals.in_flight
+    (2, 0)
     """
 
     counts: list[int] = field(default_factory=lambda: [0] * len(COUNTS))
@@ -73,13 +73,6 @@ class ArmTotals:
     def counted(self) -> int:
         """Events that are in the totals."""
         return self.requests + self.responses + sum(count for count, _, _ in self.values.values())
-
-    def rewards(self, metric: str) -> tuple[int, int]:
-        """Gives (trials, sum of rewards in 1/VALUE_SCALE) for a metric; `success` is one less error per response."""
-        if metric == "success":
-            return self.responses, (self.responses - self.errors) * VALUE_SCALE
-        count, total, _ = self.values.get(metric, (0, 0, 0))
-        return count, total
 
     def replace(self, old: PaneContent, new: PaneContent) -> None:
         """Takes out a pane's old content and adds its new one."""
