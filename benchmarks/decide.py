@@ -1,8 +1,9 @@
 """What a decision costs in the engine: P(best), a whole decision, the fold of events, the sketch, and memory.
 
-A decision is what a record costs that brings the newest content of the panes of five variants and makes a decision due:
-from `Ledger.advance` to its effects. `stage_us` says where that goes: each stage is measured by itself on the same
-evidence, and `rest` is what they leave of the whole.
+`record_and_decision5_us` is what a record costs that brings the newest content of the panes of five variants and makes a
+decision due: from `Ledger.advance` to its effects. `record5_us` is what it costs where none is due: reading and merging
+it. `decision5_us` is their difference: posteriors, guardrails, strategy, allocation, and the account of it all. `stage_us`
+says where that goes: each stage is measured by itself on the same evidence, and `rest` is what they leave of it.
 """
 
 import argparse
@@ -89,11 +90,13 @@ def _decision() -> Figures:
     records = list(EvidenceFeed([_NAME], variants=ARMS).records(_DECISIONS, 100))
     decided = us_per_item(_advancing(Ledger(), "100ms"), records)
     merged = us_per_item(_advancing(Ledger(), "1h"), records)
-    stages = {"record_without_decision": merged, **_stages([panes for _, panes in records])}
-    inner = sum(took for name, took in stages.items() if name != "read_rows")
+    stages = _stages([panes for _, panes in records])
+    rest = decided - merged - sum(stages.values())
     return {
-        "decision5_us": round(decided, 1),
-        "stage_us": {name: round(took, 1) for name, took in (*stages.items(), ("rest", decided - inner))},
+        "decision5_us": round(decided - merged, 1),
+        "record5_us": round(merged, 1),
+        "record_and_decision5_us": round(decided, 1),
+        "stage_us": {name: round(took, 1) for name, took in (*stages.items(), ("rest", rest))},
     }
 
 
@@ -117,7 +120,6 @@ def _stages(records: list[Panes]) -> dict[str, float]:
     bounds = [Bounds(100, 10_000)] * ARMS
     wish, now = probability_best(posteriors).tolist(), [2_000] * ARMS
     return {
-        "read_rows": us_per_call(lambda: list(rows_of(records[-1])), 2_100),
         "posteriors_and_best": us_per_call(lambda: probability_best(posteriors).tolist(), 2_100),
         "assess": us_per_call(lambda: guard.assess(names, now_s), 2_100),
         "allocate": us_per_call(lambda: allocate(wish, now, bounds, 2_000), 2_100),
