@@ -31,7 +31,7 @@ NOTHING: Final = -1e300
 """The logarithm of nothing, finite so that it can be written down as plain data."""
 
 
-@lru_cache(maxsize=1024)  # every bound of every release asks for the same looks
+@lru_cache(maxsize=64)  # the bounds of a release ask for the same looks, one after another
 def ln_left(looks: int, first: float) -> float:
     """Gives the logarithm of the weight of all starts after `looks` looks."""
     if looks == 0:
@@ -41,7 +41,7 @@ def ln_left(looks: int, first: float) -> float:
     return math.log1p(-first) + _EXPONENT * math.log1p((looks - 1) / _SCALE)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def ln_start(look: int, first: float) -> float:
     """Gives the logarithm of the weight of a start at `look`, counted from 1."""
     if look == 1:
