@@ -29,6 +29,7 @@ from trimtab.control.command import (
 )
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.explain_command import explain
+from trimtab.control.haproxy_command import sidecar_haproxy, sidecar_haproxy_config
 from trimtab.control.replay_command import replay
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
 from trimtab.schemas.redis_connection import RedisConnection
@@ -245,6 +246,10 @@ def sidecar_envoy(  # noqa: PLR0913 - one argument an option
     except ValueError as error:
         fail(str(error), USAGE)
     raise typer.Exit(run(options))
+
+
+sidecar_app.command("haproxy")(sidecar_haproxy)
+sidecar_app.command("haproxy-config")(sidecar_haproxy_config)
 
 
 class TreeFormat(StrEnum):
