@@ -76,9 +76,11 @@ def _check(releases: Sequence[Release], settings: ProxySettings) -> None:
         refuse_unspeakable("state", settings.state)
     except ValueError as error:
         raise Unconfigurable(str(error)) from None
-    for what, text in (("bind", settings.bind), ("segment key", settings.segment_key), *settings.servers.items()):
-        if not text.isprintable() or (what not in ("segment key",) and (not text or " " in text)):
+    for what, text in (("bind", settings.bind), *settings.servers.items()):
+        if not text or " " in text or not text.isprintable():
             raise Unconfigurable(f"{what}: expected an address without spaces, got {text!r}")
+    if not settings.segment_key.isprintable():
+        raise Unconfigurable(f"segment key: expected one line, got {settings.segment_key!r}")
     for server in settings.servers:
         if not _SERVER.fullmatch(server):
             raise Unconfigurable(f"server {server!r}: expected TARGET or TARGET.N, of letters, digits, - and _")

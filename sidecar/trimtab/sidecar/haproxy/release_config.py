@@ -139,7 +139,7 @@ class ReleaseConfig:
     def _stickiness(self, backend: str) -> list[str]:
         kept = f"str({kept_key(backend, '')}),concat(,{self._variable('cookie')}),map_str({self.settings.files.map},0)"
         return [
-            "# Who comes again with a cookie is routed by no weights. The cookie of a server that gets nothing is void.",
+            "# Who has a cookie is routed by no weights. That of a server that gets nothing is void.",
             f"cookie {cookie_name(self.name)} insert indirect nocache httponly",
             f"acl trimtab_kept {kept} -m str 1",
             f"http-request set-var(txn.trimtab_revision) str({_UNSTAMPED}) if trimtab_kept",
