@@ -45,14 +45,18 @@ def _text(section: Section) -> str:
 
 def _head(settings: ProxySettings) -> Iterator[Section]:
     files = settings.files
-    yield "global", [f"stats socket {settings.socket} mode 660 level admin", f"server-state-file {files.servers}"]
+    yield "global", [
+        f"stats socket {settings.socket} mode 660 level admin", f"server-state-file {files.servers}",
+        "hard-stop-after 60s",
+    ]  # fmt: skip
     if not settings.log_to_stdout:
         yield "ring trimtab", [
             "format raw", "maxlen 1024", f"size {RING_BYTES}", "timeout connect 1s", "timeout server 10s",
             f"server sidecar unix@{files.log_socket} log-proto octet-count",
         ]  # fmt: skip
     yield "defaults", [
-        "mode http", "load-server-state-from-file global", "option redispatch", "retries 2", "timeout connect 1s",
+        "mode http", "load-server-state-from-file global", "option redispatch", "retries 2",
+        "option idle-close-on-response", "option abortonclose", "timeout connect 1s",
         "timeout client 30s", "timeout server 30s", "timeout queue 5s",
     ]  # fmt: skip
 
