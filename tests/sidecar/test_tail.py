@@ -1,5 +1,6 @@
 """A log is followed over rotations and over lives of its reader: no line lost, none told twice."""
 
+import io
 import os
 import random
 from pathlib import Path
@@ -25,21 +26,32 @@ class Log:
         path = at or self.path
         with path.open("a") as file:
             file.write(text)
-        self._now_s += 1
-        os.utime(path, (self._now_s, self._now_s))
+        self._pass_time(path)
+
+    def write_by(self, writer: io.FileIO, text: str) -> None:
+        """Writes where the writer stands, and not at the end."""
+        writer.write(text.encode())
+        self._pass_time(self.path)
 
     def rotate(self, *, keep: int = 9) -> None:
         """As logrotate does: LOG.1 becomes LOG.2, LOG becomes LOG.1."""
-        for number in range(keep, 0, -1):
-            older = self.rotated(number)
-            if older.exists():
-                older.rename(self.rotated(number + 1))
+        self._shift(keep)
         self.path.rename(self.rotated(1))
 
     def copy_and_truncate(self) -> None:
+        self._shift(99)
         self.rotated(1).write_bytes(self.path.read_bytes())
         os.utime(self.rotated(1), (self._now_s, self._now_s))
         os.truncate(self.path, 0)
+
+    def _shift(self, keep: int) -> None:
+        for number in range(keep, 0, -1):
+            if self.rotated(number).exists():
+                self.rotated(number).rename(self.rotated(number + 1))
+
+    def _pass_time(self, path: Path) -> None:
+        self._now_s += 1
+        os.utime(path, (self._now_s, self._now_s))
 
     def rotated(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
@@ -202,6 +214,35 @@ def test_a_truncation_without_a_copy_is_counted(log: Log) -> None:
     os.truncate(log.path, 0)
     log.write("b\n")
     assert rest(tail) == ["b"]
+    assert tail.truncations == 1
+
+
+def test_zeros_of_a_writer_that_does_not_append_are_passed_over(log: Log) -> None:
+    tail, told = Tail(log.path, BEGINNING), list[str]()
+    with log.path.open("wb", buffering=0) as writer:
+        for number in range(30):
+            log.write_by(writer, f"{number}\n")
+            if number % 3 == 0:
+                told += rest(tail)
+            if number % 4 == 0:
+                log.copy_and_truncate()
+                if number % 8:
+                    told += rest(tail)
+            if number == 20:
+                writer.seek(300_000)  # more zeros than are read in one go
+    assert told + rest(tail) == [str(number) for number in range(30)]
+    assert (tail.truncations, tail.gaps) == (0, 0)
+
+
+def test_what_was_rotated_after_a_truncation_without_a_copy_is_read(log: Log) -> None:
+    tail = Tail(log.path, BEGINNING)
+    log.write("a line that is read\n")
+    assert rest(tail) == ["a line that is read"]
+    os.truncate(log.path, 0)
+    log.write("b\n")
+    log.rotate()
+    log.write("c\n")
+    assert rest(tail) == ["b", "c"]
     assert tail.truncations == 1
 
 

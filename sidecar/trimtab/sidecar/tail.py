@@ -9,11 +9,13 @@ The rules, which are decided here and nowhere else:
     log writes to one file at a time, so nothing comes to the old one any more. Then come the files that were rotated
     since, by when they were last written to, then the one at the path.
   * A file that is truncated (`copytruncate`) is looked for under its other names: what was not read of it stands in
-    the copy. What is written between the copying and the truncating is lost, in any reader; prefer renaming.
+    the copy. What is written between the copying and the truncating is lost, in any reader; prefer renaming. A writer
+    that does not append (HAProxy's standard output) goes on at its old offset: the zeros before are passed over.
   * Where the file of the position is gone, or is compressed, lines are missing: that is counted as a gap, never hidden.
   * A tail that has no position yet begins at the end of the log: what happened before it is not its business.
 """
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -50,19 +52,22 @@ class _Open:
     offset: int = 0
     head_size: int = 0
     head: str = ""
+    written_ns: int = 0
+    """when it was last written to, as of the last look"""
 
     def status(self) -> os.stat_result:
         return os.fstat(self.number)
 
     def holds_what_was_read(self) -> bool:
         """Whether it has not been truncated since."""
-        return self.status().st_size >= self.offset and _digest(self.number, self.head_size) == self.head
+        if self.status().st_size < self.offset or _digest(self.number, self.head_size) != self.head:
+            return False
+        return not self.offset or os.pread(self.number, 1, self.offset) != b"\0"
 
     @property
     def position(self) -> Position:
         return Position(
-            inode=self.inode, offset=self.offset, head_size=self.head_size, head=self.head,
-            written_ns=self.status().st_mtime_ns,
+            inode=self.inode, offset=self.offset, head_size=self.head_size, head=self.head, written_ns=self.written_ns
         )  # fmt: skip
 
 
@@ -160,6 +165,8 @@ class Tail:
             return
         self.truncations += 1
         _go_to(file, 0)
+        if (after := self._first_written_after(file.written_ns)) is not None:
+            self._open(after)
 
     def _first_written_after(self, written_ns: int, *, but: _Open | None = None) -> Path | None:
         """Gives the next file in which something stands: the oldest of those that were rotated since, else the log."""
@@ -202,11 +209,15 @@ class Tail:
         except FileNotFoundError:
             return
         self.close()
-        self._file = _Open(number, os.fstat(number).st_ino)
+        status = os.fstat(number)
+        self._file = _Open(number, status.st_ino, written_ns=status.st_mtime_ns)
 
 
 def _take(file: _Open, max_lines: int, *, is_final: bool) -> list[bytes]:
     """Gives the next lines of a file and goes past them."""
+    file.written_ns = file.status().st_mtime_ns
+    if not file.offset:
+        file.offset = _first_byte(file.number)
     data = os.pread(file.number, READ_BYTES, file.offset)
     whole, newline, rest = data.rpartition(b"\n")
     lines = whole.split(b"\n") if newline else []
@@ -219,6 +230,21 @@ def _take(file: _Open, max_lines: int, *, is_final: bool) -> list[bytes]:
     if lines:
         _go_to(file, file.offset + size)
     return lines
+
+
+def _first_byte(number: int) -> int:
+    """Gives where a file's first byte is that is not zero; 0 where there is none."""
+    try:
+        at = os.lseek(number, 0, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a hole, or nothing at all
+            return 0
+        raise
+    while data := os.pread(number, READ_BYTES, at):
+        if found := data.lstrip(b"\0"):
+            return at + len(data) - len(found)
+        at += len(data)
+    return 0
 
 
 def _go_to(file: _Open, offset: int) -> None:
