@@ -1,9 +1,9 @@
 """What a decision costs in the engine: P(best), a whole decision, the fold of events, the sketch, and memory.
 
-`record_and_decision5_us` is what a record costs that brings the newest content of the panes of five variants and makes a
-decision due: from `Ledger.advance` to its effects. `record5_us` is what it costs where none is due: reading and merging
-it. `decision5_us` is their difference: posteriors, guardrails, strategy, allocation, and the account of it all. `stage_us`
-says where that goes: each stage is measured by itself on the same evidence, and `rest` is what they leave of it.
+`record_and_decision5_us` is what a record costs that brings the newest content of the panes of five variants and makes
+a decision due: from `Ledger.advance` to its effects. `record5_us` is what it costs where none is due: reading and
+merging it. `decision5_us` is their difference: posteriors, guardrails, strategy, allocation, and the account of it all.
+`stage_us` says where that goes: each stage is measured by itself on the same evidence, and `rest` is what they leave.
 """
 
 import argparse

@@ -3,7 +3,6 @@
 import math
 from typing import Final
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +22,7 @@ _DURATIONS_US: Final = [2_000, 3_000, 4_000, 5_500, 6_000, 7_000, 8_000, 9_000, 
 
 def window(counts: dict[str, int] | None = None, values: dict[str, tuple[int, int, int]] | None = None) -> ArmWindow:
     chosen = _COUNTS if counts is None else counts
-    cells = np.array([chosen.get(name, 0) for name in COUNTS], dtype=np.int64)
+    cells = [chosen.get(name, 0) for name in COUNTS]
     return ArmWindow(cells, sketch_of(_DURATIONS_US if chosen.get("responses") else []), values or {})
 
 

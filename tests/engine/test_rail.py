@@ -16,7 +16,7 @@ RULE = Rule(alpha=0.01)
 
 def second(rng: np.random.Generator, responses: int, median_ms: float) -> ArmWindow:
     durations_us = (1000 * median_ms * rng.lognormal(0, 0.3, responses)).astype(np.int64)
-    counts = np.zeros(len(COUNTS), dtype=np.int64)
+    counts = [0] * len(COUNTS)
     counts[COUNTS.index("responses")] = responses
     return ArmWindow(counts, sketch_of(durations_us))
 

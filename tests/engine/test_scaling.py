@@ -35,11 +35,11 @@ def scaling(**more: object) -> Scaling:
 
 def window_of(durations_ms: npt.ArrayLike, *, errors: int = 0, requests: int | None = None) -> ArmWindow:
     durations_us = (np.asarray(durations_ms) * 1_000).astype(np.int64)
-    counts = np.zeros(len(COUNTS), dtype=np.int64)
+    counts = [0] * len(COUNTS)
     n = len(durations_us)
     for name, value in (("requests", n if requests is None else requests), ("responses", n), ("errors", errors)):
         counts[COUNTS.index(name)] = value
-    counts[COUNTS.index("duration_us")] = durations_us.sum()
+    counts[COUNTS.index("duration_us")] = int(durations_us.sum())
     return ArmWindow(counts, sketch_of(durations_us))
 
 

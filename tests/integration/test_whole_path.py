@@ -23,13 +23,18 @@ spec:
     - {name: v1, target: at-v1}
     - {name: v2, target: SECOND}
   guardrails: [{metric: error_rate, max: 0.05}]
-  strategy: {type: canary, steps: [2000], hold: HOLD}
+  strategy: STRATEGY
 """
+SHADOW = "{type: shadow, duration: 1s, minResponses: 100}"
 
 
 def run_release(second: str, hold: str, rig: WorkerRig) -> None:
+    run_strategy(second, f"{{type: canary, steps: [2000], hold: {hold}}}", rig)
+
+
+def run_strategy(second: str, strategy: str, rig: WorkerRig) -> None:
     file = rig.folder / "checkout.yaml"
-    file.write_text(RELEASE.replace("SECOND", second).replace("HOLD", hold))
+    file.write_text(RELEASE.replace("SECOND", second).replace("STRATEGY", strategy))
     apply_file(file, kafka=rig.kafka, wait_s=30)
     rig.await_counted(0)
 
@@ -86,3 +91,22 @@ def test_a_variant_that_does_well_is_promoted(eventually: Eventually) -> None:
             steps = [decision.weights["v2"] for decision in rig.decisions()]
             assert steps == sorted(steps)
             assert max(b - a for a, b in pairwise(steps)) <= 2_000
+
+
+@pytest.mark.parametrize(("second", "phase"), [("at-v2", Phase.COMPLETED), ("nobody", Phase.ROLLED_BACK)])
+def test_a_shadow_answers_copies_alone_until_it_is_known(second: str, phase: Phase, eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        rig.start_worker()
+        run_strategy(second, SHADOW, rig)
+        with Rig(redis=rig.redis, kafka=rig.kafka) as proxy:
+            proxy.start_sidecar()
+            envoy = proxy.start_envoy()
+            with proxy.world.visit(envoy.port) as visit:
+                eventually(lambda: phase_of(rig) is phase, what=str(phase), timeout_s=60)
+            assert {(answer.is_good, answer.variant) for answer in visit.answers} == {(True, "v1")}
+            decision = rig.decision()
+            assert decision is not None
+            seen = {arm.variant: (arm.responses, arm.errors) for arm in decision.arms}
+            assert seen["v2"][0] >= 20
+            assert seen["v2"][1] == (seen["v2"][0] if second == "nobody" else 0)
+            assert seen["v1"][1] == 0

@@ -55,6 +55,8 @@ class World:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="world", daemon=True)
         self._runners: list[web.AppRunner] = []
+        self.seen: dict[str, list[dict[str, str]]] = {}
+        """service -> the headers of the requests that it got, by lower-case names"""
 
     def call(self, work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_ANSWER_S)
@@ -79,7 +81,7 @@ class World:
 
     async def _serve(self, name: str) -> int:
         app = web.Application()
-        app.router.add_get("/{path:.*}", _Service(name).answer)
+        app.router.add_get("/{path:.*}", _Service(name, self.seen.setdefault(name, [])).answer)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         self._runners.append(runner)
         await runner.setup()
@@ -105,10 +107,11 @@ class World:
 class _Service:
     """Answers with its name; slowly or not at all where the path says so."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, seen: list[dict[str, str]]) -> None:
+        self._name, self._seen = name, seen
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        self._seen.append({name.lower(): value for name, value in request.headers.items()})
         if request.path == "/slow":
             await asyncio.sleep(_ANSWER_S)
         if request.path == "/reset" and request.transport is not None:

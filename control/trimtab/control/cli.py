@@ -31,6 +31,7 @@ from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.explain_command import explain
 from trimtab.control.haproxy_command import sidecar_haproxy, sidecar_haproxy_config
 from trimtab.control.replay_command import replay
+from trimtab.control.sidecar_command import run_command, write_file
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.streams.backend import Backend, WrongBackend
@@ -155,6 +156,32 @@ def get_releases(
         fail("\n".join(problems), 1)
 
 
+@get_app.command("sidecars")
+def get_sidecars(
+    *,
+    redis: RedisUrl = "",
+    config: Config = None,
+    output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
+) -> None:
+    """List the sidecars of all releases: what each has in force, and what its proxy refused, in the proxy's words."""
+    connection = settings_in_force(config, redis=redis).redis
+    try:
+        views, problems = _all_releases(_releases(connection))
+    except Unreachable as error:
+        fail_to_reach(error)
+    problems += [f"sidecar {line}" for _, view in views for line in view.unread]
+    if output is ListFormat.TABLE:
+        from rich.console import Console
+
+        from trimtab.control.show import sidecars_table
+
+        Console().print(sidecars_table(view for _, view in views) or "no sidecars")
+    else:
+        _write([report for _, view in views for report in view.plain()["status"]["sidecars"]], output)
+    if problems:
+        fail("\n".join(problems), 1)
+
+
 @get_app.command("release")
 def get_release(
     name: str,
@@ -250,6 +277,8 @@ def sidecar_envoy(  # noqa: PLR0913 - one argument an option
 
 sidecar_app.command("haproxy")(sidecar_haproxy)
 sidecar_app.command("haproxy-config")(sidecar_haproxy_config)
+sidecar_app.command("exec")(run_command)
+sidecar_app.command("file")(write_file)
 
 
 class TreeFormat(StrEnum):

@@ -57,6 +57,32 @@ def release_panel(view: ReleaseView) -> RenderableType:
     return Group(*parts)
 
 
+def sidecars_table(views: Iterable[ReleaseView]) -> Table | None:
+    """Gives one line a sidecar and release; None where there is none."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in (
+        "RELEASE",
+        "SIDECAR",
+        "PROXY",
+        "IN FORCE",
+        "NEWEST",
+        "EVENTS",
+        "DROPPED",
+        "UNATTRIBUTED",
+        "REFUSED",
+    ):
+        is_number = heading in ("IN FORCE", "NEWEST", "EVENTS", "DROPPED", "UNATTRIBUTED")
+        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+    for view in views:
+        for report in view.sidecars:
+            table.add_row(
+                report.release, report.sidecar, report.proxy, str(report.in_force[1]), str(view.decision.revision),
+                str(report.events), str(report.dropped), str(report.unattributed), report.refused or _NOTHING,
+                style="red" if report.refused else "",
+            )  # fmt: skip
+    return table if table.row_count else None
+
+
 def revision_line(decision: Decision) -> str:
     """Gives a decision as one line, for terminals that do not redraw."""
     weights = " ".join(f"{variant}={weight}" for variant, weight in decision.weights.items())

@@ -18,6 +18,7 @@ from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.totals import ArmTotals
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.decision import Assessment
+from trimtab.schemas.evidence import COUNTS
 from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuardrail
 
 Snapshot = dict[str, Any]
@@ -25,10 +26,12 @@ Snapshot = dict[str, Any]
 Count = Callable[[ArmTotals], tuple[int, int]]
 """Gives responses, and how many of them breach"""
 NO_SHARE: Final = Share(0, 0)
+# By place, for a decision counts of every bound.
+_RESPONSES, _ERRORS, _CLIENT_ERRORS = (COUNTS.index(name) for name in ("responses", "errors", "client_errors"))
 
 
 def _counted_errors(totals: ArmTotals) -> tuple[int, int]:
-    return totals.responses, totals.errors
+    return totals.counts[_RESPONSES], totals.counts[_ERRORS]
 
 
 @dataclass(slots=True)
@@ -92,8 +95,9 @@ class ShareBound(Bound):
     def ahead(self, totals: ArmTotals) -> Share:
         """Gives what has come since. Contents may be replaced by lesser ones: what is missing then is waited for."""
         responses, breaches = self.count(totals)
-        more = responses - self.told.responses
-        return Share(more, min(more, max(0, breaches - self.told.breaches))) if more > 0 else NO_SHARE
+        told_responses, told_breaches = self.told
+        more = responses - told_responses
+        return Share(more, min(more, max(0, breaches - told_breaches))) if more > 0 else NO_SHARE
 
     def assess(self, peek: Share, evidence: float, window: ArmWindow) -> Assessment:
         """Gives the assessment, with `peek` as the next look; `evidence`: ln E after it, as `Budgets` gives it."""
@@ -126,11 +130,11 @@ def counting(guardrail: Guardrail) -> Count:
     match guardrail:
         case LatencyGuardrail():
             bucket = bucket_of_limit(guardrail.max or 0.0)
-            return lambda totals: (totals.responses, totals.slower.get(bucket, 0))
+            return lambda totals: (totals.counts[_RESPONSES], totals.slower.get(bucket, 0))
         case ErrorRateGuardrail(metric="error_rate"):
             return _counted_errors
         case _:
-            return lambda totals: (totals.responses, totals.client_errors)
+            return lambda totals: (totals.counts[_RESPONSES], totals.counts[_CLIENT_ERRORS])
 
 
 def breaches_at_most(guardrail: Guardrail, news: News) -> int:

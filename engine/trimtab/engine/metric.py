@@ -108,13 +108,13 @@ def _named(name: str, window: ArmWindow, in_flight: int | None) -> Value:
     if name in _PLACES:
         return float(window.counts[_PLACES[name]])
     if name == "server_errors":
-        return float(window.errors - sum(int(window.counts[_PLACES[failure]]) for failure in FAILURES))
+        return float(window.errors - sum(window.counts[_PLACES[failure]] for failure in FAILURES))
     if name == "in_flight":
         return MISSING if in_flight is None else float(in_flight)
     if window.responses == 0:
         return MISSING
     if name == "duration_ms.mean":
-        return int(window.counts[_DURATION_US]) / 1000 / window.responses
+        return window.counts[_DURATION_US] / 1000 / window.responses
     quantile_ms = window.quantile_ms(_QUANTILES[name])
     return MISSING if quantile_ms is None else quantile_ms
 

@@ -50,7 +50,8 @@ class Objective:
             return 0
         if (cohorts := self._cohorts) is not None:
             return cohorts.all_maturing
-        return sum(self._evidence.totals[variant].in_flight for variant in self._variants)
+        totals = self._evidence.totals
+        return sum([totals[variant].in_flight for variant in self._variants])
 
     def in_flight_in(self, segment: str) -> int:
         """Gives the same of a segment that is kept apart, or of none (""); not of a metric, whose seconds are not."""

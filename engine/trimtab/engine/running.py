@@ -141,7 +141,7 @@ class Running:
         known = self._seen.get(length_ms)
         if known is None:
             place = self._place[length_ms]
-            counts, values = self._counts[place].copy(), self._values[place]
+            counts, values = self._counts[place].tolist(), self._values[place]
             latencies = Sketches(self._first, self._buckets[place].copy(), QUANTILES)
             known = self._seen[length_ms] = [
                 ArmWindow(of_row, None, dict(values[row]), (), (latencies, row)) for row, of_row in enumerate(counts)

@@ -113,4 +113,7 @@ class Seconds:
 def _window(tiles: Tiles, second: int) -> ArmWindow:
     packed = tiles.get(second)
     values = dict(tiles.values.get(second, {}))
-    return ArmWindow(*summed([packed]), values) if packed else ArmWindow(values=values)
+    if not packed:
+        return ArmWindow(values=values)
+    counts, latency = summed([packed])
+    return ArmWindow(counts.tolist(), latency, values)

@@ -40,7 +40,8 @@ EDGES_US, _EXACT_EDGES_US = _edges()
 """Upper edges of the buckets, inclusive, in microseconds: whole, and as they are."""
 
 BUCKETS: Final = len(EDGES_US)
-_VALUES_MS: Final[list[float]] = (_EXACT_EDGES_US * (2 * _DOWN / (_UP + _DOWN) / 1000)).tolist()
+_VALUES: Final = _EXACT_EDGES_US * (2 * _DOWN / (_UP + _DOWN) / 1000)
+_VALUES_MS: Final[list[float]] = _VALUES.tolist()
 """What a duration in a bucket is taken for: 1 % from either edge of it."""
 
 
@@ -267,8 +268,14 @@ class Sketches:
     def quantiles_ms(self, row: int) -> list[float | None]:
         """Gives the quantiles of one of them, as `Sketch.quantile_ms`."""
         if not self._known:
-            first, positions = self._first, _positions_in(self._counts, self._quantiles).tolist()
-            self._known = [[None if at < 0 else _VALUES_MS[first + at] for at in of_row] for of_row in positions]
+            positions = _positions_in(self._counts, self._quantiles)
+            if positions.size and positions.min() >= 0:
+                self._known = _VALUES[positions + self._first].tolist()
+            else:  # some have nothing
+                first = self._first
+                self._known = [
+                    [None if at < 0 else _VALUES_MS[first + at] for at in of_row] for of_row in positions.tolist()
+                ]
         return self._known[row]
 
     def count_above(self, row: int, limit_ms: float) -> int:

@@ -64,14 +64,14 @@ class Load:
     @property
     def requests_each(self) -> float:
         """Requests per instance."""
-        return int(self.window.counts[_REQUESTS]) / self.instances
+        return self.window.counts[_REQUESTS] / self.instances
 
 
 def response_time_ms(spec: Scaling, window: ArmWindow) -> float | None:
     """Gives the figure that the bounds are for; None without responses."""
     if spec.measure != "mean":
         return window.quantile_ms(int(spec.measure.removeprefix("p")) / 100)
-    return int(window.counts[_DURATION_US]) / 1000 / window.responses if window.responses else None
+    return window.counts[_DURATION_US] / 1000 / window.responses if window.responses else None
 
 
 def cause_of(spec: Scaling, candidate: Load, baseline: Load) -> Finding:

@@ -67,12 +67,14 @@ class ArmTotals:
         The most that there were at once within a window is not known: panes tell how many began and ended in a second,
         not in which order. Where ends are told of requests that nobody told of, it is 0.
         """
-        return max(0, self.requests - self.responses)
+        counts = self.counts  # read often: a decision asks for all arms, and more than once
+        return counts[_REQUESTS] - counts[_RESPONSES] if counts[_REQUESTS] > counts[_RESPONSES] else 0
 
     @property
     def counted(self) -> int:
         """Events that are in the totals."""
-        return self.requests + self.responses + sum(count for count, _, _ in self.values.values())
+        routed_and_ended = self.counts[_REQUESTS] + self.counts[_RESPONSES]
+        return routed_and_ended + sum([sums[0] for sums in self.values.values()]) if self.values else routed_and_ended
 
     def replace(self, old: PaneContent, new: PaneContent) -> None:
         """Takes out a pane's old content and adds its new one."""

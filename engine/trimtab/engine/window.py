@@ -101,14 +101,14 @@ class ArmWindow:
 
     def __init__(
         self,
-        counts: Ints | None = None,
+        counts: list[int] | None = None,
         latency: Sketch | None = None,
         values: Values | None = None,
         tiles: Sequence[bytes] = (),
         beside: tuple[Sketches, int] | None = None,
     ) -> None:
         """`tiles`, `beside`: where to read latencies from once somebody asks; the latter among others, at a row."""
-        self.counts: Ints = np.zeros(len(COUNTS), dtype=np.int64) if counts is None else counts
+        self.counts: list[int] = [0] * len(COUNTS) if counts is None else counts
         """one per name in `COUNTS`"""
         self.values: Values = {} if values is None else values
         """sums of outcomes, of the metrics that windows hold"""
@@ -149,27 +149,28 @@ class ArmWindow:
     @property
     def requests(self) -> int:
         """Requests routed."""
-        return int(self.counts.item(_REQUESTS))
+        return self.counts[_REQUESTS]
 
     @property
     def responses(self) -> int:
         """Requests that ended."""
-        return int(self.counts.item(_RESPONSES))
+        return self.counts[_RESPONSES]
 
     @property
     def errors(self) -> int:
         """Responses that were errors."""
-        return int(self.counts.item(_ERRORS))
+        return self.counts[_ERRORS]
 
     @property
     def client_errors(self) -> int:
         """Responses that were errors of the client."""
-        return int(self.counts.item(_CLIENT_ERRORS))
+        return self.counts[_CLIENT_ERRORS]
 
     @property
     def error_ratio(self) -> float | None:
         """Share of responses that were errors; None without responses."""
-        return self.errors / self.responses if self.responses else None
+        counts = self.counts
+        return counts[_ERRORS] / counts[_RESPONSES] if counts[_RESPONSES] else None
 
 
 class WindowsSnapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -283,7 +284,7 @@ def _window_of(tiers: Sequence[Tier]) -> ArmWindow:
 
 def _lazily(tiles: Sequence[bytes], values: Values) -> ArmWindow:
     """Gives the sum of tiles, whose latencies are read once somebody asks for them."""
-    return ArmWindow(counts_by_row(tiles, [0] * len(tiles), 1)[0], None, values, tiles)
+    return ArmWindow(counts_by_row(tiles, [0] * len(tiles), 1)[0].tolist(), None, values, tiles)
 
 
 def changes_by_second(changes: Sequence[Change]) -> dict[int, list[Change]]:

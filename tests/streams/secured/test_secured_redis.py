@@ -22,7 +22,7 @@ from trimtab.schemas.redis_client import open_redis
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import weights_key
 from trimtab.schemas.sidecar import SidecarReport
-from trimtab.sidecar.envoy.report import ReportDesk
+from trimtab.sidecar.report import ReportDesk
 from trimtab.streams.embedded import EmbeddedKafka
 from trimtab.streams.layout import embedded_topics
 from trimtab.streams.local import LocalRedis

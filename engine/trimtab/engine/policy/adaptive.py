@@ -59,7 +59,8 @@ class Adaptive:
 
     def update(self, batch: Batch) -> None:
         """Takes what came of traffic; the propensities in it are not needed."""
-        _learn(*self._bank, np.array((batch.trials, batch.rewards, batch.squares), dtype=np.float64))
+        counts = np.array([*batch.trials, *batch.rewards, *batch.squares], dtype=np.float64)
+        _learn(*self._bank, counts.reshape(3, -1))
 
     def shares(self, eligible: Sequence[bool], pending: float, seed: int) -> list[float]:
         """Gives the share that each arm should get; draws nothing, so `seed` does not matter."""

@@ -101,16 +101,6 @@ def pace(bank: Bank) -> float:
 
 
 @compiled
-def precision(weight: Floats, scatter: Floats, trials: float) -> float:
-    """Gives the share of what independent trials would tell that these do, expected over what scatter may be."""
-    total, kept = 0.0, 0.0
-    for at in range(weight.size):
-        total += weight[at]
-        kept += weight[at] / (1.0 + max(0.0, trials - 1.0) * scatter[at])
-    return kept / total
-
-
-@compiled
 def learn(grid: Hypotheses, bank: Bank, batch: Counts) -> None:
     """Takes one batch into `bank`; without trials nothing changes."""
     events = batch.trials.sum()
@@ -123,20 +113,26 @@ def learn(grid: Hypotheses, bank: Bank, batch: Counts) -> None:
     bank.seen[BATCH_SIZE] += events / (events + 9.0 * size) * (events - size)
     time = events * pace(bank)
     counts = _informative(bank, batch)
+    kept = _kept(grid, counts)
     _mix(grid, bank, -math.expm1(-_FORGOTTEN * time))
-    evidence = np.log(np.maximum(bank.weight, _NEVER))
+    gain = np.zeros_like(bank.weight)
+    most = np.empty(grid.own.size)
+    told = Counts(np.zeros(batch.trials.size), np.zeros(batch.trials.size), counts.squares)
     for mode in range(grid.own.size):
         for arm in range(batch.trials.size):
             wider = bank.variance[mode, arm] + grid.own[mode] * time
             bank.variance[mode, arm] = capped(bank.logit[mode, arm], wider)
         if grid.common[mode] > 0.0:
-            evidence[mode] += _shift(
-                bank, mode, bank.level[mode] + grid.common[mode] * time, _told(grid, bank, counts, mode)
-            )
-        _weigh(grid, bank, counts, mode, evidence[mode])
-        bank.weight[mode] = np.exp(evidence[mode] - evidence[mode].max())
-        _add(bank, mode, _told(grid, bank, counts, mode))
-    bank.weight[:] = np.exp(evidence - evidence.max())
+            _tell(bank.weight[mode], kept, counts, told)
+            gain[mode] += _shift(bank, mode, bank.level[mode] + grid.common[mode] * time, told)
+        _weigh(grid, bank, counts, mode, gain[mode])
+        most[mode] = gain[mode].max()
+        bank.weight[mode] *= np.exp(gain[mode] - most[mode])
+        _tell(bank.weight[mode], kept, counts, told)
+        _add(bank, mode, told)
+    greatest = most.max()
+    for mode in range(grid.own.size):
+        bank.weight[mode] *= math.exp(most[mode] - greatest)
     bank.weight[:] /= bank.weight.sum()
 
 
@@ -187,14 +183,24 @@ def _mix(grid: Hypotheses, bank: Bank, forgotten: float) -> None:
 
 
 @compiled
-def _told(grid: Hypotheses, bank: Bank, counts: Counts, mode: int) -> Counts:
-    """Gives the counts of independent trials that would tell as much as these, by a hypothesis's scatter."""
-    trials, rewards = np.zeros(counts.trials.size), np.zeros(counts.trials.size)
-    for arm in range(trials.size):
-        if counts.trials[arm] > 0.0:
-            kept = precision(bank.weight[mode], grid.scatter, counts.trials[arm])
-            trials[arm], rewards[arm] = kept * counts.trials[arm], kept * counts.rewards[arm]
-    return Counts(trials, rewards, counts.squares)
+def _kept(grid: Hypotheses, counts: Counts) -> Floats:
+    """Gives, by arm and scatter, the share of what independent trials would tell that these do."""
+    kept = np.zeros((counts.trials.size, grid.scatter.size))
+    for arm in range(counts.trials.size):
+        for at in range(grid.scatter.size):
+            kept[arm, at] = 1.0 / (1.0 + max(0.0, counts.trials[arm] - 1.0) * grid.scatter[at])
+    return kept
+
+
+@compiled
+def _tell(weight: Floats, kept: Floats, counts: Counts, told: Counts) -> None:
+    """Sets `told` to the counts of independent trials that would tell as much as these, by a hypothesis's scatter."""
+    total = weight.sum()
+    for arm in range(counts.trials.size):
+        share = 0.0
+        for at in range(weight.size):
+            share += weight[at] * kept[arm, at]
+        told.trials[arm], told.rewards[arm] = share / total * counts.trials[arm], share / total * counts.rewards[arm]
 
 
 @compiled

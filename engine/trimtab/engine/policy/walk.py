@@ -54,9 +54,11 @@ def log_beta(alpha: float, beta: float) -> float:
 @compiled
 def log_rising(base: float, count: float) -> float:
     """Gives ln of Gamma(base + count) / Gamma(base), for a positive base and a count that is not negative."""
+    if count == 0.0:
+        return 0.0
     if count <= _FEW and count == math.floor(count):
-        product = 1.0
-        for step in range(int(count)):
+        product = base
+        for step in range(1, int(count)):
             product *= base + step
         return math.log(product)
     top, stepped = base + count, 1.0
@@ -66,7 +68,8 @@ def log_rising(base: float, count: float) -> float:
     while top < _FROM:
         stepped /= top
         top += 1.0
-    return _stirling(top) - _stirling(base) + math.log(stepped)
+    known = _stirling(top) - _stirling(base)
+    return known if stepped == 1.0 else known + math.log(stepped)
 
 
 class _Walk(NamedTuple):

@@ -139,10 +139,12 @@ class Budgets:
 
     def evidence(self, peeks: Sequence[Share]) -> list[float]:
         """Gives ln E of each, as it would be if its peek were the next look; one without responses is none."""
-        looks = np.array(
-            [(*peek, *test.weights_at(peek)) for test, peek in zip(self._tests, peeks, strict=True)], dtype=np.float64
-        ).reshape(-1, 4)
-        evidence: list[float] = _evidence_of_all(self._widths, self._masses, self._ratios, looks).tolist()
+        looks: list[float] = []  # one after the other: of nested lists NumPy takes three times as long
+        for test, peek in zip(self._tests, peeks, strict=True):
+            looks += peek
+            looks += test.weights_at(peek)
+        table = np.array(looks, dtype=np.float64).reshape(-1, 4)
+        evidence: list[float] = _evidence_of_all(self._widths, self._masses, self._ratios, table).tolist()
         return evidence
 
 

@@ -4,6 +4,9 @@ As a program it prints YAML:
 
     python -m trimtab.sidecar.envoy.bootstrap --listen 127.0.0.1:10000 --socket /run/trimtab/sidecar.sock \
         --admin 127.0.0.1:9901 --cluster v1=127.0.0.1:8001 --cluster v2=127.0.0.1:8002
+
+Copies of requests, for shadow releases, go through a listener inside Envoy (`SHADOW`), which logs them as the other one
+logs requests: of what it mirrors Envoy itself logs nothing.
 """
 
 import argparse
@@ -19,6 +22,12 @@ from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY
 
 ROUTE_CONFIG: Final = "trimtab"
 """The name of the route table that Envoy asks the sidecar for."""
+
+SHADOW: Final = "trimtab_shadow"
+"""The listener inside Envoy that copies go through, and the cluster that leads there."""
+HEADER_SHADOW_CLUSTER: Final = "x-trimtab-shadow-cluster"
+HEADER_SHADOW_STAMP: Final = "x-trimtab-shadow-stamp"
+"""Of every copy: where it is to go, and the stamp of the route that made it. A service may know copies by them."""
 
 TAG_STAMP: Final = "stamp"
 TAG_CLUSTER: Final = "cluster"
@@ -51,10 +60,18 @@ def bootstrap(
         "node": {"id": "trimtab-envoy", "cluster": "trimtab"},
         "admin": {"address": _address(admin)},
         "static_resources": {
-            "listeners": [_listener(listen, flush_interval_ms)],
-            "clusters": [_sidecar_cluster(sidecar), *(_cluster(name, at) for name, at in clusters.items())],
+            "listeners": [_listener(listen, flush_interval_ms), _shadow_listener(flush_interval_ms)],
+            "clusters": [
+                _sidecar_cluster(sidecar), *(_cluster(name, at) for name, at in clusters.items()), _SHADOW_CLUSTER
+            ],
         },
-    }
+        "bootstrap_extensions": [
+            {
+                "name": "envoy.bootstrap.internal_listener",
+                "typed_config": {"@type": f"{_TYPES}.bootstrap.internal_listener.v3.InternalListener"},
+            }
+        ],
+    }  # fmt: skip
 
 
 def yaml_text(config: Config) -> str:
@@ -79,9 +96,7 @@ def _listener(listen: str, flush_interval_ms: int) -> Config:
                 },
             },
         },
-        "access_log": [{"name": "trimtab", "typed_config": _access_log(flush_interval_ms)}],
-        "access_log_options": {"flush_access_log_on_new_request": True},
-        "http_filters": [{"name": "router", "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"}}],
+        **_log_and_route(flush_interval_ms, {"metadata": _STAMP_OF_ROUTE}),
     }
     return {
         "name": "trimtab",
@@ -90,8 +105,49 @@ def _listener(listen: str, flush_interval_ms: int) -> Config:
     }
 
 
-def _access_log(flush_interval_ms: int) -> Config:
-    stamp = {"kind": {"route": {}}, "metadata_key": {"key": METADATA, "path": [{"key": METADATA_KEY}]}}
+def _shadow_listener(flush_interval_ms: int) -> Config:
+    """Takes copies, each to the cluster that it names. Only Envoy itself can connect to it."""
+    route = {"match": {"prefix": "/"}, "route": {"cluster_header": HEADER_SHADOW_CLUSTER}}
+    http = {
+        "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": SHADOW,
+        "preserve_external_request_id": True,
+        "route_config": {"name": SHADOW, "virtual_hosts": [{"name": SHADOW, "domains": ["*"], "routes": [route]}]},
+        **_log_and_route(flush_interval_ms, {"request_header": {"name": HEADER_SHADOW_STAMP}}),
+    }
+    return {
+        "name": SHADOW,
+        "internal_listener": {},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": http}]}],
+    }
+
+
+_SHADOW_CLUSTER: Final = {
+    "name": SHADOW,
+    "type": "STATIC",
+    "connect_timeout": "1s",
+    "load_assignment": {
+        "cluster_name": SHADOW,
+        "endpoints": [
+            {"lb_endpoints": [{"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": SHADOW}}}}]}
+        ],
+    },
+}
+
+
+def _log_and_route(flush_interval_ms: int, stamp: Config) -> Config:
+    """Gives what every listener does with its requests; `stamp`: where their log entries have the stamp from."""
+    return {
+        "access_log": [{"name": "trimtab", "typed_config": _access_log(flush_interval_ms, stamp)}],
+        "access_log_options": {"flush_access_log_on_new_request": True},
+        "http_filters": [{"name": "router", "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"}}],
+    }
+
+
+_STAMP_OF_ROUTE: Final = {"kind": {"route": {}}, "metadata_key": {"key": METADATA, "path": [{"key": METADATA_KEY}]}}
+
+
+def _access_log(flush_interval_ms: int, stamp: Config) -> Config:
     return {
         "@type": f"{_TYPES}.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
         "common_config": {
@@ -101,7 +157,7 @@ def _access_log(flush_interval_ms: int) -> Config:
             "buffer_flush_interval": f"{flush_interval_ms / 1000:g}s",
             "buffer_size_bytes": 65_536,
             "custom_tags": [
-                {"tag": TAG_STAMP, "metadata": stamp},
+                {"tag": TAG_STAMP, **stamp},
                 {"tag": TAG_CLUSTER, "value": "%UPSTREAM_CLUSTER_RAW%"},
             ],
         },

@@ -4,7 +4,7 @@
    one claim leaves out is left out by the next one too, if that is no stronger. And strengths are whole hundredths: the
    number, modulo 10,000, is then as even among those that are left out, which go by weight.
 2. What is of a segment with a condition goes by the segment's weights.
-3. All else that takes part goes by the weights of the whole.
+3. All else that takes part goes by the weights of the whole. Of 2 and 3 variants of a shadow release get copies.
 4. What takes no part goes to the baseline (`outside`), and neither log nor answer tells of the release.
 
 Weights route 2 and 3 alone. So what is claimed carries no revision: it is evidence on its variant, but no sample of
@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
-from envoy.config.route.v3.route_components_pb2 import Route, RouteMatch, WeightedCluster
+from envoy.config.route.v3.route_components_pb2 import Route, RouteAction, RouteMatch, WeightedCluster
 from envoy.type.v3.percent_pb2 import FractionalPercent
 
 from trimtab.schemas.condition_text import all_of
 from trimtab.schemas.decision import Claim, WeightsRecord
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
+from trimtab.sidecar.envoy.bootstrap import HEADER_SHADOW_CLUSTER, HEADER_SHADOW_STAMP, SHADOW
 from trimtab.sidecar.envoy.condition import header_matchers
 from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY, OUTSIDE, stamp
 
@@ -102,7 +103,20 @@ def _by_weight(record: WeightsRecord, segment: str, condition: str) -> Iterator[
             route.name = f"{record.release}/{segment}"
             route.response_headers_to_add.append(_header(HEADER_SEGMENT, segment))
         route.route.weighted_clusters.clusters.extend(shares)
+        route.route.request_mirror_policies.extend(_copies(record, segment))
         yield route
+
+
+def _copies(record: WeightsRecord, segment: str) -> Iterator[RouteAction.RequestMirrorPolicy]:
+    """Gives what is copied to each variant that answers copies."""
+    stamped = stamp(record.release, record.id, record.targets, segment)
+    for variant, share in record.mirror.items():
+        copies = RouteAction.RequestMirrorPolicy(cluster=SHADOW, disable_shadow_host_suffix_append=True)
+        copies.runtime_fraction.default_value.numerator = share * _MILLIONTHS_PER_BASIS_POINT
+        copies.runtime_fraction.default_value.denominator = FractionalPercent.MILLION
+        for key, value in (HEADER_SHADOW_CLUSTER, record.targets[variant]), (HEADER_SHADOW_STAMP, stamped):
+            copies.request_headers_mutations.add().append.CopyFrom(_header(key, value.replace("%", "%%")))
+        yield copies
 
 
 def _matches(record: WeightsRecord, condition: str) -> Iterator[RouteMatch]:

@@ -15,14 +15,13 @@ import structlog
 
 from trimtab.client import Telemetry, Weights
 from trimtab.schemas.decision import WeightsRecord
-from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.sidecar.envoy.access_log import AccessLog
 from trimtab.sidecar.envoy.discovery import Discovery
 from trimtab.sidecar.envoy.endpoint import SocketTaken, claim
 from trimtab.sidecar.envoy.grpc_server import grpc_server
 from trimtab.sidecar.envoy.options import EnvoySidecarOptions
-from trimtab.sidecar.envoy.report import EVERY_S, ReportDesk
+from trimtab.sidecar.report import EVERY_S, ReportDesk
 
 EXIT_REFUSED: Final = 1
 """The socket cannot be listened on, or the cache is no folder."""
@@ -79,7 +78,6 @@ class Sidecar:
         self._access_log = AccessLog(self._telemetry)
         self._server = grpc_server(options.socket, self._discovery, self._access_log)
         self._desk = ReportDesk(options.redis)
-        self._redis_answers = True
         self._dropped = 0
 
     async def start(self) -> None:
@@ -112,7 +110,7 @@ class Sidecar:
     async def _report(self) -> None:
         stats = self._telemetry.stats
         dropped = stats.dropped + stats.invalid
-        self._note_redis(answers=await self._desk.write([self._of(release) for release in self._options.releases]))
+        await self._desk.write([self._of(release) for release in self._options.releases])
         if dropped > self._dropped:
             _log.warning("telemetry_dropped", sidecar=self._options.id, events=dropped - self._dropped)
         self._dropped = dropped
@@ -132,14 +130,6 @@ class Sidecar:
             unattributed=self._access_log.unattributed,
             time_ms=time.time_ns() // 1_000_000,
         )
-
-    def _note_redis(self, *, answers: bool) -> None:
-        if answers != self._redis_answers:
-            tell = _log.info if answers else _log.warning
-            tell(
-                "redis_back" if answers else "redis_away", address=str(RedisConnection.of(self._options.redis).address)
-            )
-        self._redis_answers = answers
 
 
 async def _within(timeout_s: float, close: Callable[[], None]) -> None:

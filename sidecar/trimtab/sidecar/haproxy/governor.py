@@ -83,6 +83,8 @@ class Governor:
         held = self._newest.get(record.release)
         if held is None or held.id < record.id:
             self._newest[record.release] = record
+            if any(record.mirror.values()) and not (held and any(held.mirror.values())):
+                _log.warning("mirror_unsupported", release=record.release, proxy="haproxy")
             standing = self._standings[record.release]
             standing.failures, standing.retry_s = 0, 0.0
             self._stirred.set()

@@ -4,9 +4,9 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trimtab.schemas.ids import is_release_name
 from trimtab.schemas.kafka_connection import KafkaConnection
-from trimtab.schemas.redis_connection import RedisConnection, checked_redis_url
+from trimtab.schemas.redis_connection import RedisConnection
+from trimtab.sidecar.releases import check_redis, check_releases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +30,10 @@ class HAProxySidecarOptions:
     """folder for the last weights, so that a start without Redis has them"""
 
     def __post_init__(self) -> None:
-        if not self.releases:
-            raise ValueError("releases: expected at least one")
-        for release in self.releases:
-            if not is_release_name(release):
-                expected = "lower-case letters, digits and -, at most 63, or two such names with a dot between"
-                raise ValueError(f"releases: {release!r}: expected {expected}")
-            if self.releases.count(release) > 1:
-                raise ValueError(f"releases: {release!r} stands twice")
+        check_releases(self.releases)
         if not self.kafka:
             raise ValueError("kafka: expected HOST:PORT, got nothing")
-        if isinstance(self.redis, str):
-            try:
-                checked_redis_url(self.redis)
-            except ValueError as error:
-                raise ValueError(f"redis: {error}") from None
+        check_redis(self.redis)
         refuse_unspeakable("state", self.state)
 
 

@@ -16,12 +16,10 @@ import structlog
 from trimtab.client import Weights
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.sidecar.checkpoint import CheckpointTaken
 from trimtab.sidecar.delivery import Delivery
 from trimtab.sidecar.envoy.endpoint import SocketTaken, claim
-from trimtab.sidecar.envoy.report import EVERY_S, ReportDesk
 from trimtab.sidecar.haproxy.governor import Governor
 from trimtab.sidecar.haproxy.log_line import AccessLog
 from trimtab.sidecar.haproxy.names import Files
@@ -29,6 +27,7 @@ from trimtab.sidecar.haproxy.options import HAProxySidecarOptions
 from trimtab.sidecar.haproxy.ring import RingSource
 from trimtab.sidecar.log_file import FileSource
 from trimtab.sidecar.pump import Pump
+from trimtab.sidecar.report import EVERY_S, ReportDesk
 
 EXIT_REFUSED: Final = 1
 """The folder, the log or a socket in it cannot be used."""
@@ -89,7 +88,6 @@ class Sidecar:
         self._known: set[str] = set()
         self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
         self._desk = ReportDesk(options.redis)
-        self._redis_answers = True
         self._pump.start()
 
     async def govern_for_ever(self) -> None:
@@ -99,7 +97,7 @@ class Sidecar:
     async def report_for_ever(self) -> None:
         """Reports every second, whether Redis is there or not."""
         while True:
-            self._note_redis(answers=await self._desk.write([self._of(release) for release in self._options.releases]))
+            await self._desk.write([self._of(release) for release in self._options.releases])
             await asyncio.sleep(EVERY_S)
 
     async def stop(self) -> None:
@@ -142,14 +140,6 @@ class Sidecar:
             gaps=self._source.gaps if isinstance(self._source, FileSource) else self._source.broken,
             time_ms=time.time_ns() // 1_000_000,
         )
-
-    def _note_redis(self, *, answers: bool) -> None:
-        if answers != self._redis_answers:
-            tell = _log.info if answers else _log.warning
-            tell(
-                "redis_back" if answers else "redis_away", address=str(RedisConnection.of(self._options.redis).address)
-            )
-        self._redis_answers = answers
 
 
 def _lay_out(files: Files, releases: tuple[str, ...]) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
+import structlog
+
 from trimtab.schemas.redis_client import REDIS_FAILURES, open_async_redis
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import sidecar_key
@@ -14,16 +16,28 @@ EXPIRY_S: Final = 10
 
 _SOCKET_S: Final = 1.0
 
+_log = structlog.get_logger()
+
 
 class ReportDesk:
-    """Writes reports to Redis. For one event loop."""
+    """Writes reports to Redis, and logs when it goes and comes back. For one event loop."""
 
     def __init__(self, redis: str | RedisConnection) -> None:
+        connection = RedisConnection.of(redis)
         # Without retries: the next report is due before.
-        self._redis = open_async_redis(RedisConnection.of(redis), _SOCKET_S)
+        self._redis = open_async_redis(connection, _SOCKET_S)
+        self._address, self._answers = str(connection.address), True
 
     async def write(self, reports: Iterable[SidecarReport]) -> bool:
         """Writes `reports`, each under its key for ten seconds, and gives whether Redis took them."""
+        answers = await self._takes(reports)
+        if answers != self._answers:
+            tell = _log.info if answers else _log.warning
+            tell("redis_back" if answers else "redis_away", address=self._address)
+        self._answers = answers
+        return answers
+
+    async def _takes(self, reports: Iterable[SidecarReport]) -> bool:
         pipeline = self._redis.pipeline(transaction=False)
         for report in reports:
             pipeline.set(sidecar_key(report.release, report.sidecar), encode(report), ex=EXPIRY_S)

@@ -1,0 +1,98 @@
+"""`trimtab sidecar exec` and `trimtab sidecar file`: weights for any proxy that is told by a command or a file."""
+
+# Imports stand inside the commands: what one needs the others are not to wait for.
+# ruff: noqa: PLC0415
+
+import shutil
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.control.command import USAGE, Config, RedisUrl, fail, log_to_stderr, settings_in_force
+
+if TYPE_CHECKING:
+    from trimtab.sidecar.follower import FollowerOptions
+
+ReleaseNames = Annotated[list[str], typer.Option("--release", metavar="NAME", help="May be repeated.")]
+SidecarId = Annotated[str, typer.Option("--id", help="Names it in reports.")]
+CacheFolder = Annotated[
+    Path | None, typer.Option("--cache", metavar="FOLDER", help="Keeps the last weights over restarts.")
+]
+Interval = Annotated[
+    float, typer.Option("--interval", metavar="SECONDS", help="From one change to the next, at least.")
+]
+
+
+def run_command(  # noqa: PLR0913 - one argument an option
+    command: Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its arguments.")],
+    *,
+    release: ReleaseNames,
+    redis: RedisUrl = "",
+    config: Config = None,
+    id_: SidecarId = "",
+    cache: CacheFolder = None,
+    interval: Interval = 1.0,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="After which it is ended by force.")] = 30.0,
+) -> None:
+    """Run a command whenever weights change, with the new ones as JSON on its standard input.
+
+    It has taken them when it exits with 0. Otherwise the last line that it printed is shown by `trimtab get sidecars`,
+    and it is run again, after one second at first and half a minute at last.
+
+    Example: trimtab sidecar exec --release checkout -- /etc/nginx/trimtab.py
+    """
+    from trimtab.sidecar.command import Command
+    from trimtab.sidecar.follow import run
+
+    options = _options("exec", release, id_, cache, interval, (config, redis))
+    if shutil.which(command[0]) is None:
+        fail(f"command: there is no program {command[0]!r}", USAGE)
+    try:
+        bring = Command(command, timeout).bring
+    except ValueError as error:
+        fail(str(error), USAGE)
+    log_to_stderr()
+    raise typer.Exit(run(options, bring))
+
+
+def write_file(  # noqa: PLR0913 - one argument an option
+    *,
+    release: ReleaseNames,
+    path: Annotated[Path, typer.Option(metavar="FILE", help="Replaced as a whole with each change.")],
+    redis: RedisUrl = "",
+    config: Config = None,
+    id_: SidecarId = "",
+    cache: CacheFolder = None,
+    interval: Interval = 0.0,
+) -> None:
+    """Keep a file with the newest weights as JSON: its readers find the old ones or the new ones, never a part.
+
+    Example: trimtab sidecar file --release checkout --path /run/trimtab/weights.json
+    """
+    from trimtab.sidecar.follow import run
+    from trimtab.sidecar.weights_file import WeightsFile
+
+    options = _options("file", release, id_, cache, interval, (config, redis))
+    try:
+        bring = WeightsFile(path).bring
+    except ValueError as error:
+        fail(str(error), USAGE)
+    log_to_stderr()
+    raise typer.Exit(run(options, bring))
+
+
+def _options(  # noqa: PLR0913, PLR0917 - the options of the commands
+    proxy: str, release: list[str], id_: str, cache: Path | None, interval: float, source: tuple[Path | None, str]
+) -> "FollowerOptions":
+    from trimtab.sidecar.follower import FollowerOptions
+
+    settings = settings_in_force(source[0], redis=source[1])
+    try:
+        return FollowerOptions(
+            releases=tuple(release), redis=settings.redis, id=id_ or f"{proxy}-{socket.gethostname()}", proxy=proxy,
+            cache=cache, interval_s=interval,
+        )  # fmt: skip
+    except ValueError as error:
+        fail(str(error), USAGE)
