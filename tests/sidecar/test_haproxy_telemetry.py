@@ -171,6 +171,23 @@ def test_a_stream_waits_in_haproxy_while_the_sidecar_is_away(
         assert len(all_events(kafka, 2_200)) == 2_200
 
 
+def test_no_line_is_lost_as_the_sidecar_is_stopped_under_load_and_started_again(
+    redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
+) -> None:
+    with HAProxyRig(redis=redis.url, kafka=kafka.bootstrap) as rig:
+        rig.publish(record := weights())
+        sidecar = rig.start_sidecar()
+        rig.start_haproxy()
+        eventually(lambda: rig.has(record), what="the weights")
+        with rig.world.visit(rig.port) as visit:
+            for _ in range(4):
+                before = rig.report().time_ms
+                eventually(lambda: rig.report().time_ms > before and rig.report().events > 200, what="some events")  # noqa: B023 - called in this turn
+                assert sidecar.end() == 0
+                sidecar = rig.start_sidecar()
+        assert len(all_events(kafka, 2 * len(visit.answers))) == 2 * len(visit.answers)
+
+
 def test_no_line_is_lost_or_told_twice_though_the_sidecar_is_killed_again_and_again(
     redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
 ) -> None:

@@ -16,6 +16,7 @@ from trimtab.schemas.telemetry import MAX_EVENTS
 from trimtab.sidecar.delivery import Delivery, Undelivered
 
 _EVENTS_PER_LINE: Final = 2
+_MAX_LINES: Final = MAX_EVENTS // _EVENTS_PER_LINE
 _HEARTBEAT_S: Final = 1.0
 _WAIT_S: Final = 0.5
 
@@ -37,6 +38,9 @@ class Source(Protocol):
 
     def settle(self, note: str) -> None:
         """Takes note that all that was read is delivered."""
+
+    def last(self, max_lines: int) -> list[bytes]:
+        """Gives, at the end, what would be lost with this process; none when that is all."""
 
 
 class Pump:
@@ -72,6 +76,7 @@ class Pump:
                 self._source.begin(self._delivery.recover(), self._delivery.note)
                 while not self._stopping.is_set():
                     self._turn()
+                self._finish()
             except Undelivered as error:
                 self.undelivered += not self._stopping.is_set()
                 _log.warning("telemetry_undelivered", reason=str(error))
@@ -79,8 +84,12 @@ class Pump:
                 _log.warning("log_unreadable", reason=str(error))
             self._stopping.wait(_WAIT_S)
 
+    def _finish(self) -> None:
+        while lines := self._source.last(_MAX_LINES):
+            self._delivery.send(self._rows(lines))
+
     def _turn(self) -> None:
-        lines = self._source.read(MAX_EVENTS // _EVENTS_PER_LINE)
+        lines = self._source.read(_MAX_LINES)
         rows = self._rows(lines) if lines else ()
         now_s = time.monotonic()
         if rows or now_s >= self._heartbeat_s:

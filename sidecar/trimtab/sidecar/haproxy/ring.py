@@ -4,6 +4,7 @@
 and then in HAProxy's ring, so a sidecar that is slow, or away for a while, loses nothing as long as the ring has room.
 """
 
+import contextlib
 import os
 import re
 import selectors
@@ -54,11 +55,7 @@ class RingSource:
         self._path = path
         self._lines: list[bytes] = []
         self._selector = selectors.DefaultSelector()
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(os.fspath(path))
-        self._server.listen()
-        self._server.settimeout(0)
-        self._selector.register(self._server, selectors.EVENT_READ)
+        self._server: socket.socket | None = None
         self.broken = 0
         """streams that were hung up on, because what came were no lines with lengths"""
 
@@ -74,23 +71,52 @@ class RingSource:
         return lines
 
     def begin(self, _delivered: bytes | None, _note: str) -> None:
-        """Nothing: a stream cannot be begun anew."""
+        """Begins to listen, if it does not yet. Before, HAProxy would send what nobody reads; now it keeps it."""
+        if self._server is None:
+            self._server = socket.socket(socket.AF_UNIX)
+            self._server.bind(os.fspath(self._path))
+            self._server.listen()
+            self._server.settimeout(0)
+            self._selector.register(self._server, selectors.EVENT_READ)
 
     def settle(self, _note: str) -> None:
         """Nothing: a stream has no position."""
 
+    def last(self, max_lines: int) -> list[bytes]:
+        """Gives what is left at the end, at most so many: nothing more is taken from HAProxy."""
+        self._stop_listening()  # first, or HAProxy would send what comes next to where nobody reads
+        for connection in self._connections():
+            with contextlib.suppress(OSError):  # it has hung up by itself
+                connection.shutdown(socket.SHUT_RD)  # what has come already can still be read
+        return self.read(max_lines)
+
     def close(self) -> None:
         """Hangs up, and removes the socket."""
-        for key in list(self._selector.get_map().values()):
-            if isinstance(key.fileobj, socket.socket):
-                key.fileobj.close()
+        self._stop_listening()
+        for connection in self._connections():
+            connection.close()
         self._selector.close()
+
+    def _stop_listening(self) -> None:
+        if self._server is None:
+            return
         self._path.unlink(missing_ok=True)
+        with contextlib.suppress(BlockingIOError):
+            while True:  # who is waiting already may have sent something
+                self._accept(self._server)
+        self._selector.unregister(self._server)
+        self._server.close()
+        self._server = None
+
+    def _connections(self) -> list[socket.socket]:
+        return [key.fileobj for key in self._selector.get_map().values() if isinstance(key.fileobj, socket.socket)]
 
     def _receive(self, key: selectors.SelectorKey) -> list[bytes]:
         frames, connection = key.data, key.fileobj
-        if not isinstance(connection, socket.socket) or not isinstance(frames, Frames):
-            self._accept()
+        if not isinstance(connection, socket.socket):
+            return []
+        if not isinstance(frames, Frames):
+            self._accept(connection)
             return []
         try:
             piece = connection.recv(_READ_BYTES)
@@ -105,7 +131,7 @@ class RingSource:
             connection.close()
         return lines
 
-    def _accept(self) -> None:
-        connection, _ = self._server.accept()
+    def _accept(self, server: socket.socket) -> None:
+        connection, _ = server.accept()
         connection.settimeout(0)
         self._selector.register(connection, selectors.EVENT_READ, Frames())
