@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from trimtab.schemas.telemetry import ColumnBatch, Failure, Kind, RoutingKey, decode
 from trimtab.schemas.topics import TELEMETRY
@@ -36,6 +36,27 @@ def read_events(bootstrap: str, count: int, timeout_s: float = 10.0) -> list[Eve
             for message in consumer.consume(500, timeout=0.1):
                 assert message.error() is None, message.error()
                 events.extend(_events(decode(message.value())))
+    finally:
+        consumer.close()
+    return events
+
+
+def read_to_end(bootstrap: str) -> list[Event]:
+    """Gives all events that stand on the topic now, up to the end of each partition."""
+    consumer = Consumer({
+        "bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False, "enable.partition.eof": True,
+    })  # fmt: skip
+    events: list[Event] = []
+    try:
+        open_ = set(consumer.list_topics(TELEMETRY, timeout=10).topics[TELEMETRY].partitions)
+        consumer.assign([TopicPartition(TELEMETRY, number, OFFSET_BEGINNING) for number in open_])
+        while open_:
+            for message in consumer.consume(500, timeout=0.1):
+                if message.error() is None:
+                    events.extend(_events(decode(message.value())))
+                else:
+                    assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                    open_.discard(message.partition())
     finally:
         consumer.close()
     return events

@@ -29,6 +29,7 @@ from trimtab.control.command import (
 )
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.explain_command import explain
+from trimtab.control.haproxy_command import sidecar_haproxy, sidecar_haproxy_config
 from trimtab.control.replay_command import replay
 from trimtab.control.sidecar_command import run_command, write_file
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
@@ -274,6 +275,8 @@ def sidecar_envoy(  # noqa: PLR0913 - one argument an option
     raise typer.Exit(run(options))
 
 
+sidecar_app.command("haproxy")(sidecar_haproxy)
+sidecar_app.command("haproxy-config")(sidecar_haproxy_config)
 sidecar_app.command("exec")(run_command)
 sidecar_app.command("file")(write_file)
 

@@ -31,6 +31,15 @@ class SidecarReport(msgspec.Struct, frozen=True, kw_only=True):
     """log entries that name no variant of ours"""
     time_ms: int = 0
     v: Version = VERSION
+    shares: dict[str, float] = {}
+    """variant -> basis points of the traffic that goes by weight, as the proxy's own granularity really gives them and
+    with what is down left out; empty where that is not told"""
+    segment_shares: dict[str, dict[str, float]] = {}
+    """the same of each segment that the proxy tells"""
+    routed: dict[str, int] = {}
+    """variant -> requests that the proxy's log told of since the sidecar started"""
+    gaps: int = 0
+    """times that part of the log was lost: a file gone before it was read, a stream that was none"""
 
 
 _encode = msgspec.json.Encoder().encode

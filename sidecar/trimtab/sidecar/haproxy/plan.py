@@ -1,0 +1,181 @@
+"""What weights come to at one HAProxy: the weight of every server, and what stands in the map; found before any moves.
+
+The order of a change, which is decided here:
+  1. Requests are stamped with no revision: while a change goes on they are routed by neither the old nor the new one.
+  2. Cookies of servers that are to get nothing hold no more, for HAProxy sends visitors with a cookie also to a server
+     of weight 0. Claims change.
+  3. Weights are raised, and only then lowered: there is no instant at which all of them are 0.
+  4. Requests are stamped with the new revision.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab.schemas.decision import WeightsRecord
+from trimtab.schemas.errors import TrimtabError
+from trimtab.schemas.ids import NO_REVISION, Revision
+from trimtab.schemas.nearest import near
+from trimtab.sidecar.haproxy.names import (
+    claim_backend,
+    kept_key,
+    outside_backend,
+    place_of,
+    revision_text,
+    segment_backend,
+    target_of,
+)
+from trimtab.sidecar.haproxy.servers import Server, Servers, by_target
+from trimtab.sidecar.haproxy.shares import server_weights, shares_bp
+
+
+class MissingAtProxy(TrimtabError):
+    """HAProxy has not what a release names; the message says what is missing, and what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The state in which one HAProxy routes by the weights of a release."""
+
+    release: str
+    revision: Revision
+    weights: Mapping[str, Mapping[str, int]]
+    """backend -> server -> 0 to 256"""
+    entries: Mapping[str, str]
+    """of the map, without the stamp"""
+
+    def commands(self, servers: Servers, entries: Mapping[str, str], path: Path) -> list[str]:
+        """Gives the commands that lead there from what is, in order; none where it is so already."""
+        stamped = entries.get(self.release) == revision_text(self.revision)
+        changed = [*self._entry_commands(entries, path), *self._weight_commands(servers)]
+        if stamped and not changed:
+            return []
+        unstamped = [_entry(path, entries, self.release, revision_text(NO_REVISION))] if changed else []
+        known = {*entries, self.release} if changed else {*entries}
+        return [*unstamped, *changed, _entry(path, known, self.release, revision_text(self.revision))]
+
+    def probes(self, servers: Servers) -> list[str]:
+        """Gives commands that change nothing, which HAProxy refuses where it would refuse the others."""
+        first = {backend: next(iter(weights)) for backend, weights in self.weights.items()}
+        return [_weight(backend, name, servers[backend][name].weight) for backend, name in first.items()]
+
+    def _entry_commands(self, entries: Mapping[str, str], path: Path) -> list[str]:
+        return [_entry(path, entries, key, value) for key, value in self.entries.items() if entries.get(key) != value]
+
+    def _weight_commands(self, servers: Servers) -> list[str]:
+        return list(_moves(self.weights, servers))
+
+
+def plan(record: WeightsRecord, servers: Servers) -> Plan:
+    """Gives the plan for `record`. Raises `MissingAtProxy` for the first backend or server that is not there."""
+    weights = {
+        backend: _server_weights(record, backend, shares, servers[backend])
+        for backend, shares in _shares(record, servers).items()
+    }
+    kept = {
+        kept_key(backend, name): str(int(weight > 0))
+        for backend, each in weights.items()
+        for name, weight in each.items()
+    }
+    return Plan(record.release, record.id, weights, {**kept, **_claims(record, servers)})
+
+
+def shares_of(record: WeightsRecord, servers: Mapping[str, Server]) -> dict[str, float]:
+    """Gives the share of each variant at a backend, in basis points, as the weights of servers that are up have it."""
+    totals = dict.fromkeys(record.targets, 0)
+    variants = {target: variant for variant, target in record.targets.items()}
+    for name, server in servers.items():
+        if server.is_up and (variant := variants.get(target_of(name))) is not None:
+            totals[variant] += server.weight
+    return shares_bp(totals)
+
+
+def _shares(record: WeightsRecord, servers: Servers) -> dict[str, Mapping[str, int]]:
+    """Gives the weights that each backend of the release goes by."""
+    release, told = record.release, record.segment_conditions
+    _require(servers, release, f"release {release}")
+    for segment, condition in told.items():
+        backend = segment_backend(release, segment, record.condition, condition)
+        _require(servers, backend, f"segment {segment}: condition {condition!r}")
+    if record.condition:
+        _require(servers, outside_backend(release, record.condition), f"route.condition {record.condition!r}")
+    places = {backend: place_of(backend) for backend in servers}
+    found: dict[str, Mapping[str, int]] = {release: record.weights}
+    return found | {
+        backend: record.segments.get(place.name, record.weights)
+        for backend, place in places.items()
+        if place.release == release and place.kind == "segment"
+    }
+
+
+def _claims(record: WeightsRecord, servers: Servers) -> dict[str, str]:
+    """Gives the strength of every claim that HAProxy knows; 0 for those that are none at present."""
+    strengths = {
+        backend: "0"
+        for backend in servers
+        if (place := place_of(backend)).release == record.release and place.kind == "claim"
+    }
+    for claim in record.claims:
+        backend = claim_backend(record.release, claim.variant, record.condition, claim.condition)
+        _require(servers, backend, f"variant {claim.variant}: condition {claim.condition!r}")
+        strengths[backend] = str(claim.strength)
+    return strengths
+
+
+def _server_weights(
+    record: WeightsRecord, backend: str, shares: Mapping[str, int], servers: Mapping[str, Server]
+) -> dict[str, int]:
+    """Gives the weight of each server; 0 for one that belongs to no variant."""
+    names = by_target(servers)
+    for variant, target in record.targets.items():
+        if target not in names:
+            there = ", ".join(servers)
+            hint = near(target, list(names))
+            raise MissingAtProxy(
+                f"release {record.release}, variant {variant}: haproxy has no server {target!r} in backend {backend!r},"
+                f" it has {there}{hint}"
+            )
+    counts = {variant: len(names[target]) for variant, target in record.targets.items()}
+    each = server_weights(shares, counts)
+    weights = dict.fromkeys(servers, 0)
+    for variant, target in record.targets.items():
+        weights.update(dict.fromkeys(names[target], each[variant]))
+    return weights
+
+
+def _require(servers: Servers, backend: str, why: str) -> None:
+    if backend not in servers:
+        release = place_of(backend).release
+        there = ", ".join(name for name in servers if place_of(name).release == release) or "none of this release"
+        raise MissingAtProxy(
+            f"{why}: haproxy has no backend {backend!r}, it has {there};"
+            " is its configuration that of the present release file?"
+        )
+
+
+def _weight(backend: str, server: str, weight: int) -> str:
+    return f"set server {backend}/{server} weight {weight}"
+
+
+def _entry(path: Path, known: Mapping[str, str] | set[str], key: str, value: str) -> str:
+    return f"{'set' if key in known else 'add'} map {path} {key} {value}"
+
+
+def way_back(before: Servers, after: Servers) -> list[str]:
+    """Gives the commands that lead from the weights of `after` back to those of `before`."""
+    weights = {
+        backend: {name: server.weight for name, server in servers.items() if name in after.get(backend, {})}
+        for backend, servers in before.items()
+    }
+    return list(_moves(weights, after))
+
+
+def _moves(weights: Mapping[str, Mapping[str, int]], servers: Servers) -> Iterator[str]:
+    """Gives the commands that lead from `servers` to `weights`: those that raise first."""
+    changes = [
+        (backend, name, weight, weight - servers[backend][name].weight)
+        for backend, each in weights.items()
+        for name, weight in each.items()
+    ]
+    yield from (_weight(backend, name, weight) for backend, name, weight, by in changes if by > 0)
+    yield from (_weight(backend, name, weight) for backend, name, weight, by in changes if by < 0)
