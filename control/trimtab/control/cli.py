@@ -30,7 +30,13 @@ from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.explain_command import explain
 from trimtab.control.haproxy_command import sidecar_haproxy, sidecar_haproxy_config
 from trimtab.control.replay_command import replay
-from trimtab.control.sidecar_command import run_command, serve_envoy, write_file
+from trimtab.control.sidecar_command import (
+    patch_gateway_route,
+    patch_virtual_service,
+    run_command,
+    serve_envoy,
+    write_file,
+)
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.streams.backend import Backend, WrongBackend
@@ -245,6 +251,8 @@ def worker(
 sidecar_app.command("envoy")(serve_envoy)
 sidecar_app.command("haproxy")(sidecar_haproxy)
 sidecar_app.command("haproxy-config")(sidecar_haproxy_config)
+sidecar_app.command("gateway-api")(patch_gateway_route)
+sidecar_app.command("istio")(patch_virtual_service)
 sidecar_app.command("exec")(run_command)
 sidecar_app.command("file")(write_file)
 

@@ -21,6 +21,9 @@ SidecarId = Annotated[str, typer.Option("--id", help="Names it in reports.")]
 CacheFolder = Annotated[
     Path | None, typer.Option("--cache", metavar="FOLDER", help="Keeps the last weights over restarts.")
 ]
+Kubeconfig = Annotated[
+    Path | None, typer.Option("--kubeconfig", metavar="FILE", help="How to reach the cluster; not needed within one.")
+]
 Interval = Annotated[
     float, typer.Option("--interval", metavar="SECONDS", help="From one change to the next, at least.")
 ]
@@ -121,6 +124,71 @@ def write_file(  # noqa: PLR0913 - one argument an option
         fail(str(error), USAGE)
     log_to_stderr()
     raise typer.Exit(run(options, bring))
+
+
+def patch_gateway_route(  # noqa: PLR0913 - one argument an option
+    *,
+    release: Annotated[str, typer.Option(metavar="NAME", help="The release.")],
+    route: Annotated[str, typer.Option(metavar="NAMESPACE/NAME", help="The HTTPRoute.")],
+    redis: RedisUrl = "",
+    config: Config = None,
+    id_: SidecarId = "",
+    cache: CacheFolder = None,
+    interval: Interval = 1.0,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Keep the backendRefs of an HTTPRoute (Gateway API) at the weights; targets are their names.
+
+    Example: trimtab sidecar gateway-api --release checkout --route shop/checkout
+    """
+    _patch("HTTPRoute", (release, route, 10_000, kubeconfig), (id_, cache, interval, (config, redis)))
+
+
+def patch_virtual_service(  # noqa: PLR0913 - one argument an option
+    *,
+    release: Annotated[str, typer.Option(metavar="NAME", help="The release.")],
+    virtual_service: Annotated[str, typer.Option(metavar="NAMESPACE/NAME", help="The VirtualService.")],
+    redis: RedisUrl = "",
+    config: Config = None,
+    id_: SidecarId = "",
+    cache: CacheFolder = None,
+    interval: Interval = 1.0,
+    total: Annotated[int, typer.Option(metavar="N", help="What weights sum to; old Istio takes 100 alone.")] = 10_000,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Keep the routes of a VirtualService (Istio) at the weights; targets are HOST, or HOST/SUBSET.
+
+    Example: trimtab sidecar istio --release checkout --virtual-service shop/checkout
+    """
+    _patch("VirtualService", (release, virtual_service, total, kubeconfig), (id_, cache, interval, (config, redis)))
+
+
+def _patch(
+    kind: str,
+    what: tuple[str, str, int, Path | None],
+    how: tuple[str, Path | None, float, tuple[Path | None, str]],
+) -> None:
+    from trimtab.sidecar.follow import run
+
+    (release, place, total, kubeconfig), (id_, cache, interval, source) = what, how
+    namespace, slash, name = place.partition("/")
+    if not (namespace and slash and name):
+        fail(f"{kind}: expected NAMESPACE/NAME, got {place!r}", USAGE)
+    if total < 1:
+        fail(f"total: expected at least 1, got {total}", USAGE)
+    try:
+        from trimtab.sidecar.kubernetes.patcher import AGAIN_S, Patcher
+        from trimtab.sidecar.kubernetes.shapes import HTTP_ROUTE, VIRTUAL_SERVICE
+    except ModuleNotFoundError as error:
+        fail(f"{error.name} is not installed; run: pip install 'trimtab[kubernetes]'", USAGE)
+    shape = HTTP_ROUTE if kind == HTTP_ROUTE.kind else VIRTUAL_SERVICE
+    options = _options("kubernetes", [release], id_, cache, interval, source)
+    try:
+        bring = Patcher(shape, namespace, name, kubeconfig=kubeconfig, total=total).bring
+    except ValueError as error:
+        fail(str(error), USAGE)
+    log_to_stderr()
+    raise typer.Exit(run(replace(options, again_s=AGAIN_S), bring))
 
 
 def _options(  # noqa: PLR0913, PLR0917 - the options of the commands

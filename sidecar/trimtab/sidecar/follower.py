@@ -5,6 +5,7 @@ The rules, which are decided here and nowhere else:
   * Nothing is brought before every release has weights: a proxy that is told of one alone would forget the others.
   * What is refused is tried again, later each time, up to half a minute; newer weights do not hasten that. What the
     proxy had stays in force meanwhile.
+  * What was taken is brought again after `again_s`, where somebody else may have changed it.
   * At most one try in each `interval_s`. The first of several changes goes at once, so that a rollback does not wait.
 """
 
@@ -56,6 +57,8 @@ class FollowerOptions:
     """folder for the last weights, so that a start without Redis has them"""
     interval_s: float = 0.0
     """time from one try to the next, at least"""
+    again_s: float = 0.0
+    """time after which weights are brought again although they are the same; 0 for never"""
 
     def __post_init__(self) -> None:
         check_releases(self.releases)
@@ -100,11 +103,10 @@ class Follower:
 
     async def _follow(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            if not self._wait_s:
-                await self._has_changed.wait()
+            is_again = not self._wait_s and not await _up_to(self._options.again_s or None, self._has_changed)
             self._has_changed.clear()
             began_s = time.monotonic()
-            if not stop.is_set() and self._is_due():
+            if not stop.is_set() and self._is_due(is_again=is_again):
                 await self._try()
             rest_s = max(self._wait_s, self._options.interval_s - (time.monotonic() - began_s))
             if rest_s > 0.0:
@@ -115,9 +117,9 @@ class Follower:
         found = [record for release in self._options.releases if (record := self._weights.get(release))]
         return found if len(found) == len(self._options.releases) else []
 
-    def _is_due(self) -> bool:
+    def _is_due(self, *, is_again: bool) -> bool:
         records = self._newest()
-        return bool(records) and {record.release: record.id for record in records} != self._in_force
+        return bool(records) and (is_again or {record.release: record.id for record in records} != self._in_force)
 
     async def _try(self) -> None:
         records = self._newest()
@@ -151,8 +153,9 @@ class Follower:
         )  # fmt: skip
 
 
-async def _up_to(timeout_s: float, event: asyncio.Event) -> None:
-    """Waits for so long, or for an event."""
+async def _up_to(timeout_s: float | None, event: asyncio.Event) -> bool:
+    """Waits for so long, or for an event, and gives whether that came."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
-            await event.wait()
+            return await event.wait()
+    return False
