@@ -188,6 +188,36 @@ def test_no_line_is_lost_as_the_sidecar_is_stopped_under_load_and_started_again(
         assert len(all_events(kafka, 2 * len(visit.answers))) == 2 * len(visit.answers)
 
 
+@pytest.mark.parametrize("file_mode", [False, True])
+def test_it_ends_within_seconds_though_nobody_answers_it(
+    redis: EmbeddedRedis, eventually: Eventually, *, file_mode: bool
+) -> None:
+    with HAProxyRig(redis=redis.url, file_mode=file_mode) as rig:  # with a Kafka that is not there
+        rig.publish(record := weights())
+        sidecar = rig.start_sidecar()
+        haproxy = rig.start_haproxy()
+        eventually(lambda: rig.has(record), what="the weights")
+        rig.ask(10)
+        redis.stop()
+        haproxy.end()
+        eventually(lambda: "redis_away" in sidecar.output and "haproxy_away" in sidecar.output, what="lines in the log")
+        told_s = time.monotonic()
+        assert sidecar.end() == 0
+        assert time.monotonic() - told_s < 5
+        assert "Traceback" not in sidecar.output
+
+
+def test_a_kafka_that_does_not_answer_is_told_once(redis: EmbeddedRedis, eventually: Eventually) -> None:
+    with HAProxyRig(redis=redis.url) as rig:
+        rig.publish(weights())
+        sidecar = rig.start_sidecar()
+        eventually(lambda: "telemetry_undelivered" in sidecar.output, what="a line in the log", timeout_s=30)
+        before = rig.report().time_ms
+        eventually(lambda: rig.report().time_ms > before + 6_000, what="another try")
+        assert sidecar.output.count("telemetry_undelivered") == 1
+        assert "Traceback" not in sidecar.output
+
+
 def test_no_line_is_lost_or_told_twice_though_the_sidecar_is_killed_again_and_again(
     redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
 ) -> None:
