@@ -33,6 +33,7 @@ _LAST_S: Final = 1.0
 """What Kafka is given at the end, to acknowledge the last message."""
 
 _GONE: Final = (KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
+_AWAY: Final = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT)
 
 
 class Undelivered(TrimtabError):
@@ -159,8 +160,9 @@ class Delivery:
                 if error.code() == KafkaError._PARTITION_EOF:
                     return newest
                 if error.code() in _GONE:
-                    self.note = ""
-                    raise Undelivered(f"kafka: {error.str()}; its topic was made anew")
+                    self.note = ""  # the topic was made anew
+                if error.code() not in _AWAY:
+                    raise Undelivered(f"kafka: {error.str()}")
                 continue  # it is away for now; librdkafka goes on trying
             position = dict(message.headers() or []).get(POSITION)
             if position and message.key() == self._publisher.encode():
