@@ -97,6 +97,7 @@ def releases(*kinds: str, name: str | None = None) -> st.SearchStrategy[Release]
             "own": st.sampled_from(_OWN),
             "metrics": st.just(_METRICS),
             "segments": st.sampled_from(([], [{"name": "mobile"}], [{"name": "mobile"}, {"name": "tablet"}])),
+            "stickiness": st.sampled_from((None, None, {"cookie": "visitor"})),
         }
     )
     names = st.sampled_from(NAMES) if name is None else st.just(name)

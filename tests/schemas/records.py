@@ -7,7 +7,18 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.schemas import dead_letter, decision, evidence, sidecar, telemetry, worker
-from trimtab.schemas.decision import Arm, Assessment, Claim, Decision, Phase, Seen, SegmentArm, Verdict, WeightsRecord
+from trimtab.schemas.decision import (
+    Arm,
+    Assessment,
+    Claim,
+    Decision,
+    Phase,
+    Seen,
+    SegmentArm,
+    Sticky,
+    Verdict,
+    WeightsRecord,
+)
 from trimtab.schemas.evidence import (
     REPEATED,
     CohortColumns,
@@ -58,6 +69,10 @@ WEIGHTS: Final = WeightsRecord(
 ROUTED: Final = msgspec.structs.replace(
     WEIGHTS, condition="host = shop.example", baseline="v1", segment_conditions={"mobile": "user-agent = Android"},
     claims=[Claim(variant="v2", condition="has header X-Canary", strength=5_000)],
+)  # fmt: skip
+STICKY: Final = msgspec.structs.replace(
+    WEIGHTS, weights={"v1": 7_000, "v2": 3_000}, sticky=Sticky(seed="checkout", cookie="visitor"),
+    ranges={"": [("v1", 4_000), ("v2", 3_000), ("v1", 3_000)]},
 )  # fmt: skip
 SEGMENT_WEIGHTS: Final = {"mobile": {"v1": 4_000, "v2": 6_000}}
 IN_SEGMENT: Final = SegmentArm(
@@ -151,6 +166,7 @@ SAMPLES: Final = [
     _own("weights-by-segment", "json", msgspec.structs.replace(WEIGHTS, segments=SEGMENT_WEIGHTS),
          decision.decode_weights),
     _own("weights-routed", "json", ROUTED, decision.decode_weights),
+    _own("weights-sticky", "json", STICKY, decision.decode_weights),
     _own("dead-letter", "json", LETTER, dead_letter.decode),
     _own("sidecar-report", "json", SIDECAR_REPORT, sidecar.decode),
     _own("worker-report", "json", WORKER_REPORT, worker.decode),

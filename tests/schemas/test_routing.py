@@ -6,7 +6,7 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from schemas.records import ARM, DECISION, ROUTED, WEIGHTS
+from schemas.records import ARM, DECISION, ROUTED, STICKY, WEIGHTS
 from schemas.release_text import CANARY
 from trimtab.schemas.decision import Claim, Phase, decode_weights, encode
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease
@@ -109,6 +109,9 @@ def test_a_condition_that_cannot_be_routed_by_is_refused_with_its_place(fields: 
             "release checkout: condition: segment m: .* column 1: expected",
         ),
         (replace(ROUTED, baseline="v9"), "release checkout: 'v9' is none of v1, v2"),
+        (replace(STICKY, ranges={"": [("v1", 10_000)]}), "release checkout: ranges of the whole: "),
+        (replace(STICKY, ranges={"": [("v1", 7_000), ("v9", 3_000)]}), "release checkout: ranges of the whole: "),
+        (replace(STICKY, ranges={"eu": [("v1", 8_000), ("v2", 3_000), ("v1", -1_000)]}), "ranges of segment 'eu': "),
         (replace(ROUTED, claims=[Claim(variant="v9", condition="has header X")]), "release checkout: 'v9' is none of"),
     ],
 )

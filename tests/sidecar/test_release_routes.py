@@ -9,7 +9,7 @@ from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.release_routes import outside, participating
 from trimtab.sidecar.envoy.routes import route_configuration
-from trimtab.sidecar.envoy.stamp import OUTSIDE, routing_keys
+from trimtab.sidecar.envoy.stamp import OUTSIDE, read_stamp
 
 MOBILE = {"mobile": "user-agent = Android"}
 
@@ -54,8 +54,8 @@ def test_a_segment_without_weights_of_its_own_is_routed_by_those_of_the_whole() 
 
 def test_what_is_of_a_segment_says_so() -> None:
     mobile, rest = routes(weights(revision=57, routing={"segment_conditions": MOBILE}))
-    assert routing_keys(stamped(mobile))["at-v2"] == RoutingKey("checkout", "v2", "mobile", ERA, 57)
-    assert routing_keys(stamped(rest))["at-v2"] == RoutingKey("checkout", "v2", "", ERA, 57)
+    assert read_stamp(stamped(mobile)).keys["at-v2"] == RoutingKey("checkout", "v2", "mobile", ERA, 57)
+    assert read_stamp(stamped(rest)).keys["at-v2"] == RoutingKey("checkout", "v2", "", ERA, 57)
     assert added(mobile)["x-trimtab-segment"] == "mobile"
     assert "x-trimtab-segment" not in added(rest)
 
@@ -75,7 +75,7 @@ def test_what_a_variant_claims_goes_to_it_whatever_its_weight() -> None:
 
 def test_what_is_claimed_is_of_no_revision() -> None:
     claimed, _ = routes(weights(revision=57, routing={"claims": [claim("v2", "has header X-Canary")]}))
-    assert routing_keys(stamped(claimed)) == {"at-v2": RoutingKey("checkout", "v2", "", 0, 0)}
+    assert read_stamp(stamped(claimed)).keys == {"at-v2": RoutingKey("checkout", "v2", "", 0, 0)}
     assert added(claimed)["x-trimtab-revision"] == "0.0"
 
 

@@ -12,7 +12,7 @@ from sidecar.weights import ERA, weights
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.routes import revisions, route_configuration, version
-from trimtab.sidecar.envoy.stamp import routing_keys
+from trimtab.sidecar.envoy.stamp import read_stamp
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
 
@@ -98,7 +98,7 @@ def test_the_metadata_names_release_and_revision() -> None:
 
 def test_the_stamp_leads_from_each_cluster_to_its_routing_key() -> None:
     (route,) = routes(weights(revision=57))
-    assert routing_keys(route.metadata.filter_metadata["trimtab"]["stamp"]) == {
+    assert read_stamp(route.metadata.filter_metadata["trimtab"]["stamp"]).keys == {
         "at-v1": RoutingKey("checkout", "v1", "", ERA, 57),
         "at-v2": RoutingKey("checkout", "v2", "", ERA, 57),
     }

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.sidecar.envoy.stamp import routing_keys, stamp
+from trimtab.sidecar.envoy.stamp import read_stamp, stamp
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,11 @@ from trimtab.sidecar.envoy.stamp import routing_keys, stamp
 )
 def test_a_text_that_is_no_stamp_is_refused(text: str) -> None:
     with pytest.raises(InvalidRecord, match="not a stamp"):
-        routing_keys(text)
+        read_stamp(text)
 
 
 @given(st.dictionaries(st.text(), st.text(), max_size=4))
 def test_any_names_survive_the_stamp(targets: dict[str, str]) -> None:
-    keys = routing_keys(stamp("checkout", (1, 1), targets))
+    keys = read_stamp(stamp("checkout", (1, 1), targets)).keys
     assert set(keys) == set(targets.values())
     assert all(targets[key.variant] == cluster for cluster, key in keys.items())

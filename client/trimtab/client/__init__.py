@@ -1,23 +1,32 @@
-"""What a service imports to take part in a release: publish what it saw, follow the weights.
+"""What a service imports to take part in a release: publish what it saw, follow the weights, pick variants itself.
 
-from trimtab.client import RoutingKey, Telemetry, Weights
+from trimtab.client import Assign, Outcome, RoutingKey, Telemetry, Weights
+
+For FastAPI and Starlette all of it is one middleware, `trimtab.client.asgi.Trimtab`.
 """
 
+from trimtab.client.assign import Assign, Assignment
+from trimtab.client.outcome import Outcome
 from trimtab.client.telemetry import Telemetry, TelemetryStats
 from trimtab.client.weights import Weights, WeightsStats
 from trimtab.schemas.decision import Phase, WeightsRecord
 from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.kafka_connection import KafkaConnection, OAuthSettings, SaslSettings
 from trimtab.schemas.redis_connection import RedisConnection
+from trimtab.schemas.request_match import Request
 from trimtab.schemas.telemetry import Failure, RoutingKey
 from trimtab.schemas.tls import TlsSettings
 
 __all__ = [
+    "Assign",
+    "Assignment",
     "Failure",
     "KafkaConnection",
     "OAuthSettings",
+    "Outcome",
     "Phase",
     "RedisConnection",
+    "Request",
     "RoutingKey",
     "SaslSettings",
     "Telemetry",

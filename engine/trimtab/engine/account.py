@@ -67,7 +67,7 @@ def weights_of(decision: Decision, spec: Spec, state: ReleaseState, candidates: 
         phase=decision.phase, weights=decision.weights, prefix=spec.route.prefix,
         targets={variant.name: variant.at_proxy for variant in spec.variants},
         mirror=dict.fromkeys(candidates, strategy.mirror) if isinstance(strategy, Shadow) and copies else {},
-        segments=decision.segments, queued_behind=state.behind, began=state.began,
+        segments=decision.segments, queued_behind=state.behind, began=state.began, ranges=state.ranges,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from trimtab.engine.allocation import Bounds, allocate, withdraw
+from trimtab.engine.ranges import laid_out
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.segment_weights import Weights, settled, withdrawn
 from trimtab.engine.strategy.situation import Move
@@ -122,6 +123,14 @@ class Movement:
             target, current, self._bounds(move), self._max_step,
             baseline=self.baseline, holdout=limits.holdout, hysteresis=limits.hysteresis if move.keeps_floor else 0,
         )  # fmt: skip
+
+    def lay_out(self) -> None:
+        """Lets the ranges of buckets follow the weights, where requests are sticky."""
+        if self._spec.stickiness is None:
+            return
+        state, names = self._state, self.names
+        segments = {name: dict(zip(names, of, strict=True)) for name, of in state.segment_weights.items()}
+        state.ranges = laid_out(state.ranges, dict(zip(names, state.weights, strict=True)), segments)
 
     def _has_all(self, variant: str) -> bool:
         """Whether a variant has all that it can get, in every segment."""

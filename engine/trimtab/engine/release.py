@@ -369,6 +369,7 @@ class ReleaseFold:
         for weights in (state.weights, *state.segment_weights.values()):
             if sum(weights) != BASIS_POINTS or min(weights) < 0:
                 raise EngineError(f"release {self.name}: weights {weights} sum to {sum(weights)} bp")
+        self._movement.lay_out()
         basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
         made = decision_of(self._release, basis, rule, replaces)
         return replace(made, scaling=shown) if (shown := self._sizing.shown) else made

@@ -65,6 +65,8 @@ class ReleaseState(msgspec.Struct):
     """when the weights moved last; 0 where they never did"""
     segment_weights: dict[str, list[int]] = {}
     """segment -> weights of its traffic; one that is not named has `weights`"""
+    ranges: dict[str, list[tuple[str, int]]] = {}
+    """`trimtab.engine.ranges`; empty where requests are not sticky"""
 
     def weights_in(self, segment: str) -> list[int]:
         """Gives the weights in force for a segment's traffic."""

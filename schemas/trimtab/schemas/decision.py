@@ -228,6 +228,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """basis points of these that it takes, in whole hundreds; the others go by weight"""
 
 
+class Sticky(msgspec.Struct, frozen=True, kw_only=True):
+    """By what a proxy recognises who has been there: a cookie or a header."""
+
+    seed: str
+    cookie: str = ""
+    header: str = ""
+
+
 class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What a sidecar needs of a decision: the key and the notification in Redis, and the weights topic."""
 
@@ -259,6 +267,11 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     """none of variants that may take no traffic, nor of a release that is over"""
     segment_conditions: dict[str, str] = {}
     """segment -> which requests are of it, where the proxy tells segments; the first that a request meets counts"""
+    sticky: Sticky | None = None
+    """none where each request goes by weight"""
+    ranges: dict[str, list[tuple[str, int]]] = {}
+    """segment ("" for the whole) -> variants and how many of 10,000 buckets in a row each has, beginning at bucket 0
+    (`trimtab.schemas.stickiness`); a segment that is not named has those of the whole. Empty without `sticky`"""
 
     @property
     def is_queued(self) -> bool:
@@ -301,7 +314,22 @@ def decode_weights(payload: bytes | str) -> WeightsRecord:
             raise InvalidRecord(
                 f"release {record.release}{where}: weights {weights!r} sum to {total} bp, expected 10000"
             )
+    _check_ranges(record)
     return record
+
+
+def _check_ranges(record: WeightsRecord) -> None:
+    """Ranges have to be as wide as the weights that they stand for, or shares would not be true."""
+    for segment, ranges in record.ranges.items():
+        width = dict.fromkeys(record.weights, 0)
+        for variant, buckets in ranges:
+            width[variant] = width.get(variant, 0) + buckets
+        weights = record.segments.get(segment, record.weights)
+        if width != weights or min(buckets for _, buckets in ranges) <= 0:
+            where = f"segment {segment!r}" if segment else "the whole"
+            raise InvalidRecord(
+                f"release {record.release}: ranges of {where}: {width!r} are not the weights {weights!r}"
+            )
 
 
 def _check_conditions(record: WeightsRecord) -> None:

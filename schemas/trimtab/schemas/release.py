@@ -29,6 +29,7 @@ from trimtab.schemas.reading import (
 )
 from trimtab.schemas.scaling import Scaling
 from trimtab.schemas.segment import MAX_SEGMENTS, Segment, check_segments
+from trimtab.schemas.stickiness import Stickiness
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
@@ -92,6 +93,8 @@ class Spec(Part):
     """figures of your own: for guardrails and the objective, and shown in decisions"""
     segments: Annotated[tuple[Segment, ...], Field(max_length=MAX_SEGMENTS)] = ()
     """strata of traffic whose evidence is kept apart; traffic of others counts in the whole"""
+    stickiness: Stickiness | None = None
+    """how visitors are kept on the variant that they had; without it each request goes by weight"""
     objective: Objective = Objective()
     guardrails: tuple[AnyGuardrail, ...] = ()
     false_aborts: Annotated[float, Field(gt=0, lt=0.5)] = 0.01

@@ -1,15 +1,15 @@
-"""Routing: what conditions of a release file a sidecar needs beside the weights."""
+"""Routing: what a sidecar needs of a release file beside the weights: its conditions, and its stickiness."""
 
 from functools import lru_cache
 
 from msgspec.structs import replace
 
-from trimtab.schemas.decision import Claim, Decision, WeightsRecord
+from trimtab.schemas.decision import Claim, Decision, Sticky, WeightsRecord
 from trimtab.schemas.release import Spec, parse_document
 
 
 def routed(weights: WeightsRecord, decision: Decision, document: bytes) -> WeightsRecord:
-    """Gives `weights` with the conditions of the release file that `document` is.
+    """Gives `weights` with conditions and stickiness of the release file that `document` is.
 
     Variants that are excluded claim no requests, nor does any once the release is over: what was found harmful, or is
     decided, is not undone by a condition.
@@ -26,12 +26,18 @@ def routed(weights: WeightsRecord, decision: Decision, document: bytes) -> Weigh
     return replace(
         weights, condition=spec.route.condition or "", baseline=spec.baseline, claims=claims,
         segment_conditions={part.name: part.condition for part in spec.segments if part.condition is not None},
+        sticky=_sticky(spec, weights.release),
     )  # fmt: skip
+
+
+def _sticky(spec: Spec, release: str) -> Sticky | None:
+    by = spec.stickiness
+    return Sticky(seed=by.seed or release, cookie=by.cookie or "", header=by.header or "") if by else None
 
 
 @lru_cache(maxsize=1024)
 def _spec(document: bytes) -> Spec | None:
-    """Gives the spec of a document; none where it has no conditions."""
+    """Gives the spec of a document; none where it has neither conditions nor stickiness."""
     spec = parse_document(document).spec
     own = [*(variant.condition for variant in spec.variants), *(segment.condition for segment in spec.segments)]
-    return None if {spec.route.condition, *own} == {None} else spec
+    return None if {spec.route.condition, spec.stickiness, *own} == {None} else spec

@@ -2,7 +2,8 @@
 
 The entry at a request's start becomes a request event, the one at its end a response event. Both carry the stamp of
 the route that took the request (`stamp.py`), so a pair names the same revision, however often the weights moved in
-between.
+between. Where visitors are sticky the entry at the start does not know the cluster yet: both events are told at the
+end then, the request's with its own time.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_STAMP
 from trimtab.sidecar.envoy.failure import failure
-from trimtab.sidecar.envoy.stamp import OUTSIDE, routing_keys
+from trimtab.sidecar.envoy.stamp import OUTSIDE, Stamped, read_stamp
 
 _START: Final = AccessLogType.DownstreamStart
 _END: Final = AccessLogType.DownstreamEnd
@@ -24,6 +25,9 @@ _MAX_STAMPS: Final = 1024
 
 _MAX_BYTES: Final = (1 << 32) - 1
 """What the telemetry column holds."""
+
+
+_NOBODY: Final = Stamped({}, is_sticky=False)
 
 
 class Publisher(Protocol):
@@ -50,7 +54,7 @@ class AccessLog:
 
     def __init__(self, telemetry: Publisher) -> None:
         self._telemetry = telemetry
-        self._stamps: dict[str, dict[str, RoutingKey]] = {}
+        self._stamps: dict[str, Stamped] = {}
         self.unattributed = 0
 
     def publish(self, entries: Iterable[HTTPAccessLogEntry]) -> None:
@@ -64,15 +68,16 @@ class AccessLog:
             text = tags.get(TAG_STAMP, "")
             if text == OUTSIDE:
                 continue
-            key = (self._stamps.get(text) or self._read(text)).get(tags.get(TAG_CLUSTER, ""))
+            keys, is_sticky = self._stamps.get(text) or self._read(text)
+            key = keys.get(tags.get(TAG_CLUSTER, ""))
             if key is None:
                 self.unattributed += 1
                 continue
             start = common.start_time
             start_ms = start.seconds * 1000 + start.nanos // 1_000_000
-            if kind == _START:
+            if is_sticky == (kind == _END):
                 self._telemetry.request(key, start_ms)
-            else:
+            if kind == _END:
                 self._publish_end(key, entry, start_ms)
 
     def _publish_end(self, key: RoutingKey, entry: HTTPAccessLogEntry, start_ms: int) -> None:
@@ -85,14 +90,14 @@ class AccessLog:
             failure=failure(common.response_flags.SerializeToString()), time_ms=start_ms + int(end_ms),
         )  # fmt: skip
 
-    def _read(self, text: str) -> dict[str, RoutingKey]:
+    def _read(self, text: str) -> Stamped:
         if not text:
-            return {}
+            return _NOBODY
         if len(self._stamps) >= _MAX_STAMPS:
             self._stamps.clear()
         try:
-            keys = routing_keys(text)
+            read = read_stamp(text)
         except InvalidRecord:
-            keys = {}
-        self._stamps[text] = keys
-        return keys
+            read = _NOBODY
+        self._stamps[text] = read
+        return read

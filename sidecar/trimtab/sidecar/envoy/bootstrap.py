@@ -19,6 +19,7 @@ from typing import Any, Final
 import yaml
 
 from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY
+from trimtab.sidecar.envoy.sticky_filter import sticky_filter
 
 ROUTE_CONFIG: Final = "trimtab"
 """The name of the route table that Envoy asks the sidecar for."""
@@ -96,7 +97,7 @@ def _listener(listen: str, flush_interval_ms: int) -> Config:
                 },
             },
         },
-        **_log_and_route(flush_interval_ms, {"metadata": _STAMP_OF_ROUTE}),
+        **_log_and_route(flush_interval_ms, {"metadata": _STAMP_OF_ROUTE}, [sticky_filter()]),
     }
     return {
         "name": "trimtab",
@@ -135,12 +136,13 @@ _SHADOW_CLUSTER: Final = {
 }
 
 
-def _log_and_route(flush_interval_ms: int, stamp: Config) -> Config:
+def _log_and_route(flush_interval_ms: int, stamp: Config, filters: Sequence[Config] = ()) -> Config:
     """Gives what every listener does with its requests; `stamp`: where their log entries have the stamp from."""
+    router = {"name": "router", "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"}}
     return {
         "access_log": [{"name": "trimtab", "typed_config": _access_log(flush_interval_ms, stamp)}],
         "access_log_options": {"flush_access_log_on_new_request": True},
-        "http_filters": [{"name": "router", "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"}}],
+        "http_filters": [*filters, router],
     }
 
 

@@ -21,9 +21,11 @@ from envoy.type.v3.percent_pb2 import FractionalPercent
 from trimtab.schemas.condition_text import all_of
 from trimtab.schemas.decision import Claim, WeightsRecord
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
+from trimtab.schemas.stickiness import Range
 from trimtab.sidecar.envoy.bootstrap import HEADER_SHADOW_CLUSTER, HEADER_SHADOW_STAMP, SHADOW
 from trimtab.sidecar.envoy.condition import header_matchers
 from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY, OUTSIDE, stamp
+from trimtab.sidecar.envoy.sticky_filter import FILTER, HEADER_BUCKET, recognise
 
 HEADER_RELEASE: Final = "x-trimtab-release"
 HEADER_VARIANT: Final = "x-trimtab-variant"
@@ -95,16 +97,30 @@ def _claimed(record: WeightsRecord, claim: Claim) -> Iterator[Route]:
 
 
 def _by_weight(record: WeightsRecord, segment: str, condition: str) -> Iterator[Route]:
-    weights = record.segments.get(segment, record.weights)
-    shares = [_share(variant, record.targets[variant], weight) for variant, weight in weights.items()]
+    is_sticky = record.sticky is not None and bool(record.ranges)
+    stamped = stamp(record.release, record.id, record.targets, segment, is_sticky=is_sticky)
+    shares = [_share(variant, record.targets[variant], weight) for variant, weight in _widths(record, segment)]
     for match in _matches(record, condition):
-        route = _route(record.release, match, record.id, stamp(record.release, record.id, record.targets, segment))
+        route = _route(record.release, match, record.id, stamped)
         if segment:
             route.name = f"{record.release}/{segment}"
             route.response_headers_to_add.append(_header(HEADER_SEGMENT, segment))
+        if record.sticky is not None and is_sticky:
+            recognise(route.metadata.filter_metadata[FILTER], record.sticky)
+            route.route.weighted_clusters.header_name = HEADER_BUCKET
+            route.request_headers_to_remove.append(HEADER_BUCKET)
         route.route.weighted_clusters.clusters.extend(shares)
         route.route.request_mirror_policies.extend(_copies(record, segment))
         yield route
+
+
+def _widths(record: WeightsRecord, segment: str) -> list[Range]:
+    """Gives variants and their weights, or, where there are ranges of buckets, those, and who has none of them."""
+    weights = record.segments.get(segment, record.weights)
+    if not record.ranges:
+        return [*weights.items()]
+    ranges = record.ranges.get(segment if segment in record.segments else "", record.ranges[""])
+    return [*ranges, *((variant, 0) for variant, weight in weights.items() if not weight)]
 
 
 def _copies(record: WeightsRecord, segment: str) -> Iterator[RouteAction.RequestMirrorPolicy]:

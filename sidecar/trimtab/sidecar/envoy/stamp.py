@@ -6,7 +6,7 @@ one revision to the next, nor from one life of the sidecar to the next.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -31,27 +31,37 @@ class _Stamp(msgspec.Struct, frozen=True, omit_defaults=True):
     targets: dict[str, str]
     """variant -> cluster"""
     segment: str = ""
+    sticky: bool = False
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(_Stamp).decode
 
 
-def stamp(release: str, revision: Revision, targets: Mapping[str, str], segment: str = "") -> str:
+class Stamped(NamedTuple):
+    """What a stamp says."""
+
+    keys: dict[str, RoutingKey]
+    """cluster -> the key of the events that it answers"""
+    is_sticky: bool
+    """whether the cluster is chosen anew once the request's start has been logged"""
+
+
+def stamp(
+    release: str, revision: Revision, targets: Mapping[str, str], segment: str = "", *, is_sticky: bool = False
+) -> str:
     """Gives the stamp of a route to `targets` (variant -> cluster); of no revision where no weights made it."""
-    return _encode(_Stamp(release, *revision, dict(targets), segment)).decode()
+    return _encode(_Stamp(release, *revision, dict(targets), segment, is_sticky)).decode()
 
 
-def routing_keys(text: str) -> dict[str, RoutingKey]:
-    """Gives, for each cluster that a stamp names, the key of the events that it answers.
-
-    Raises `InvalidRecord` for a text that is no stamp.
-    """
+def read_stamp(text: str) -> Stamped:
+    """Gives what a stamp says. Raises `InvalidRecord` for a text that is no stamp."""
     try:
         read = _decode(text)
     except (msgspec.DecodeError, ValueError) as error:
         raise InvalidRecord(f"not a stamp: {error}") from error
-    return {
+    keys = {
         cluster: RoutingKey(read.release, variant, read.segment, read.era, read.revision)
         for variant, cluster in read.targets.items()
     }
+    return Stamped(keys, read.sticky)
