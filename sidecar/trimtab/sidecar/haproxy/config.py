@@ -56,7 +56,8 @@ def _head(settings: ProxySettings, *, is_kept: bool) -> Iterator[Section]:
             f"server sidecar unix@{files.log_socket} log-proto octet-count",
         ]  # fmt: skip
     yield "defaults", [
-        "mode http", "load-server-state-from-file global", "option redispatch", "retries 2",
+        # No `option redispatch`: another variant would answer for one that cannot be reached, and nobody would know.
+        "mode http", "load-server-state-from-file global", "retries 2",
         "option idle-close-on-response", "option abortonclose", "timeout connect 1s",
         "timeout client 30s", "timeout server 30s", "timeout queue 5s",
     ]  # fmt: skip
