@@ -1,5 +1,8 @@
 """From a real request through a real HAProxy to the weights that it caused, and back into the proxy."""
 
+import subprocess
+import sys
+
 import pytest
 
 from conftest import Eventually
@@ -51,3 +54,7 @@ def test_a_variant_that_does_well_is_promoted(eventually: Eventually) -> None:
                 eventually(lambda: newest_variants(visit) == {"v2"}, what="all answers from v2")
             assert [answer for answer in visit.answers if not answer.is_good] == []
             eventually(lambda: proxy.report().shares == {"v1": 0, "v2": 10_000}, what="it in the report")
+            command = [sys.executable, "-m", "trimtab.control.cli", "get", "sidecars", f"--redis={rig.redis}"]
+            wide = ["/usr/bin/env", "COLUMNS=200", *command]
+            listed = subprocess.run(wide, capture_output=True, text=True, check=True)
+            assert "v1=0 v2=10000" in listed.stdout
