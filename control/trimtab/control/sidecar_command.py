@@ -1,16 +1,17 @@
-"""`trimtab sidecar exec` and `trimtab sidecar file`: weights for any proxy that is told by a command or a file."""
+"""`trimtab sidecar envoy`, and `exec` and `file`: weights for any proxy that is told by a command or a file."""
 
 # Imports stand inside the commands: what one needs the others are not to wait for.
 # ruff: noqa: PLC0415
 
 import shutil
-import socket
+from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trimtab.control.command import USAGE, Config, RedisUrl, fail, log_to_stderr, settings_in_force
+from trimtab.control.command import USAGE, Config, Kafka, RedisUrl, fail, log_to_stderr, settings_in_force
 
 if TYPE_CHECKING:
     from trimtab.sidecar.follower import FollowerOptions
@@ -23,6 +24,45 @@ CacheFolder = Annotated[
 Interval = Annotated[
     float, typer.Option("--interval", metavar="SECONDS", help="From one change to the next, at least.")
 ]
+
+
+def serve_envoy(  # noqa: PLR0913 - one argument an option
+    *,
+    release: Annotated[list[str], typer.Option("--release", metavar="NAME", help="May be repeated.")],
+    socket: Annotated[Path, typer.Option(metavar="PATH", help="Unix socket on which Envoy finds the sidecar.")],
+    kafka: Kafka = "",
+    redis: RedisUrl = "",
+    config: Config = None,
+    id_: Annotated[str, typer.Option("--id", help="Names it in reports and as a publisher.")] = "",
+    cache: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keeps the last weights over restarts.")] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Envoy's log; without it, it comes over the socket.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keeps how far the log was read; LOG.trimtab by default.")
+    ] = None,
+    linger: Annotated[float, typer.Option(metavar="MS", min=1, help="How long events wait to go out together.")] = 50.0,
+) -> None:
+    """Serve routes to an Envoy, and publish what its access log tells."""
+    from trimtab.sidecar.envoy import EnvoySidecarOptions, run
+
+    log_to_stderr()
+    settings = settings_in_force(config, kafka, redis)
+    try:
+        options = EnvoySidecarOptions(
+            releases=tuple(release),
+            socket=socket,
+            kafka=settings.kafka,
+            redis=settings.redis,
+            cache=cache,
+            log=log,
+            checkpoint=checkpoint or (log.with_name(f"{log.name}.trimtab") if log else None),
+            linger_ms=linger,
+        )
+        options = replace(options, id=id_) if id_ else options
+    except ValueError as error:
+        fail(str(error), USAGE)
+    raise typer.Exit(run(options))
 
 
 def run_command(  # noqa: PLR0913 - one argument an option
@@ -91,7 +131,7 @@ def _options(  # noqa: PLR0913, PLR0917 - the options of the commands
     settings = settings_in_force(source[0], redis=source[1])
     try:
         return FollowerOptions(
-            releases=tuple(release), redis=settings.redis, id=id_ or f"{proxy}-{socket.gethostname()}", proxy=proxy,
+            releases=tuple(release), redis=settings.redis, id=id_ or f"{proxy}-{gethostname()}", proxy=proxy,
             cache=cache, interval_s=interval,
         )  # fmt: skip
     except ValueError as error:

@@ -3,7 +3,7 @@
 The entry at a request's start becomes a request event, the one at its end a response event. Both carry the stamp of
 the route that took the request (`stamp.py`), so a pair names the same revision, however often the weights moved in
 between. Where visitors are sticky the entry at the start does not know the cluster yet: both events are told at the
-end then, the request's with its own time.
+end then, as of the end, for its start may be too long ago to be counted.
 """
 
 from collections.abc import Iterable
@@ -75,15 +75,17 @@ class AccessLog:
                 continue
             start = common.start_time
             start_ms = start.seconds * 1000 + start.nanos // 1_000_000
-            if is_sticky == (kind == _END):
-                self._telemetry.request(key, start_ms)
             if kind == _END:
-                self._publish_end(key, entry, start_ms)
+                self._publish_end(key, entry, start_ms, is_sticky=is_sticky)
+            elif not is_sticky:
+                self._telemetry.request(key, start_ms)
 
-    def _publish_end(self, key: RoutingKey, entry: HTTPAccessLogEntry, start_ms: int) -> None:
+    def _publish_end(self, key: RoutingKey, entry: HTTPAccessLogEntry, start_ms: int, *, is_sticky: bool) -> None:
         common, response = entry.common_properties, entry.response
         last_byte, whole = common.time_to_last_downstream_tx_byte, common.duration
         end_ms = whole.seconds * 1e3 + whole.nanos * 1e-6
+        if is_sticky:
+            self._telemetry.request(key, start_ms + int(end_ms))
         duration_ms = last_byte.seconds * 1e3 + last_byte.nanos * 1e-6 or end_ms
         self._telemetry.response(
             key, duration_ms, response.response_code.value, size=min(common.downstream_wire_bytes_sent, _MAX_BYTES),

@@ -14,10 +14,11 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
+from trimtab.sidecar.envoy.log_line import log_format
 from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY
 from trimtab.sidecar.envoy.sticky_filter import sticky_filter
 
@@ -48,20 +49,28 @@ _MODULE: Final = "trimtab.sidecar.envoy.bootstrap"
 Config = dict[str, Any]
 
 
-def bootstrap(
-    clusters: Mapping[str, str], *, listen: str, sidecar: str, admin: str, flush_interval_ms: int = FLUSH_INTERVAL_MS
+def bootstrap(  # noqa: PLR0913 - what a configuration says, by name
+    clusters: Mapping[str, str],
+    *,
+    listen: str,
+    sidecar: str,
+    admin: str,
+    flush_interval_ms: int = FLUSH_INTERVAL_MS,
+    log_file: str = "",
 ) -> Config:
     """Gives the bootstrap configuration of an Envoy that balances between `clusters` (name -> HOST:PORT).
 
     `listen` is HOST:PORT, `sidecar` the path of the sidecar's socket, `admin` HOST:PORT or `unix:PATH`. Port 0 lets
-    the system choose. The listener opens once the sidecar has answered, or after 15 s. Raises `ValueError` for an
-    address that cannot be one.
+    the system choose. `log_file`: where Envoy logs to, for the sidecar to read; without one it logs over the socket.
+    The listener opens once the sidecar has answered, or after 15 s. Raises `ValueError` for an address that cannot be
+    one.
     """
+    log = _LogTo(log_file, flush_interval_ms)
     return {
         "node": {"id": "trimtab-envoy", "cluster": "trimtab"},
         "admin": {"address": _address(admin)},
         "static_resources": {
-            "listeners": [_listener(listen, flush_interval_ms), _shadow_listener(flush_interval_ms)],
+            "listeners": [_listener(listen, log), _shadow_listener(log)],
             "clusters": [
                 _sidecar_cluster(sidecar), *(_cluster(name, at) for name, at in clusters.items()), _SHADOW_CLUSTER
             ],
@@ -80,7 +89,7 @@ def yaml_text(config: Config) -> str:
     return yaml.safe_dump(config, sort_keys=False, width=120)
 
 
-def _listener(listen: str, flush_interval_ms: int) -> Config:
+def _listener(listen: str, log: "_LogTo") -> Config:
     http = {
         "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "trimtab",
@@ -97,7 +106,7 @@ def _listener(listen: str, flush_interval_ms: int) -> Config:
                 },
             },
         },
-        **_log_and_route(flush_interval_ms, {"metadata": _STAMP_OF_ROUTE}, [sticky_filter()]),
+        **_log_and_route(log.of_routes(), [sticky_filter()]),
     }
     return {
         "name": "trimtab",
@@ -106,7 +115,7 @@ def _listener(listen: str, flush_interval_ms: int) -> Config:
     }
 
 
-def _shadow_listener(flush_interval_ms: int) -> Config:
+def _shadow_listener(log: "_LogTo") -> Config:
     """Takes copies, each to the cluster that it names. Only Envoy itself can connect to it."""
     route = {"match": {"prefix": "/"}, "route": {"cluster_header": HEADER_SHADOW_CLUSTER}}
     http = {
@@ -114,7 +123,7 @@ def _shadow_listener(flush_interval_ms: int) -> Config:
         "stat_prefix": SHADOW,
         "preserve_external_request_id": True,
         "route_config": {"name": SHADOW, "virtual_hosts": [{"name": SHADOW, "domains": ["*"], "routes": [route]}]},
-        **_log_and_route(flush_interval_ms, {"request_header": {"name": HEADER_SHADOW_STAMP}}),
+        **_log_and_route(log.of_copies()),
     }
     return {
         "name": SHADOW,
@@ -136,34 +145,56 @@ _SHADOW_CLUSTER: Final = {
 }
 
 
-def _log_and_route(flush_interval_ms: int, stamp: Config, filters: Sequence[Config] = ()) -> Config:
-    """Gives what every listener does with its requests; `stamp`: where their log entries have the stamp from."""
+def _log_and_route(access_log: Config, filters: Sequence[Config] = ()) -> Config:
+    """Gives what every listener does with its requests."""
     router = {"name": "router", "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"}}
     return {
-        "access_log": [{"name": "trimtab", "typed_config": _access_log(flush_interval_ms, stamp)}],
+        "access_log": [{"name": "trimtab", "typed_config": access_log}],
         "access_log_options": {"flush_access_log_on_new_request": True},
         "http_filters": [*filters, router],
     }
 
 
-_STAMP_OF_ROUTE: Final = {"kind": {"route": {}}, "metadata_key": {"key": METADATA, "path": [{"key": METADATA_KEY}]}}
+class _LogTo(NamedTuple):
+    """Where Envoy logs to: a file, or the sidecar itself."""
 
+    file: str
+    flush_interval_ms: int
 
-def _access_log(flush_interval_ms: int, stamp: Config) -> Config:
-    return {
-        "@type": f"{_TYPES}.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
-        "common_config": {
-            "log_name": "trimtab",
-            "transport_api_version": "V3",
-            "grpc_service": _grpc_service(),
-            "buffer_flush_interval": f"{flush_interval_ms / 1000:g}s",
-            "buffer_size_bytes": 65_536,
-            "custom_tags": [
-                {"tag": TAG_STAMP, **stamp},
-                {"tag": TAG_CLUSTER, "value": "%UPSTREAM_CLUSTER_RAW%"},
-            ],
-        },
-    }
+    def of_routes(self) -> Config:
+        """Gives the log of requests whose stamp is in the metadata of their route."""
+        path = [{"key": METADATA_KEY}]
+        stamp = {"kind": {"route": {}}, "metadata_key": {"key": METADATA, "path": path}}
+        return self._in_file(log_format()) if self.file else self._over_grpc({"metadata": stamp})
+
+    def of_copies(self) -> Config:
+        """Gives the log of requests that bring their stamp along."""
+        if self.file:
+            return self._in_file(log_format(f"%REQ({HEADER_SHADOW_STAMP})%"))
+        return self._over_grpc({"request_header": {"name": HEADER_SHADOW_STAMP}})
+
+    def _in_file(self, text: str) -> Config:
+        return {
+            "@type": f"{_TYPES}.access_loggers.file.v3.FileAccessLog",
+            "path": self.file,
+            "log_format": {"text_format_source": {"inline_string": text}},
+        }
+
+    def _over_grpc(self, stamp: Config) -> Config:
+        return {
+            "@type": f"{_TYPES}.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+            "common_config": {
+                "log_name": "trimtab",
+                "transport_api_version": "V3",
+                "grpc_service": _grpc_service(),
+                "buffer_flush_interval": f"{self.flush_interval_ms / 1000:g}s",
+                "buffer_size_bytes": 65_536,
+                "custom_tags": [
+                    {"tag": TAG_STAMP, **stamp},
+                    {"tag": TAG_CLUSTER, "value": "%UPSTREAM_CLUSTER_RAW%"},
+                ],
+            },
+        }
 
 
 _RECONNECT: Final = {"retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}}
@@ -232,12 +263,13 @@ def main(arguments: Sequence[str]) -> str:
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--socket", required=True, metavar="PATH", help="of the sidecar")
     parser.add_argument("--admin", required=True, metavar="HOST:PORT|unix:PATH")
+    parser.add_argument("--log-file", default="", metavar="PATH", help="log there, and not over the socket")
     parser.add_argument("--flush-interval-ms", type=int, default=FLUSH_INTERVAL_MS, metavar="MS")
     given = parser.parse_args(arguments)
     try:
         config = bootstrap(
             dict(given.cluster), listen=given.listen, sidecar=given.socket, admin=given.admin,
-            flush_interval_ms=given.flush_interval_ms,
+            flush_interval_ms=given.flush_interval_ms, log_file=given.log_file,
         )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))

@@ -17,11 +17,14 @@ _NOISE: Final = ("ExecuteBatchError", "due to server stop")
 """What gRPC says, with a traceback, where a stream is cut off: an Envoy that goes away, or the end of the sidecar."""
 
 
-def grpc_server(path: Path, discovery: Discovery, access_log: AccessLog) -> Any:
-    """Gives a server, not yet started, that listens at `path`. Raises `SocketTaken` where it cannot."""
+def grpc_server(path: Path, discovery: Discovery, access_log: AccessLog | None) -> Any:
+    """Gives a server, not yet started, that listens at `path`. Raises `SocketTaken` where it cannot.
+
+    `access_log`: what takes log entries; None where they come otherwise.
+    """
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((_routes(discovery), _logs(access_log)))
+    server.add_generic_rpc_handlers((_routes(discovery), *([_logs(access_log)] if access_log is not None else [])))
     try:
         server.add_insecure_port(f"unix:{path}")
     except RuntimeError as error:

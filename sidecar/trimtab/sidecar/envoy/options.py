@@ -24,6 +24,10 @@ class EnvoySidecarOptions:
     """names it in its reports and as a publisher of telemetry; of its own for each sidecar of a release"""
     cache: Path | None = None
     """folder for the last weights, so that a start without Redis has them"""
+    log: Path | None = None
+    """the file that Envoy's log is in; without one it comes over the socket"""
+    checkpoint: Path | None = None
+    """where the sidecar keeps how far it has come in `log`"""
     linger_ms: float = 50
     """how long events wait to be published together"""
     max_events: int = 500
@@ -36,3 +40,5 @@ class EnvoySidecarOptions:
         if not self.kafka:
             raise ValueError("kafka: expected HOST:PORT, got nothing")
         check_redis(self.redis)
+        if (self.log is None) != (self.checkpoint is None):
+            raise ValueError("checkpoint: expected one beside the log, and neither without the other")

@@ -13,21 +13,20 @@ from typing import Final
 
 import structlog
 
-from trimtab.client import Telemetry, Weights
+from trimtab.client import Weights
 from trimtab.schemas.decision import WeightsRecord
+from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.sidecar import SidecarReport
-from trimtab.sidecar.envoy.access_log import AccessLog
+from trimtab.sidecar.checkpoint import CheckpointTaken
 from trimtab.sidecar.envoy.discovery import Discovery
 from trimtab.sidecar.envoy.endpoint import SocketTaken, claim
 from trimtab.sidecar.envoy.grpc_server import grpc_server
+from trimtab.sidecar.envoy.log_source import log_source
 from trimtab.sidecar.envoy.options import EnvoySidecarOptions
 from trimtab.sidecar.report import EVERY_S, ReportDesk
 
 EXIT_REFUSED: Final = 1
-"""The socket cannot be listened on, or the cache is no folder."""
-
-_LAST_EVENTS_S: Final = 1.0
-"""What Kafka is given at the end, to acknowledge the last events."""
+"""The socket cannot be listened on, the cache is no folder, or the log no file."""
 
 _HANG_UP_S: Final = 1.5
 """What a connection that hangs is given at the end."""
@@ -43,7 +42,7 @@ async def serve(options: EnvoySidecarOptions) -> int:
     try:
         claim(options.socket)
         sidecar = Sidecar(options)
-    except (SocketTaken, OSError) as error:
+    except (SocketTaken, CheckpointTaken, InvalidRecord, OSError, ValueError) as error:
         _log.error("sidecar_refused", sidecar=options.id, reason=str(error))
         return EXIT_REFUSED
     try:
@@ -60,7 +59,7 @@ async def serve(options: EnvoySidecarOptions) -> int:
 class Sidecar:
     """One sidecar, made on the event loop that it lives on.
 
-    Raises `SocketTaken`, or `OSError` for a cache that is no folder.
+    Raises `SocketTaken`, `OSError` for a cache that is no folder, and what `FileSource` does.
     """
 
     def __init__(self, options: EnvoySidecarOptions) -> None:
@@ -68,15 +67,8 @@ class Sidecar:
         self._loop = asyncio.get_running_loop()
         self._discovery = Discovery(options.releases)
         self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
-        self._telemetry = Telemetry(
-            options.kafka,
-            publisher=options.id,
-            linger_ms=options.linger_ms,
-            max_events=options.max_events,
-            max_buffered=options.max_buffered,
-        )
-        self._access_log = AccessLog(self._telemetry)
-        self._server = grpc_server(options.socket, self._discovery, self._access_log)
+        self._source = log_source(options)
+        self._server = grpc_server(options.socket, self._discovery, self._source.access_log)
         self._desk = ReportDesk(options.redis)
         self._dropped = 0
 
@@ -90,7 +82,7 @@ class Sidecar:
         await self._server.stop(grace=0)
         await asyncio.gather(
             _within(_HANG_UP_S, self._weights.close),
-            _within(_HANG_UP_S, lambda: self._telemetry.close(_LAST_EVENTS_S)),
+            _within(_HANG_UP_S, self._source.close),
             self._desk.close(),
         )
         self._options.socket.unlink(missing_ok=True)
@@ -108,15 +100,14 @@ class Sidecar:
             self._loop.call_soon_threadsafe(self._discovery.update, record)
 
     async def _report(self) -> None:
-        stats = self._telemetry.stats
-        dropped = stats.dropped + stats.invalid
+        dropped = self._source.dropped
         await self._desk.write([self._of(release) for release in self._options.releases])
         if dropped > self._dropped:
             _log.warning("telemetry_dropped", sidecar=self._options.id, events=dropped - self._dropped)
         self._dropped = dropped
 
     def _of(self, release: str) -> SidecarReport:
-        stats, standing = self._telemetry.stats, self._discovery.standing(release)
+        source, standing = self._source, self._discovery.standing(release)
         return SidecarReport(
             sidecar=self._options.id,
             proxy="envoy",
@@ -125,9 +116,10 @@ class Sidecar:
             offered=standing.offered,
             refused=standing.refused,
             refusals=standing.refusals,
-            events=stats.published,
-            dropped=stats.dropped + stats.invalid,
-            unattributed=self._access_log.unattributed,
+            events=source.events,
+            dropped=source.dropped,
+            unattributed=source.unattributed,
+            gaps=source.gaps,
             time_ms=time.time_ns() // 1_000_000,
         )
 
