@@ -26,6 +26,7 @@ from trimtab.sidecar.haproxy.names import Files, revision_text
 from trimtab.sidecar.haproxy.proxy_settings import ProxySettings
 from trimtab.sidecar.haproxy.runtime import map_entries
 from trimtab.sidecar.haproxy.servers import Servers, servers_of
+from trimtab.sidecar.haproxy.sticky_script import SCRIPT
 
 HAPROXY: Final = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 needs_haproxy: Final = pytest.mark.skipif(
@@ -60,6 +61,7 @@ class HAProxyRig:
         self.files.folder.mkdir()
         for path in (self.files.map, *(self.files.segments(each.name) for each in self.releases)):
             path.touch()
+        self.files.script.write_text(SCRIPT)
         self.port = _free_port()
         return self
 

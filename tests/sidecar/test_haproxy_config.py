@@ -63,6 +63,11 @@ def test_two_releases_in_one_place_are_refused() -> None:
         configuration((release("a"), release("b")), settings())
 
 
+def test_visitors_are_kept_in_one_way_alone() -> None:
+    with pytest.raises(Unconfigurable, match=r"release checkout: expected either `stickiness` in the file or"):
+        configuration((release(stickiness={"cookie": "visitor"}),), settings(sticky=True))
+
+
 @needs_haproxy
 @pytest.mark.integration
 @pytest.mark.parametrize("sticky", [False, True])

@@ -5,12 +5,21 @@ from pathlib import Path
 import pytest
 
 from sidecar.weights import claim, weights
-from trimtab.sidecar.haproxy.names import claim_backend, outside_backend, place_of, revision_of, segment_backend
-from trimtab.sidecar.haproxy.plan import MissingAtProxy, plan, shares_of, way_back
+from trimtab.schemas.decision import Sticky
+from trimtab.sidecar.haproxy.names import (
+    claim_backend,
+    outside_backend,
+    place_of,
+    revision_of,
+    segment_backend,
+    sticky_backend,
+)
+from trimtab.sidecar.haproxy.plan import MissingAtProxy, plan, shares_at, way_back
 from trimtab.sidecar.haproxy.runtime import ProxyRefused, map_entries
 from trimtab.sidecar.haproxy.servers import Server, Servers, servers_of
 
 MAP = Path("/s/trimtab.map")
+BY = Sticky(seed="s", cookie="visitor")
 
 
 def at(v1: int, v2: int, backend: str = "checkout") -> Servers:
@@ -99,6 +108,7 @@ def test_claims_that_are_none_any_more_are_switched_off() -> None:
         ({"checkout": {"at-v1": Server(1, is_up=True)}}, {}, "variant v2: haproxy has no server 'at-v2'"),
         (at(1, 1), {"claims": [claim("v2", "has header B")]}, "variant v2: condition 'has header B'"),
         (at(1, 1), {"segment_conditions": {"m": "has header M"}}, "segment m: condition 'has header M'"),
+        (at(1, 1), {"sticky": BY}, "release checkout: stickiness: haproxy has no backend 'checkout:sticky:"),
         (at(1, 1), {"condition": "has header R", "baseline": "v1"}, "route.condition 'has header R'"),
     ],
 )
@@ -121,7 +131,23 @@ def test_a_server_that_is_down_counts_for_nothing() -> None:
         "at-v2.1": Server(100, is_up=True),
         "at-v2.2": Server(100, is_up=False),
     }
-    assert shares_of(weights(), servers) == {"v1": 5_000.0, "v2": 5_000.0}
+    assert shares_at(weights(), servers, "") == {"v1": 5_000.0, "v2": 5_000.0}
+
+
+def test_buckets_of_visitors_change_over_as_one_value() -> None:
+    beta, nobody = segment_backend("checkout", "beta"), sticky_backend("checkout", BY)
+    servers = {**at(256, 0), **at(256, 0, beta), nobody: {"none": Server(1, is_up=False)}}
+    routing = {
+        "sticky": BY, "segments": {"beta": {"v1": 0, "v2": 10_000}},
+        "ranges": {"": [("v1", 400), ("v2", 1_000), ("v1", 8_600)], "beta": [("v2", 10_000)]},
+    }  # fmt: skip
+    record = weights(revision=7, routing=routing, v1=9_000, v2=1_000)
+    entries = plan(record, servers).entries
+    assert entries["checkout:ranges"] == "1767225600.7|400=at-v1|1000=at-v2|8600=at-v1"
+    assert entries[f"{beta}:ranges"] == "1767225600.7|10000=at-v2"
+    assert shares_at(record, servers["checkout"], "beta") == {"v1": 0.0, "v2": 10_000.0}
+    assert plan(weights(), servers).entries["checkout:ranges"] == "-"
+    assert "checkout:ranges" not in plan(weights(), at(256, 0)).entries
 
 
 @pytest.mark.parametrize("text", ["", "Permission denied", "2\n# be_name\n", "1\n# be_name srv_name\n"])

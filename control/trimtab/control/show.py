@@ -66,6 +66,7 @@ def sidecars_table(views: Iterable[ReleaseView]) -> Table | None:
         "PROXY",
         "IN FORCE",
         "NEWEST",
+        "SHARES (bp)",
         "EVENTS",
         "DROPPED",
         "UNATTRIBUTED",
@@ -77,6 +78,7 @@ def sidecars_table(views: Iterable[ReleaseView]) -> Table | None:
         for report in view.sidecars:
             table.add_row(
                 report.release, report.sidecar, report.proxy, str(report.in_force[1]), str(view.decision.revision),
+                " ".join(f"{variant}={share:g}" for variant, share in report.shares.items()) or _NOTHING,
                 str(report.events), str(report.dropped), str(report.unattributed), report.refused or _NOTHING,
                 style="red" if report.refused else "",
             )  # fmt: skip

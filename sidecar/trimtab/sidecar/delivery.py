@@ -32,6 +32,9 @@ _ANSWER_S: Final = 5.0
 _LAST_S: Final = 1.0
 """What Kafka is given at the end, to acknowledge the last message."""
 
+_GONE: Final = (KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
+_AWAY: Final = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT)
+
 
 class Undelivered(TrimtabError):
     """It is not known whether Kafka has the last message; the message says why. `recover` finds out."""
@@ -63,7 +66,7 @@ class Delivery:
     def recover(self) -> bytes | None:
         """Gives the position of the newest message of this publisher after `note`; None where there is none.
 
-        Waits for Kafka. Raises `Undelivered` where that is stopped.
+        Raises `Undelivered` where Kafka does not tell; it may be asked again.
         """
         producer = self._begin_anew()
         if not self.note:
@@ -130,16 +133,14 @@ class Delivery:
 
     def _first_note(self, producer: Producer) -> str:
         """Gives where on Kafka our first message can be at the earliest: in the partition of our key, at its end."""
-        while not self._stopping.is_set():
-            try:
-                partitions = producer.list_topics(TELEMETRY, timeout=_ANSWER_S).topics[TELEMETRY].partitions
-                if partitions:
-                    partition = zlib.crc32(self._publisher.encode()) % len(partitions)
-                    return f"{partition}:{self._end_of(partition) - 1}"
-            except KafkaException:
-                pass  # it is away; librdkafka has said so
-            self._stopping.wait(_LOOK_S)
-        raise Undelivered("kafka: stopped before it answered")
+        try:
+            partitions = producer.list_topics(TELEMETRY, timeout=_ANSWER_S).topics[TELEMETRY].partitions
+            if not partitions:
+                raise Undelivered(f"kafka: there is no topic {TELEMETRY}; a worker makes it")
+            partition = zlib.crc32(self._publisher.encode()) % len(partitions)
+            return f"{partition}:{self._end_of(partition) - 1}"
+        except KafkaException as error:
+            raise Undelivered(f"kafka: {error.args[0].str()}") from error
 
     def _end_of(self, partition: int) -> int:
         consumer = Consumer({**self._connection, "group.id": "trimtab-sidecar"}, logger=self._log)
@@ -158,6 +159,10 @@ class Delivery:
             if (error := message.error()) is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
                     return newest
+                if error.code() in _GONE:
+                    self.note = ""  # the topic was made anew
+                if error.code() not in _AWAY:
+                    raise Undelivered(f"kafka: {error.str()}")
                 continue  # it is away for now; librdkafka goes on trying
             position = dict(message.headers() or []).get(POSITION)
             if position and message.key() == self._publisher.encode():

@@ -57,8 +57,7 @@ class Pump:
         self._ready, self._stopping = ready, stopping
         self._heartbeat_s = 0.0
         self._thread = threading.Thread(target=self._pump, name="trimtab pump", daemon=True)
-        self.undelivered = 0
-        """times that it was not known what Kafka has, so that it had to be looked up"""
+        self._told = ""
 
     def start(self) -> None:
         """Begins."""
@@ -78,11 +77,17 @@ class Pump:
                     self._turn()
                 self._finish()
             except Undelivered as error:
-                self.undelivered += not self._stopping.is_set()
-                _log.warning("telemetry_undelivered", reason=str(error))
+                if self._is_news(error):
+                    _log.warning("telemetry_undelivered", reason=str(error))
             except (OSError, ValueError, InvalidRecord) as error:
-                _log.warning("log_unreadable", reason=str(error))
+                if self._is_news(error):
+                    _log.warning("log_unreadable", reason=str(error))
             self._stopping.wait(_WAIT_S)
+
+    def _is_news(self, error: Exception) -> bool:
+        """Whether something else was in the way before. What stays the same is told once."""
+        before, self._told = self._told, str(error)
+        return self._told != before
 
     def _finish(self) -> None:
         while lines := self._source.last(_MAX_LINES):
@@ -94,6 +99,7 @@ class Pump:
         now_s = time.monotonic()
         if rows or now_s >= self._heartbeat_s:
             self._delivery.send(rows, self._source.position if rows else b"")
+            self._told = ""
             self._heartbeat_s = now_s + _HEARTBEAT_S
         if lines:
             self._source.settle(self._delivery.note)

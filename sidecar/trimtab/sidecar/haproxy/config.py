@@ -32,7 +32,8 @@ def configuration(releases: Sequence[Release], settings: ProxySettings) -> str:
     configs = [ReleaseConfig(release, f"r{number}", settings) for number, release in enumerate(releases, 1)]
     # The longest prefix first, and of the same those with a condition: the others take what is left.
     configs.sort(key=lambda config: (-len(config.release.spec.route.prefix), not config.overall))
-    sections = [*_head(settings), _frontend(configs, settings)]
+    is_kept = any(config.by is not None for config in configs)
+    sections = [*_head(settings, is_kept=is_kept), _frontend(configs, settings)]
     for config in configs:
         sections += config.backends()
     return "\n".join(_text(section) for section in sections)
@@ -43,11 +44,11 @@ def _text(section: Section) -> str:
     return "\n".join([title, *(f"    {line}" for line in lines)]) + "\n"
 
 
-def _head(settings: ProxySettings) -> Iterator[Section]:
+def _head(settings: ProxySettings, *, is_kept: bool) -> Iterator[Section]:
     files = settings.files
     yield "global", [
         f"stats socket {settings.socket} mode 660 level admin", f"server-state-file {files.servers}",
-        "hard-stop-after 60s",
+        "hard-stop-after 60s", *([f"lua-load {files.script}"] if is_kept else []),
     ]  # fmt: skip
     if not settings.log_to_stdout:
         yield "ring trimtab", [
@@ -55,7 +56,8 @@ def _head(settings: ProxySettings) -> Iterator[Section]:
             f"server sidecar unix@{files.log_socket} log-proto octet-count",
         ]  # fmt: skip
     yield "defaults", [
-        "mode http", "load-server-state-from-file global", "option redispatch", "retries 2",
+        # No `option redispatch`: another variant would answer for one that cannot be reached, and nobody would know.
+        "mode http", "load-server-state-from-file global", "retries 2",
         "option idle-close-on-response", "option abortonclose", "timeout connect 1s",
         "timeout client 30s", "timeout server 30s", "timeout queue 5s",
     ]  # fmt: skip
@@ -91,6 +93,7 @@ def _check(releases: Sequence[Release], settings: ProxySettings) -> None:
     _check_places(releases)
     for release in releases:
         _check_servers(release, settings)
+        _check_stickiness(release, settings)
 
 
 def _check_places(releases: Sequence[Release]) -> None:
@@ -103,6 +106,13 @@ def _check_places(releases: Sequence[Release]) -> None:
                 " others: HAProxy's configuration has one release in a place"
             )
         taken[place] = release.name
+
+
+def _check_stickiness(release: Release, settings: ProxySettings) -> None:
+    if release.spec.stickiness is not None and settings.sticky:
+        raise Unconfigurable(
+            f"release {release.name}: expected either `stickiness` in the file or a cookie of HAProxy's (--sticky)"
+        )
 
 
 def _check_servers(release: Release, settings: ProxySettings) -> None:

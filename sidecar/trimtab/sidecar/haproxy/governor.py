@@ -24,7 +24,7 @@ from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.sidecar.haproxy.names import Files, place_of, revision_of, revision_text
-from trimtab.sidecar.haproxy.plan import MissingAtProxy, Plan, plan, shares_of, way_back
+from trimtab.sidecar.haproxy.plan import MissingAtProxy, Plan, plan, shares_at, way_back
 from trimtab.sidecar.haproxy.runtime import ProxyRefused, Runtime, map_entries
 from trimtab.sidecar.haproxy.servers import Servers, servers_of
 
@@ -173,9 +173,11 @@ class Governor:
 
     def _measure(self, record: WeightsRecord, servers: Servers) -> None:
         standing = self._standings[record.release]
-        standing.shares = shares_of(record, servers.get(record.release, {}))
+        if record.sticky is not None and standing.in_force != record.id:
+            return  # buckets of visitors are as wide as the weights; those in force are not known here
+        standing.shares = shares_at(record, servers.get(record.release, {}), "")
         standing.segment_shares = {
-            place.name: shares_of(record, each)
+            place.name: shares_at(record, each, place.name)
             for backend, each in servers.items()
             if (place := place_of(backend)).release == record.release and place.kind == "segment"
         }

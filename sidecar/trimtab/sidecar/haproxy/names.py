@@ -4,6 +4,7 @@
     RELEASE:segment:SEGMENT[:DIGEST]       those of a segment
     RELEASE:claim:VARIANT:DIGEST           those that a variant takes by its condition
     RELEASE:outside:DIGEST                 those that take no part
+    RELEASE:sticky:DIGEST                  none: it says by what visitors are recognised
 
 The digest is of the conditions that lead there. A configuration that was printed for other conditions thus has not the
 backend that the weights are for, which is noticed before anything moves.
@@ -13,6 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from trimtab.schemas.decision import Sticky
 from trimtab.schemas.ids import Revision
 
 HEADER_RELEASE: Final = "x-trimtab-release"
@@ -42,6 +44,11 @@ class Files(NamedTuple):
         return self.folder / "servers.state"
 
     @property
+    def script(self) -> Path:
+        """What HAProxy keeps visitors on their variants by."""
+        return self.folder / "trimtab.lua"
+
+    @property
     def log_socket(self) -> Path:
         """Where the sidecar takes HAProxy's log from a ring."""
         return self.folder / "log.sock"
@@ -61,7 +68,7 @@ class Place(NamedTuple):
 
     release: str
     kind: str = ""
-    """`segment`, `claim`, `outside`, or none for the whole"""
+    """`segment`, `claim`, `outside`, `sticky`, or none for the whole"""
     name: str = ""
     """of the segment or the variant"""
 
@@ -74,7 +81,7 @@ def place_of(backend: str) -> Place:
     """
     release, _, rest = backend.partition(":")
     kind, _, rest = rest.partition(":")
-    return Place(release, kind, "" if kind == "outside" else rest.partition(":")[0])
+    return Place(release, kind, "" if kind in ("outside", "sticky") else rest.partition(":")[0])
 
 
 def segment_backend(release: str, segment: str, overall: str = "", condition: str = "") -> str:
@@ -91,6 +98,16 @@ def claim_backend(release: str, variant: str, overall: str, condition: str) -> s
 def outside_backend(release: str, overall: str) -> str:
     """Gives the backend of what takes no part."""
     return f"{release}:outside:{_digest(overall)}"
+
+
+def sticky_backend(release: str, by: Sticky) -> str:
+    """Gives the backend, which gets no requests, that says by what visitors are recognised."""
+    return f"{release}:sticky:{_digest(by.seed, by.cookie, by.header.lower())}"
+
+
+def ranges_key(backend: str) -> str:
+    """Gives the key in the map under which stands which servers have which buckets of visitors."""
+    return f"{backend}:ranges"
 
 
 def target_of(server: str) -> str:

@@ -8,7 +8,7 @@ The order of a change, which is decided here:
   4. Requests are stamped with the new revision.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,15 @@ from trimtab.sidecar.haproxy.names import (
     kept_key,
     outside_backend,
     place_of,
+    ranges_key,
     revision_text,
     segment_backend,
+    sticky_backend,
     target_of,
 )
 from trimtab.sidecar.haproxy.servers import Server, Servers, by_target
 from trimtab.sidecar.haproxy.shares import server_weights, shares_bp
+from trimtab.sidecar.haproxy.sticky_script import NO_RANGES, ranges_text
 
 
 class MissingAtProxy(TrimtabError):
@@ -77,11 +80,17 @@ def plan(record: WeightsRecord, servers: Servers) -> Plan:
         for backend, each in weights.items()
         for name, weight in each.items()
     }
-    return Plan(record.release, record.id, weights, {**kept, **_claims(record, servers)})
+    entries = {**kept, **_claims(record, servers), **_ranges(record, servers, weights)}
+    return Plan(record.release, record.id, weights, entries)
 
 
-def shares_of(record: WeightsRecord, servers: Mapping[str, Server]) -> dict[str, float]:
-    """Gives the share of each variant at a backend, in basis points, as the weights of servers that are up have it."""
+def shares_at(record: WeightsRecord, servers: Mapping[str, Server], segment: str) -> dict[str, float]:
+    """Gives the share of each variant at the backend of a segment (or of the whole), in basis points.
+
+    As the weights of servers that are up have it; of a release that keeps its visitors, as their buckets have it.
+    """
+    if record.sticky is not None:
+        return {name: float(weight) for name, weight in record.segments.get(segment, record.weights).items()}
     totals = dict.fromkeys(record.targets, 0)
     variants = {target: variant for variant, target in record.targets.items()}
     for name, server in servers.items():
@@ -120,6 +129,22 @@ def _claims(record: WeightsRecord, servers: Servers) -> dict[str, str]:
         _require(servers, backend, f"variant {claim.variant}: condition {claim.condition!r}")
         strengths[backend] = str(claim.strength)
     return strengths
+
+
+def _ranges(record: WeightsRecord, servers: Servers, backends: Iterable[str]) -> dict[str, str]:
+    """Gives the buckets of visitors that the servers of each backend have, where HAProxy or the release keeps any."""
+    places = [place_of(backend) for backend in servers]
+    if record.sticky is None:
+        is_told = any(place.release == record.release and place.kind == "sticky" for place in places)
+        return {ranges_key(backend): NO_RANGES for backend in backends} if is_told else {}
+    _require(servers, sticky_backend(record.release, record.sticky), f"release {record.release}: stickiness")
+    found = {}
+    for backend in backends:
+        names = by_target(servers[backend])
+        of_variant = {variant: names[target] for variant, target in record.targets.items()}
+        ranges = record.ranges.get(place_of(backend).name) or record.ranges.get("", [])
+        found[ranges_key(backend)] = ranges_text(revision_text(record.id), ranges, of_variant)
+    return found
 
 
 def _server_weights(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trimtab.schemas.condition_text import all_of
+from trimtab.schemas.decision import Sticky
 from trimtab.schemas.ids import NO_REVISION
 from trimtab.schemas.release import Release
 from trimtab.schemas.segment import Segment
@@ -22,14 +23,18 @@ from trimtab.sidecar.haproxy.names import (
     cookie_name,
     kept_key,
     outside_backend,
+    ranges_key,
     revision_text,
     segment_backend,
+    sticky_backend,
     target_of,
 )
 from trimtab.sidecar.haproxy.proxy_settings import ProxySettings
 from trimtab.sidecar.haproxy.shares import MAX_WEIGHT
+from trimtab.sidecar.haproxy.sticky_script import ACTION
 
 CHECK: Final = "check inter 2s fall 3 rise 2"
+_KEPT_S: Final = 30 * 24 * 3600
 _UNSTAMPED: Final = revision_text(NO_REVISION)
 
 Section = tuple[str, list[str]]
@@ -53,6 +58,14 @@ class ReleaseConfig:
     def overall(self) -> str:
         """The condition of the route; empty where everybody takes part."""
         return self.release.spec.route.condition or ""
+
+    @property
+    def by(self) -> Sticky | None:
+        """By what visitors are recognised, as the release file says it."""
+        told = self.release.spec.stickiness
+        if told is None:
+            return None
+        return Sticky(seed=told.seed or self.name, cookie=told.cookie or "", header=told.header or "")
 
     def variables(self) -> list[str]:
         """Gives the rules of the frontend that come before all `use_backend`."""
@@ -85,6 +98,9 @@ class ReleaseConfig:
             if variant.condition is not None:
                 backend = claim_backend(self.name, variant.name, self.overall, variant.condition)
                 yield f"backend {backend}", ["balance roundrobin", *self._told(""), *self._followers(variant.at_proxy)]
+        if self.by is not None:
+            nobody = "server none 127.0.0.1:1 disabled"
+            yield f"backend {sticky_backend(self.name, self.by)}", ["# It tells the sidecar of the above.", nobody]
         if self.overall:
             silent = [f"http-after-response del-header {header}" for header in _HEADERS]
             backend = outside_backend(self.name, self.overall)
@@ -128,6 +144,7 @@ class ReleaseConfig:
         stamp = f"str({self.name}),map_str({self.settings.files.map},{_UNSTAMPED})"
         lines = ["balance roundrobin", f"http-request set-var(txn.trimtab_revision) {stamp}"]
         lines += self._stickiness(backend) if self.settings.sticky else []
+        lines += self._kept(backend, self.by) if self.by is not None else []
         lines += self._told(segment)
         for server, at in self._servers().items():
             weight = MAX_WEIGHT if target_of(server) == self._baseline else 0
@@ -144,6 +161,26 @@ class ReleaseConfig:
             f"acl trimtab_kept {kept} -m str 1",
             f"http-request set-var(txn.trimtab_revision) str({_UNSTAMPED}) if trimtab_kept",
             "ignore-persist unless trimtab_kept",
+        ]
+
+    def _kept(self, backend: str, by: Sticky) -> list[str]:
+        """Gives the rules that take visitors to the server whose buckets theirs is among."""
+        key, known = "http-request set-var(txn.trimtab_key)", "{ var(txn.trimtab_key) -m reg . }"
+        lines = [f"{key} {f'req.cook({by.cookie})' if by.cookie else f'req.fhdr({by.header})'}"]
+        if by.cookie:
+            given = "{ var(txn.trimtab_given) -m found }"
+            cookie = f"{by.cookie}=%[var(txn.trimtab_given)]; Path=/; Max-Age={_KEPT_S}; HttpOnly; SameSite=Lax"
+            lines += [
+                f"http-request set-var(txn.trimtab_given) uuid() if !{known}",
+                f"{key} var(txn.trimtab_given) if {given}",
+                f'http-after-response add-header set-cookie "{cookie}" if {given}',
+            ]
+        ranges = f"str({ranges_key(backend)}),map_str({self.settings.files.map})"
+        return [
+            *lines,
+            f"http-request set-var(txn.trimtab_ranges) {ranges}",
+            f"http-request lua.{ACTION} {_quoted(by.seed)}",
+            "use-server %[var(txn.trimtab_server)] if { var(txn.trimtab_server) -m found }",
         ]
 
     def _told(self, segment: str) -> list[str]:

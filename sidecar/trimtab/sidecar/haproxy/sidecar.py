@@ -25,6 +25,7 @@ from trimtab.sidecar.haproxy.log_line import AccessLog
 from trimtab.sidecar.haproxy.names import Files
 from trimtab.sidecar.haproxy.options import HAProxySidecarOptions
 from trimtab.sidecar.haproxy.ring import RingSource
+from trimtab.sidecar.haproxy.sticky_script import SCRIPT
 from trimtab.sidecar.log_file import FileSource
 from trimtab.sidecar.pump import Pump
 from trimtab.sidecar.report import EVERY_S, ReportDesk
@@ -147,6 +148,7 @@ def _lay_out(files: Files, releases: tuple[str, ...]) -> None:
     files.folder.mkdir(parents=True, exist_ok=True)
     for path in (files.map, files.servers, *(files.segments(release) for release in releases)):
         path.touch()
+    files.script.write_text(SCRIPT)
 
 
 def _source(options: HAProxySidecarOptions, files: Files) -> FileSource | RingSource:
