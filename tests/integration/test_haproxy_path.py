@@ -11,7 +11,7 @@ from integration.worker_rig import WorkerRig
 from sidecar.haproxy_rig import HAProxyRig, needs_haproxy, release
 from trimtab.schemas.decision import Phase
 
-pytestmark = [pytest.mark.integration, needs_haproxy]
+pytestmark = [pytest.mark.integration, pytest.mark.proxies, needs_haproxy]
 
 
 def rig_of(rig: WorkerRig, second: str) -> HAProxyRig:

@@ -7,7 +7,7 @@ from sidecar.haproxy_rig import HAProxyRig, needs_haproxy, release
 from sidecar.weights import ERA, claim, weights
 from trimtab.streams.embedded import EmbeddedRedis
 
-pytestmark = [pytest.mark.integration, needs_haproxy]
+pytestmark = [pytest.mark.integration, pytest.mark.proxies, needs_haproxy]
 
 FIRST = {"at-v1": 256, "at-v2": 0}
 

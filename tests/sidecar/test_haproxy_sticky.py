@@ -15,7 +15,7 @@ from trimtab.schemas.decision import Sticky, WeightsRecord
 from trimtab.schemas.stickiness import Range, bucket_of, ranges_of, variant_at
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
-pytestmark = [pytest.mark.integration, needs_haproxy]
+pytestmark = [pytest.mark.integration, pytest.mark.proxies, needs_haproxy]
 
 USERS = [f"visitor-{number} ü" for number in range(200)]
 BY_HEADER = Sticky(seed="it's a 'seed'", header="X-User")

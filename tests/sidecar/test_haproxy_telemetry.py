@@ -15,7 +15,7 @@ from sidecar.world import Answer
 from trimtab.schemas.telemetry import Failure, Kind
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
-pytestmark = [pytest.mark.integration, needs_haproxy]
+pytestmark = [pytest.mark.integration, pytest.mark.proxies, needs_haproxy]
 
 STOPS = 4
 

@@ -11,7 +11,7 @@ from sidecar.haproxy_rig import HAProxyRig, needs_haproxy, release
 from sidecar.weights import ERA, claim, weights
 from trimtab.streams.embedded import EmbeddedRedis
 
-pytestmark = [pytest.mark.integration, needs_haproxy]
+pytestmark = [pytest.mark.integration, pytest.mark.proxies, needs_haproxy]
 
 
 def test_no_request_fails_through_a_thousand_changes_under_load(redis: EmbeddedRedis, eventually: Eventually) -> None:

@@ -1,9 +1,9 @@
 """Weights reach an HTTPRoute and a VirtualService, those of the right backend, whatever else happens to the object."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import yaml
@@ -21,7 +21,13 @@ DEPLOY = Path(__file__).parents[2] / "deploy" / "kubernetes"
 ROUTE = "/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes/checkout"
 SERVICE = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/checkout"
 
-integration = pytest.mark.integration
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def integration(test: Test) -> Test:
+    """What needs servers; with all other proxies it waits for `./test --all`."""
+    marked: Test = pytest.mark.integration(pytest.mark.proxies(test))
+    return marked
 
 
 def backend(name: str, weight: int | None = None) -> Object:

@@ -15,7 +15,7 @@ from sidecar.world import Answer
 from trimtab.schemas.telemetry import Failure, Kind
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.proxies]
 
 KILLS = 6
 

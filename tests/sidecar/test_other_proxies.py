@@ -48,7 +48,7 @@ entryPoints: {{web: {{address: "127.0.0.1:{port}"}}}}
 providers: {{file: {{directory: "{folder}", watch: true}}}}
 """
 
-pytestmark = [pytest.mark.integration]
+pytestmark = [pytest.mark.integration, pytest.mark.proxies]
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 needs_traefik = pytest.mark.skipif(TRAEFIK is None, reason="Traefik is not installed")
 

@@ -12,7 +12,7 @@ from trimtab.schemas.telemetry import Failure, Kind
 from trimtab.sidecar.envoy.bootstrap import HEADER_SHADOW_CLUSTER
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.proxies]
 
 MIRRORED = {"mirror": {"v2": 10_000}}
 

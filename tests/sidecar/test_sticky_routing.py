@@ -16,7 +16,7 @@ from trimtab.schemas.telemetry import Kind
 from trimtab.sidecar.envoy.sticky_filter import HEADER_BUCKET
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.proxies]
 
 USERS = [f"visitor-{number}" for number in range(200)]
 BY_HEADER = Sticky(seed="checkout", header="X-User")
