@@ -59,6 +59,12 @@ def test_a_warm_up_begins_with_the_first_response_and_ends_to_the_second() -> No
     assert [bound.is_warming_up(second) for second in (105, 109, 110, 111)] == [True, True, False, False]
 
 
+def test_a_long_warm_up_ends_to_the_second_too() -> None:
+    bound = mean_bound(errors("30m"))
+    bound.see(100, 1)
+    assert [bound.is_warming_up(second) for second in (1_899, 1_900)] == [True, False]
+
+
 def test_a_bound_that_starts_anew_keeps_a_warm_up_that_is_over() -> None:
     before = mean_bound(errors("5s"))
     before.see(100, 1)
