@@ -65,6 +65,12 @@ def test_a_long_warm_up_ends_to_the_second_too() -> None:
     assert [bound.is_warming_up(second) for second in (1_899, 1_900)] == [True, False]
 
 
+def test_the_shortest_warm_up_lasts_to_the_end_of_its_second() -> None:
+    bound = mean_bound(errors("1ms"))
+    bound.see(100, 1)
+    assert [bound.is_warming_up(second) for second in (100, 101)] == [True, False]
+
+
 def test_a_bound_that_starts_anew_keeps_a_warm_up_that_is_over() -> None:
     before = mean_bound(errors("5s"))
     before.see(100, 1)
