@@ -52,6 +52,7 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "metric_rail.py": ("test_rail_kinds", "test_user_metrics"),
     "rail.py": ("test_rail_kinds", "test_rail", "test_guard"),
     "ratio_guard.py": ("test_ratio_guard", "test_sample_ratio_guard", "test_request_book"),
+    "reaction.py": ("test_reaction", "test_sizing"),
     "shown.py": ("test_shown", "test_guard"),
 }
 """module of the engine -> the tests that concern it, below `tests/engine`; `doctests` are its own examples"""

@@ -192,7 +192,7 @@ def test_seconds_that_were_asked_about_are_not_asked_about_again() -> None:
     assert rig.asks("canary")
 
 
-@pytest.mark.parametrize("rail", [RELATIVE, error_rate(0.05, warmUp="60s")], ids=str)
+@pytest.mark.parametrize("rail", [RELATIVE, error_rate(0.05, warmUp="60s"), error_rate(0.05, warmUp="1ms")], ids=str)
 def test_a_guard_is_settled_once_all_that_came_was_looked_at(rail: Json) -> None:
     rig = GuardRig(guarded(rail))
     assert rig.guard.is_settled(["canary"])
@@ -215,6 +215,15 @@ def test_what_is_no_look_yet_leaves_a_guard_without_a_warm_up_settled() -> None:
     rig = GuardRig(guarded(error_rate(0.05)))
     rig.tell(canary=GOOD)
     assert rig.guard.is_settled(["canary"])
+
+
+def test_a_sample_ratio_fails_as_long_as_there_are_candidates() -> None:
+    for candidates in (["canary"], []):
+        rig = GuardRig(guarded(RATIO))
+        assert rig.evidence.requests is not None
+        rig.evidence.requests.decide(0, (5, 1), (5_000, 5_000), {})
+        rig.run(20, stable=routed(80), canary=routed(20))
+        assert rig.asks(*candidates) is bool(candidates)
 
 
 def test_a_sample_ratio_has_to_be_settled_too() -> None:
