@@ -6,6 +6,7 @@ import pytest
 
 from engine.builders import Json, content, error_rate, latency, release
 from engine.guard_rig import GuardRig, routed
+from trimtab.engine.bound import ShareBound
 from trimtab.engine.guard import keep_of
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.schemas.decision import Verdict
@@ -181,6 +182,23 @@ def test_a_fall_within_the_present_second_is_noticed() -> None:
     rig.now_s += 1
     rig.tell(canary=content(responses=30, errors=30))
     assert rig.asks("canary")
+    assert len(list(rig.guard.failing(["canary"]))) == 1
+
+
+def test_a_bound_is_looked_at_again_once_breaches_may_have_made_it_fail() -> None:
+    rig = GuardRig(guarded(error_rate(0.05)))
+    rig.run(5, canary=GOOD)
+    (bound,) = rig.guard._bounds["canary"]
+    assert isinstance(bound, ShareBound)
+    rig.asks("canary")
+    assert bound.most == bound.rail.test.evidence()
+    before = bound.most
+    rig.asks("canary")
+    assert bound.most == before
+    rig.tell(canary=content(responses=2, errors=1))
+    rig.asks("canary")
+    assert bound.most == pytest.approx(before + bound.gain)
+    assert before < bound.most < bound.rule.threshold
 
 
 def test_seconds_that_were_asked_about_are_not_asked_about_again() -> None:
@@ -196,7 +214,7 @@ def test_seconds_that_were_asked_about_are_not_asked_about_again() -> None:
 def test_a_guard_is_settled_once_all_that_came_was_looked_at(rail: Json) -> None:
     rig = GuardRig(guarded(rail))
     assert rig.guard.is_settled(["canary"])
-    rig.tell(stable=GOOD, canary=GOOD)
+    rig.tell(canary=content({0: 1}, responses=1))
     assert not rig.guard.is_settled(["canary"])
     rig.pass_s(5)
     rig.asks("canary")
@@ -224,6 +242,7 @@ def test_a_sample_ratio_fails_as_long_as_there_are_candidates() -> None:
         rig.evidence.requests.decide(0, (5, 1), (5_000, 5_000), {})
         rig.run(20, stable=routed(80), canary=routed(20))
         assert rig.asks(*candidates) is bool(candidates)
+        assert [one.metric for one in rig.guard.failing(candidates)] == ["sample_ratio"] * len(candidates)
 
 
 def test_a_sample_ratio_has_to_be_settled_too() -> None:

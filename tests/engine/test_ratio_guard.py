@@ -65,7 +65,7 @@ def test_what_is_shown_is_the_candidates_own_ratio_and_the_evidence_of_all() -> 
 def test_a_ratio_that_is_kept_passes_while_any_request_comes() -> None:
     rig = RatioRig(RATIO)
     rig.ask(10, 50, 50)
-    rig.wait(8)
+    rig.wait(12)
     rig.tell(stable=content(requests=1))
     assert rig.said.verdict is Verdict.PASS
     rig.wait(11)
@@ -78,6 +78,7 @@ def test_a_long_silence_is_told_in_seconds() -> None:
     rig.now_s += 4_000
     rig.wait()
     assert (rig.said.reason, rig.said.window_s) == ("no request has come for 3600 s", 3_600)
+    assert isinstance(rig.said.window_s, int)
 
 
 def test_a_ratio_that_fails_is_no_less_so_once_nothing_comes() -> None:
