@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from engine.builders import Json
+from engine.builders import Json, release
 from engine.windows import window
-from trimtab.engine.metric_rail import metric_rails
+from trimtab.engine.metric_rail import metric_rails, rails_under
 from trimtab.engine.rail import (
     LatencyRatioRail,
     Pair,
@@ -123,6 +123,19 @@ def test_a_metric_is_judged_by_its_values_second_by_second(
     )
     assert list(rails) == list(bounds)
     assert_judged_by(rails[next(iter(bounds))], test, look)
+
+
+def test_a_guardrail_on_a_metric_that_is_muted_has_no_bounds() -> None:
+    rail, metric = (
+        {"metric": "metric", "name": "share", "max": 0.5},
+        {"name": "share", "expression": "errors / responses"},
+    )
+    bounds = {
+        severity: list(rails_under(spec, spec.bounds[0]))
+        for severity in ("ordinary", "muted")
+        for spec in (release(guardrails=[{**rail, "severity": severity}], metrics=[metric]).spec,)
+    }
+    assert bounds == {"ordinary": ["max"], "muted": []}
 
 
 def test_a_second_without_a_value_of_either_side_is_passed_over() -> None:

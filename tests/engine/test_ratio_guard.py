@@ -158,6 +158,14 @@ def test_evidence_starts_anew_where_somebody_has_acted_on_it() -> None:
     assert rig.said.samples == 300
 
 
+def test_there_is_nothing_to_ask_about_evidence_that_starts_anew() -> None:
+    rig = RatioRig(RATIO)
+    rig.ask(20, 80, 20)
+    rig.wait(4)
+    rig.ratio.start_over(lambda _: True)
+    assert rig.ratio.is_settled
+
+
 def test_a_ratio_continues_from_a_snapshot() -> None:
     rig = RatioRig({**RATIO, "warmUp": "2s"})
     rig.ask(10, 50, 40)
