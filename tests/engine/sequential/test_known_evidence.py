@@ -71,6 +71,7 @@ KNOWN: Sequence[tuple[str, Callable[[], Any], Callable[[int], Any], float, float
     ("budget", lambda: BudgetTest(0.02), share, -1.95048625444, 0.0161864681127),
     ("large budget", lambda: BudgetTest(0.3), large_share, 37.8490200815, 0.362844702467),
     ("room in a budget", lambda: BudgetTest(0.04, side=Side.BENEFIT), share, 84.7988107194, 0.0161864681127),
+    ("little room in a budget", lambda: BudgetTest(0.02, side=Side.BENEFIT), share, 1.92520163032, 0.0161864681127),
     ("comparison", lambda: ComparisonTest(1.1), pair, 9.17402648753, 1.463754739),
     ("comparison of many", lambda: ComparisonTest(1.1), large_pair, 216.898558898, 1.65408113566),
     ("not inferior", lambda: ComparisonTest(2.0, side=Side.BENEFIT), pair, 3.84277277217, 1.463754739),
