@@ -39,7 +39,7 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "sequential/family.py": ("doctests", "sequential/test_family"),
     "sequential/hypergeometric.py": (_KNOWN, "sequential/test_hypergeometric", "sequential/test_comparison"),
     "sequential/latency.py": ("doctests", _KNOWN, "sequential/test_latency", _EVERY),
-    "sequential/look.py": (_KNOWN, "sequential/test_latency", "sequential/test_sample_ratio"),
+    "sequential/look.py": (_KNOWN, "sequential/test_look", _EVERY),
     "sequential/mean.py": ("doctests", _KNOWN, "sequential/test_mean", _EVERY),
     "sequential/mixture.py": ("doctests", _KNOWN, "sequential/test_mixture", _EVERY),
     "sequential/moments.py": ("doctests", _KNOWN, "sequential/test_moments"),
