@@ -43,7 +43,7 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "sequential/mean.py": ("doctests", _KNOWN, "sequential/test_mean", _EVERY),
     "sequential/mixture.py": ("doctests", _KNOWN, "sequential/test_mixture", _EVERY),
     "sequential/moments.py": ("doctests", _KNOWN, "sequential/test_moments"),
-    "sequential/odds.py": ("doctests", _KNOWN, "sequential/test_comparison"),
+    "sequential/odds.py": ("doctests", "sequential/test_odds", _KNOWN),
     "sequential/sample_ratio.py": ("doctests", _KNOWN, "sequential/test_sample_ratio", _EVERY),
     "sequential/starts.py": (_KNOWN, "sequential/test_starts"),
     "sequential/succession.py": ("doctests", _KNOWN, "sequential/test_succession", _EVERY),
