@@ -161,6 +161,7 @@ def test_a_bandit_follows_its_policy_and_keeps_floors() -> None:
     now = situation(BANDIT, shares=(0.25, 0.75))
     rule = "bandit: weights follow the policy uniform"
     assert choose(now) == Move((2_500.0, 7_500.0), rule, keeps_floor=True)
+    assert choose(now).step == 0
     assert choose(replace(now, fault="it gave nothing")).rule == f"{rule}; it gave nothing"
     apart = choose(replace(now, segment_shares={"mobile": (0.5, 0.5)}))
     assert (apart.rule, apart.segments) == (f"{rule}, in each segment", {"mobile": (5_000.0, 5_000.0)})
