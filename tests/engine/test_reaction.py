@@ -10,20 +10,27 @@ from trimtab.engine.movement import Movement
 from trimtab.engine.reaction import Reaction
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.sizing import Sizing
+from trimtab.engine.sketch import bucket_of_limit
 from trimtab.schemas.decision import Assessment, Phase, Verdict
 
 CANARY: Json = {"type": "canary", "steps": [1_000, 3_000], "hold": "1s"}
+SCALING: Json = {
+    "type": "responseTimeSlidingWindow", "upper": 300, "lower": 20, "window": "10s", "cooldown": "20s",
+    "minSamples": 50, "escalation": {"type": "scaleInstances", "min": 1, "max": 3},
+}  # fmt: skip
+SLOW_BUCKET = bucket_of_limit(500)
 WORDS = "error_rate over 10s is 0.2 against max 0.05 (ln E 7.00 >= 4.60 after 300)"
 
 
 class ReactionRig(GuardRig):
     """A canary of three variants on its second step, and what acts on its guardrails."""
 
-    def __init__(self, *rails: Json, **state: Any) -> None:
-        variants = ("stable", "canary", "other")
-        GuardRig.__init__(
-            self, release(variants=variants, strategy=CANARY, guardrails=rails, limits={"cooldown": "7s"})
-        )
+    def __init__(self, *rails: Json, scaling: Json | None = None, **state: Any) -> None:
+        rollout = release(
+            variants=("stable", "canary", "other"), strategy=CANARY, guardrails=rails, limits={"cooldown": "7s"},
+            scaling=scaling,
+        )  # fmt: skip
+        GuardRig.__init__(self, rollout)
         began: dict[str, Any] = {"weights": [7_000, 1_500, 1_500], "step": 1, "now_ms": 50_000}
         self.state = ReleaseState(**began | state)
         self.movement = Movement(self.spec, self.state)
@@ -129,6 +136,17 @@ def test_a_failure_asks_for_what_is_not_done_yet(on_fail: str, severity: str, ph
     rig = ReactionRig(*rails, phase=phase)
     rig.tell(canary=content(responses=60, errors=60))
     assert rig.reaction.is_asked() is asks
+
+
+def test_a_latency_that_more_instances_may_help_is_waited_for_and_judged_anew() -> None:
+    rig = ReactionRig(latency(300, "p50"), error_rate(0.1), scaling=SCALING)
+    slow = content({SLOW_BUCKET: 100}, requests=100, responses=100, duration_us=50_000_000)
+    rig.tell(stable=slow, canary=slow)
+    assert rig.act() == ""
+    assert [one.samples for one in rig.shown()] == [100, 100]
+    rule = rig.act(verdict(guardrail="latency_p50_ms over 10s"))
+    assert rule.startswith("scaling: canary escalate before latency_p50_ms over 10s does abort, ")
+    assert ([one.samples for one in rig.shown()], rig.state.excluded) == ([0, 100], {})
 
 
 def test_evidence_on_latency_starts_anew_once_somebody_has_scaled() -> None:
