@@ -21,9 +21,12 @@ def test_the_ratio_is_that_of_mantel_and_haenszel() -> None:
     assert fed(*looks).estimate(1.0).value == pytest.approx(against / in_favour)
 
 
-@pytest.mark.parametrize("look", [SharePair(30, 2, 50, 1), SharePair(50, 2, 30, 1)])
-def test_it_rests_on_the_responses_of_the_arm_that_has_fewer(look: SharePair) -> None:
-    assert fed(look).estimate(1.0).n == 30
+@pytest.mark.parametrize(
+    "looks",
+    [(SharePair(30, 2, 50, 1), SharePair(20, 2, 90, 1)), (SharePair(50, 2, 30, 1), SharePair(90, 2, 20, 1))],
+)
+def test_it_rests_on_the_responses_of_the_arm_that_has_fewer(looks: tuple[SharePair, SharePair]) -> None:
+    assert fed(*looks).estimate(1.0).n == 50
 
 
 @pytest.mark.parametrize(("look", "is_within"), [(SharePair(100, 2, 100, 2), True), (SharePair(100, 3, 100, 2), False),
