@@ -46,9 +46,10 @@ def ratio_of(made: Decision) -> Assessment:
     return assessment
 
 
-def test_requests_that_keep_the_shares_pass() -> None:
+@pytest.mark.parametrize("window", ["10s", "30s", "1h"])
+def test_requests_that_keep_the_shares_pass(window: str) -> None:
     rig = EvidenceRig()
-    rig.apply(split())
+    rig.apply(split(window=window))
     run(rig, 3, {"stable": 10})
     last = run(rig, 40, {"stable": 50, "canary": 50})[-1]
     assert (ratio_of(last).verdict, last.phase) == (Verdict.PASS, Phase.PROGRESSING)

@@ -50,8 +50,9 @@ def keep_of(spec: Spec) -> Keep:
     slower = {bucket_of_limit(one.max) for one, _ in watched if isinstance(one, LatencyGuardrail) and one.max}
     gauges = gauges_of(spec.scaling) if spec.scaling else {}
     sized_ms = (spec.scaling.window,) if spec.scaling else ()
+    watched_ms = (one.window for one in spec.guardrails if one.severity != "muted")  # also of the sample ratio
     return Keep(
-        lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *sized_ms, *(guardrail.window for guardrail, _ in watched)),
+        lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *sized_ms, *watched_ms),
         metrics=tuple(dict.fromkeys((*outcomes_read(spec.bounds, spec.metric_of_name), *gauges))),
         segments=tuple(segment.name for segment in spec.segments),
         keeps_seconds=spec.objective_metric is not None

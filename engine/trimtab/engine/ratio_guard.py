@@ -26,7 +26,7 @@ Snapshot = dict[str, Any]
 class RatioGuard:
     """The sample ratio of one release under one spec; nothing where no guardrail asks for it."""
 
-    __slots__ = ("_began_s", "_closed_s", "_evidence", "_is_fresh", "_is_on", "_names", "_rail", "_spec", "_test")
+    __slots__ = ("_began_s", "_evidence", "_is_fresh", "_is_on", "_names", "_rail", "_spec", "_test")
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._spec, self._evidence = spec, evidence
@@ -37,7 +37,6 @@ class RatioGuard:
         self._test = SampleRatioTest(len(spec.variants))
         self._began_s = 0
         """the second of the first look; 0 before"""
-        self._closed_s = 0
         self._is_fresh = False
 
     def close(self, now_s: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trimtab.engine.sequential.budget import BudgetTest
+from trimtab.engine.sequential.budget import Budgets, BudgetTest
 from trimtab.engine.sequential.conclusion import Side
 from trimtab.engine.sequential.look import Share
 
@@ -64,6 +64,19 @@ def test_a_budget_of_nothing_or_everything_is_refused(allowed: float) -> None:
 def test_a_budget_has_one_side() -> None:
     with pytest.raises(ValueError, match="expected one side"):
         BudgetTest(0.1, side=Side.BOTH)
+
+
+def test_tests_side_by_side_say_what_each_says_alone() -> None:
+    tests, peeks = [BudgetTest(allowed) for allowed in (0.02, 0.5, 0.1)], [Share(1, 1), Share(0, 0), Share(1, 0)]
+    budgets = Budgets(tests)
+    for looks in range(3):
+        for test, look in zip(tests, (Share(30, looks), Share(9, 9), Share(20, 1)), strict=True):
+            test.update(look)
+        assert budgets.evidence(peeks) == [test.evidence(peek) for test, peek in zip(tests, peeks, strict=True)]
+
+
+def test_no_tests_side_by_side_say_nothing() -> None:
+    assert Budgets([]).evidence([]) == []
 
 
 def requests_until(alpha: float, share: float, horizon: int, seed: int) -> float:

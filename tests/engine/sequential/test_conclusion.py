@@ -55,6 +55,10 @@ def test_evidence_exactly_on_its_threshold_fails() -> None:
     assert conclude(Told(math.nextafter(rule.threshold, 0)), rule).verdict is INCONCLUSIVE
 
 
+def test_a_strict_pass_may_be_wrong_once_in_twenty() -> None:
+    assert Rule(0.01).pass_threshold == pytest.approx(math.log(20))
+
+
 def test_a_strict_pass_takes_evidence_against_the_opposite() -> None:
     rule = Rule(0.01, pass_alpha=0.05)
     weak, enough = Told(math.nextafter(rule.pass_threshold, 0)), Told(rule.pass_threshold)

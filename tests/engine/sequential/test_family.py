@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trimtab.engine.sequential.budget import BudgetTest
 from trimtab.engine.sequential.comparison import ComparisonTest
-from trimtab.engine.sequential.family import ABORT_ALPHA, Family
+from trimtab.engine.sequential.family import ABORT_ALPHA, Family, Merged
 from trimtab.engine.sequential.look import Share, SharePair
 
 WEIGHTS = st.dictionaries(
@@ -99,3 +99,25 @@ def _look(rng: np.random.Generator, family: Family, tests: dict[str, tuple[Budge
         told = {"budget": budget.evidence(), "comparison": comparison.evidence()}
         alarms.append(family.merge(name, told).is_alarm)
     return any(alarms)
+
+
+def test_a_family_may_be_wrong_once_in_a_hundred_where_nobody_says_otherwise() -> None:
+    assert Family({"canary": {"errors": 1.0}}).rule("canary", "errors").alpha == 0.01
+
+
+def test_evidence_that_is_just_enough_is_an_alarm() -> None:
+    assert Merged(4.5, 4.5, "errors").is_alarm
+    assert not Merged(math.nextafter(4.5, 0), 4.5, "errors").is_alarm
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, math.inf])
+def test_one_weight_that_is_none_spoils_all(weight: float) -> None:
+    with pytest.raises(ValueError, match="candidate canary: expected weights above 0"):
+        Family({"canary": {"errors": 1.0, "latency": weight}})
+
+
+def test_a_guardrail_that_says_nothing_counts_as_no_evidence() -> None:
+    family = Family({"canary": {"errors": 1.0, "latency": 1.0}})
+    said = family.merge("canary", {"errors": 5.0})
+    assert said == family.merge("canary", {"errors": 5.0, "latency": 0.0})
+    assert (said.ln_evidence, said.leading) == (pytest.approx(math.log((math.exp(5.0) + 1.0) / 2)), "errors")

@@ -10,6 +10,7 @@ import pytest
 from trimtab.engine.sequential.conclusion import Side
 from trimtab.engine.sequential.look import Sums, SumsPair
 from trimtab.engine.sequential.mean import DifferenceTest, Harm, MeanTest
+from trimtab.engine.sequential.moments import half_width
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], npt.NDArray[np.float64]]
 
@@ -93,15 +94,6 @@ def test_the_first_values_only_make_the_variance() -> None:
     assert test.interval(0.05) == pair.interval(0.05) == (-math.inf, math.inf)
 
 
-def test_values_that_are_all_alike_are_no_evidence() -> None:
-    test, pair = MeanTest(0.0, harm=Harm.ABOVE), DifferenceTest(harm=Harm.ABOVE)
-    for _ in range(10):
-        test.update(Sums(100, 100.0, 100.0))
-        pair.update(SumsPair(Sums(100, 100.0, 100.0), Sums(100, 0.0, 0.0)))
-    assert test.evidence() == pair.evidence() == 0
-    assert test.interval(0.05) == (-math.inf, math.inf)
-
-
 def test_estimates_are_the_mean_and_the_difference() -> None:
     test, pair = MeanTest(1.0, harm=Harm.BELOW), DifferenceTest(harm=Harm.BELOW, margin=0.1)
     looks = pairs("normal", 400, 9, candidate=0.9)
@@ -154,3 +146,73 @@ def test_intervals_cover_the_truth_at_all_times_together(draw: str) -> None:
 def _updated(test: DifferenceTest, look: SumsPair) -> tuple[float, float]:
     test.update(look)
     return test.interval(0.05)
+
+
+def of(*values: float) -> Sums:
+    return Sums(len(values), sum(values), sum(value * value for value in values))
+
+
+@pytest.mark.parametrize(
+    ("harm", "limit", "is_within"),
+    [(Harm.ABOVE, 2.0, True), (Harm.BELOW, 2.0, True), (Harm.ABOVE, 1.75, False), (Harm.BELOW, 1.75, True)],
+)
+def test_a_mean_on_its_limit_keeps_it(harm: Harm, limit: float, *, is_within: bool) -> None:
+    test = MeanTest(limit, harm=harm)
+    test.update(of(1.0, 3.0))
+    assert test.estimate().is_within is is_within
+
+
+def test_a_single_value_tells_once_the_variance_is_known() -> None:
+    test = MeanTest(2.0, harm=Harm.ABOVE, from_count=2)
+    test.update(of(1.0, 3.0))
+    test.update(of(4.0))
+    assert test.evidence() > 0
+
+
+def test_values_that_are_all_alike_are_no_evidence() -> None:
+    test, difference = MeanTest(2.0, harm=Harm.ABOVE, from_count=2), DifferenceTest(harm=Harm.ABOVE, from_count=2)
+    for _ in range(3):
+        test.update(of(5.0, 5.0))
+        difference.update(SumsPair(of(5.0, 5.0), of(1.0, 1.0)))
+    assert test.evidence() == difference.evidence() == 0.0
+    assert test.interval(0.05) == difference.interval(0.05) == (-math.inf, math.inf)
+
+
+def test_an_interval_is_as_wide_as_the_spread_of_the_values() -> None:
+    test = MeanTest(2.0, harm=Harm.ABOVE, from_count=4)
+    test.update(of(1.0, 3.0, 5.0))
+    assert test.interval(0.05) == (-math.inf, math.inf)
+    test.update(of(7.0))
+    half = half_width(4, 100, 0.05) * math.sqrt(20 / 3)
+    assert test.interval(0.05, 100) == pytest.approx((4 - half, 4 + half))
+
+
+def known(harm: Harm = Harm.ABOVE, margin: float = 0.0) -> DifferenceTest:
+    """A test that knows the variances of its arms: 2 and 8."""
+    test = DifferenceTest(harm=harm, margin=margin, from_count=2)
+    test.update(SumsPair(of(1.0, 3.0), of(0.0, 4.0)))
+    return test
+
+
+def test_the_interval_of_a_difference_is_tightest_at_so_many_values_of_the_candidate() -> None:
+    test = known()
+    test.update(SumsPair(of(2.0, 3.0, 4.0, 3.0), of(1.0, 3.0)))
+    information = 1 / (2 / 4 + 8 / 2)
+    half = half_width(information, 100 * information / 4, 0.05)
+    assert test.interval(0.05, 100) == pytest.approx((1 - half, 1 + half))
+    test.update(SumsPair(of(3.0), of(2.0)))
+    assert test.snapshot()["per_value"] == pytest.approx(information / 4)
+
+
+def test_single_values_of_both_arms_tell_once_their_variances_are_known() -> None:
+    test = known()
+    test.update(SumsPair(of(9.0), of(2.0)))
+    assert test.evidence() > 0
+    assert test.estimate().value == 7.0
+
+
+@pytest.mark.parametrize(("value", "is_within"), [(2.5, True), (2.75, False), (2.0, True), (1.0, True)])
+def test_a_difference_at_its_margin_is_within(value: float, *, is_within: bool) -> None:
+    test = known(margin=0.5)
+    test.update(SumsPair(of(value), of(2.0)))
+    assert test.estimate().is_within is is_within

@@ -67,6 +67,22 @@ def test_a_fall_after_a_good_past_shows_with_starts_and_is_diluted_without() -> 
     assert fed(good + bad, ONLY_FIRST).evidence() < -300
 
 
+def test_tilts_that_are_worlds_apart_stay_finite() -> None:
+    apart = Mixture(2, ONLY_FIRST)
+    apart.update(np.array([-2_000.0, 2_000.0]))
+    assert apart.evidence() == pytest.approx(2_000 - math.log(2))
+
+
+def test_masses_that_are_moved_into_a_table_go_on_there() -> None:
+    alone, moved, table = fed([[1.0, 2.0, 3.0]]), fed([[1.0, 2.0, 3.0]]), np.zeros((2, 3))
+    moved.move_into(table[1])
+    assert moved.snapshot() == alone.snapshot()
+    for mixture in (alone, moved):
+        mixture.update(np.array([0.5, -0.5, 1.5]))
+    assert moved.evidence() == alone.evidence()
+    assert table.tolist() == [[0.0] * 3, alone.snapshot()["masses"]]
+
+
 def test_a_snapshot_of_other_tilts_is_refused() -> None:
     with pytest.raises(EngineError, match="expected 2 tilts in the snapshot, got 3"):
         Mixture(2).restore(Mixture(3).snapshot())

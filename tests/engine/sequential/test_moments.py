@@ -28,6 +28,14 @@ def test_agrees_with_numpy_however_values_come_in_looks(looks: list[list[float]]
     assert moments.variance == pytest.approx(together.var(ddof=1) if len(together) > 1 else 0, rel=1e-6, abs=1e-6)
 
 
+def test_two_values_have_a_variance_and_one_has_none() -> None:
+    moments = Moments()
+    moments.update(Sums(1, 1.0, 1.0))
+    assert moments.variance == 0.0
+    moments.update(Sums(1, 3.0, 9.0))
+    assert moments.variance == 2.0
+
+
 def test_looks_without_values_change_nothing() -> None:
     moments = Moments()
     moments.update(NO_VALUES)
@@ -56,3 +64,4 @@ def test_the_width_is_least_about_where_it_is_tuned() -> None:
 
 def test_without_information_everything_is_possible() -> None:
     assert half_width(0, 1_000, 0.05) == math.inf
+    assert half_width(0.5, 1_000, 0.05) < math.inf

@@ -108,3 +108,34 @@ def test_one_arm_is_nothing_to_compare() -> None:
 def test_false_alarms_are_rare_while_weights_move(arms: int) -> None:
     runs = [looks_until(routed(1_500, seed, kept=(1.0,) * arms), 0.05) for seed in range(200)]
     assert sum(run < math.inf for run in runs) / 200 <= 0.05
+
+
+def fed(*looks: Routed, arms: int = 3) -> SampleRatioTest:
+    test = SampleRatioTest(arms)
+    for look in looks:
+        test.update(look)
+    return test
+
+
+def test_requests_that_reach_an_arm_without_weight_change_neither_evidence_nor_ratios() -> None:
+    without = fed(Routed((5_000, 5_000, 0), (60, 40, 0)))
+    strays = fed(Routed((5_000, 5_000, 0), (60, 40, 30)))
+    assert strays.evidence() == without.evidence()
+    assert strays.estimate() == without.estimate()
+    assert (strays.strays, without.strays) == (30, 0)
+
+
+def test_strays_are_in_a_snapshot() -> None:
+    restored = SampleRatioTest(3)
+    restored.restore(fed(Routed((5_000, 5_000, 0), (60, 40, 30))).snapshot())
+    assert restored.strays == 30
+
+
+def test_the_ratio_that_is_farthest_from_one_stands_for_all() -> None:
+    estimate = fed(Routed((2_000, 3_000, 5_000), (26, 24, 50))).estimate()
+    assert (estimate.value, estimate.limit, estimate.n, estimate.is_within) == (1.3, 1.0, 100, True)
+
+
+def test_each_arm_has_a_ratio_once_requests_are_expected_of_it() -> None:
+    test = fed(Routed((2_000, 8_000, 0), (25, 75, 5)), Routed((2_000, 8_000, 0), (25, 75, 0)))
+    assert [test.ratio(arm) for arm in range(3)] == [1.25, 0.9375, None]

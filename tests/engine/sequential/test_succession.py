@@ -90,4 +90,45 @@ def test_values_that_are_all_alike_are_no_evidence() -> None:
     test = SuccessionTest(0.0, harm=Harm.ABOVE)
     for _ in range(200):
         test.update(5.0)
-    assert (test.evidence(), test.estimate().is_within) == (0.0, False)
+    assert (test.evidence(), test.estimate().is_within, test.correlation) == (0.0, False, 0.0)
+
+
+def fed(values: Floats, harm: Harm = Harm.ABOVE, limit: float = 0.0) -> SuccessionTest:
+    test = SuccessionTest(limit, harm=harm)
+    for value in values.tolist():
+        test.update(value)
+    return test
+
+
+@pytest.mark.parametrize("seconds", [FROM_SECONDS - 1, FROM_SECONDS, 2 * FROM_SECONDS])
+def test_to_peek_is_to_update_without_a_trace(seconds: int) -> None:
+    test = fed(3.0 + DRAWS["exponential"](np.random.default_rng(8), seconds), limit=2.9)
+    peeked, estimate, before = test.evidence(5.0), test.estimate(5.0), test.evidence()
+    assert test.evidence() == before
+    assert (peeked != before) is (seconds >= FROM_SECONDS)
+    test.update(5.0)
+    assert test.evidence() == peeked
+    assert (test.estimate().n, test.estimate().value) == (estimate.n, pytest.approx(estimate.value))
+
+
+def test_a_snapshot_continues_after_the_first_minute() -> None:
+    values = 3.0 + DRAWS["alike"](np.random.default_rng(9), 3 * FROM_SECONDS)
+    test, restored = fed(values), SuccessionTest(0.0, harm=Harm.ABOVE)
+    restored.restore(test.snapshot())
+    assert restored.evidence() == test.evidence() != 0.0
+    for one in (test, restored):
+        one.update(2.5)
+    assert restored.evidence() == test.evidence()
+
+
+@pytest.mark.parametrize(
+    ("harm", "limit", "is_within"),
+    [(Harm.ABOVE, 2.0, True), (Harm.ABOVE, 1.5, False), (Harm.ABOVE, 2.5, True), (Harm.ABOVE, -3.0, False),
+     (Harm.BELOW, 2.0, True), (Harm.BELOW, 2.5, False), (Harm.BELOW, 1.5, True)],
+)  # fmt: skip
+def test_a_mean_on_its_limit_keeps_it(harm: Harm, limit: float, *, is_within: bool) -> None:
+    assert fed(np.array([1.0, 2.0, 3.0]), harm, limit).estimate().is_within is is_within
+
+
+def test_seconds_that_are_as_alike_as_can_be_still_count_for_something() -> None:
+    assert fed(np.repeat([0.0, 1.0], 400)).correlation == 0.99
