@@ -95,7 +95,7 @@ THEIRS = Sums(1_400, 2_800.0, 7_000.0)
         ({"maxRatio": 1.2}, DifferenceTest(harm=Harm.ABOVE, ratio=1.2), SumsPair(OURS, THEIRS)),
         ({"minRatio": 0.8}, DifferenceTest(harm=Harm.BELOW, ratio=0.8), SumsPair(OURS, THEIRS)),
     ],
-    ids=str,
+    ids=["max", "min", "maxRatio", "minRatio"],
 )
 def test_an_outcome_is_judged_by_its_mean(
     bounds: Mapping[str, float], test: MeanTest | DifferenceTest, look: object
@@ -113,7 +113,7 @@ def test_an_outcome_is_judged_by_its_mean(
         ({"maxRatio": 2.0}, SuccessionTest(0.0, harm=Harm.ABOVE), 0.01 - 2.0 * 0.015),
         ({"minRatio": 0.5}, SuccessionTest(0.0, harm=Harm.BELOW), 0.01 - 0.5 * 0.015),
     ],
-    ids=str,
+    ids=["max", "min", "maxRatio", "minRatio"],
 )
 def test_a_metric_is_judged_by_its_values_second_by_second(
     bounds: Mapping[str, float], test: SuccessionTest, look: float

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from engine.builders import sketch_of
 from trimtab.engine.window import ArmWindow
 from trimtab.schemas.evidence import COUNTS, VALUE_SCALE
@@ -19,5 +17,5 @@ def window(
         metric: (len(of), round(sum(of) * VALUE_SCALE), round(sum(value**2 for value in of) * VALUE_SCALE))
         for metric, of in (values or {}).items()
     }
-    cells = np.array([counted.get(name, 0) for name in COUNTS], dtype=np.int64)
+    cells = [counted.get(name, 0) for name in COUNTS]
     return ArmWindow(cells, sketch_of([round(1000 * duration) for duration in durations_ms]), sums)
