@@ -9,6 +9,7 @@ import pytest
 
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.sidecar.checkpoint import Checkpoint, CheckpointTaken, Position, position_of, position_text
+from trimtab.sidecar.log_file import FileSource
 from trimtab.sidecar.tail import READ_BYTES, Tail
 
 BEGINNING = Position()
@@ -318,3 +319,23 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_left(tmp_path: Path, text: 
         with pytest.raises(InvalidRecord, match="a checkpoint"):
             Checkpoint(tmp_path / "checkpoint")
     assert (tmp_path / "checkpoint").read_text() == text
+
+
+def test_delivery_that_begins_anew_goes_on_after_what_was_settled_last(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"")
+    source = FileSource(log, tmp_path / "checkpoint")
+    source.begin(None, "0:0")
+    for number in range(5):
+        with log.open("ab") as file:
+            file.write(f"line {number}\n".encode())
+        assert source.read(10) == [f"line {number}".encode()]
+        source.settle(f"0:{number}")
+    source.begin(None, "0:4")
+    assert source.read(10) == []
+    source.close()
+    again = FileSource(log, tmp_path / "checkpoint")
+    assert again.note == "0:4"
+    again.begin(None, again.note)
+    assert again.read(10) == []
+    again.close()

@@ -8,6 +8,8 @@ from trimtab.sidecar.checkpoint import Checkpoint, Position, position_of, positi
 from trimtab.sidecar.tail import Tail
 
 _LOOK_EVERY_S: Final = 0.02
+_STORE_EVERY_S: Final = 0.5
+"""Writing to the disk costs more than reading the lines that it is about; what was delivered since is on Kafka."""
 
 
 class FileSource:
@@ -23,6 +25,8 @@ class FileSource:
             self._checkpoint.store(self._tail.position)  # from here on no line is missed
         self._end = self._tail.position
         self._gaps = 0
+        self._stored_s = 0.0
+        self._unstored: tuple[Position, str] | None = None
 
     @property
     def note(self) -> str:
@@ -41,12 +45,13 @@ class FileSource:
 
     def begin(self, delivered: bytes | None, note: str) -> None:
         """Goes back to where delivery stands: the position of the newest message on Kafka, or else the checkpoint's."""
-        position = position_of(delivered) if delivered else self._checkpoint.position or Position()
+        settled = self._unstored[0] if self._unstored else self._checkpoint.position
+        position = position_of(delivered) if delivered else settled or Position()
         self._gaps += self._tail.gaps + self._tail.truncations
         self._tail.close()
         self._tail = Tail(self._tail.path, position)
         self._end = position
-        self._checkpoint.store(position, note)
+        self._store(position, note)
 
     def read(self, max_lines: int) -> list[bytes]:
         """Gives the next lines, at most so many; none, after a fiftieth of a second, where there are none."""
@@ -63,9 +68,18 @@ class FileSource:
 
     def settle(self, note: str) -> None:
         """Takes note that all that was read is delivered."""
-        self._checkpoint.store(self._end, note)
+        if time.monotonic() - self._stored_s < _STORE_EVERY_S:
+            self._unstored = (self._end, note)
+        else:
+            self._store(self._end, note)
+
+    def _store(self, position: Position, note: str) -> None:
+        self._checkpoint.store(position, note)
+        self._unstored, self._stored_s = None, time.monotonic()
 
     def close(self) -> None:
-        """Closes the files."""
+        """Stores how far delivery came, and closes the files."""
+        if self._unstored is not None:
+            self._store(*self._unstored)
         self._tail.close()
         self._checkpoint.close()
