@@ -280,12 +280,19 @@ def config_show(
 
 @app.command()
 def schema(name: Annotated[str, typer.Argument(help="One schema; all of them by default.")] = "") -> None:
-    """Print the JSON Schemas of release files, telemetry, evidence, decisions and weights."""
+    """Print the JSON Schemas of release files, telemetry, evidence, decisions and weights; `asyncapi`: of all of it.
+
+    Example: trimtab schema asyncapi
+    """
+    from trimtab.schemas import asyncapi
     from trimtab.schemas.json_schema import documents
 
+    if name == "asyncapi":
+        typer.echo(json.dumps(asyncapi.document(installed_version("trimtab")), indent=2))
+        return
     known = documents()
     if name and name not in known:
-        fail(f"no schema {name!r}; there are {', '.join(known)}", USAGE)
+        fail(f"no schema {name!r}; there are {', '.join(known)}, asyncapi", USAGE)
     typer.echo(json.dumps(known[name] if name else known, indent=2))
 
 
