@@ -16,7 +16,7 @@ from trimtab.sidecar.follower import FollowerOptions
 from trimtab.sidecar.weights_file import WeightsFile
 from trimtab.streams.embedded import EmbeddedRedis
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.proxies]
 
 APPEND = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
 """Writes one line a change."""
