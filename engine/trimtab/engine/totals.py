@@ -7,9 +7,7 @@ from typing import Final
 from trimtab.engine.contribution import NO_FAILURES, PaneContent
 from trimtab.schemas.evidence import ALWAYS, COUNTS, FAILURES
 
-_REQUESTS, _RESPONSES, _ERRORS, _CLIENT_ERRORS, _LATE = (
-    COUNTS.index(name) for name in ("requests", "responses", "errors", "client_errors", "late")
-)
+_REQUESTS, _RESPONSES, _ERRORS, _LATE = (COUNTS.index(name) for name in ("requests", "responses", "errors", "late"))
 _ALWAYS: Final = len(ALWAYS)
 _counts_in = Struct(f"<{_ALWAYS}q").unpack
 _failures_in = Struct(f"<{len(FAILURES)}q").unpack
@@ -54,11 +52,6 @@ class ArmTotals:
     def late(self) -> int:
         """Events that came after their second was final."""
         return self.counts[_LATE]
-
-    @property
-    def client_errors(self) -> int:
-        """Responses that were errors of the client."""
-        return self.counts[_CLIENT_ERRORS]
 
     @property
     def in_flight(self) -> int:
