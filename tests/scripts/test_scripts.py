@@ -51,7 +51,8 @@ def machine(tmp_path: Path) -> Machine:
 def test_a_machine_that_has_everything_is_left_alone(machine: Machine) -> None:
     machine.add_java("17.0.15")
     machine.add("mvn")
-    machine.add("redis-server")
+    for program in ("redis-server", "kcat", "jq"):
+        machine.add(program)
     machine.add("haproxy")
     machine.add("nginx")
     done = machine.run()
@@ -64,13 +65,14 @@ def test_a_java_that_is_too_old_counts_as_missing(machine: Machine, version: str
     machine.add("mvn")
     done = machine.run()
     assert done.returncode == 3
-    assert "Missing for ./test --all: java redis-server haproxy nginx\n" in done.stderr
+    assert "Missing for ./test --all: java redis-server kcat jq haproxy nginx\n" in done.stderr
     assert "There is no apt-get here" in done.stderr
 
 
 def test_what_is_missing_is_installed_and_nothing_else(machine: Machine, tmp_path: Path) -> None:
     machine.add_java("21")
-    machine.add("redis-server")
+    for program in ("redis-server", "kcat", "jq"):
+        machine.add(program)
     machine.add("haproxy")
     machine.add("nginx")
     machine.add_apt(f'echo "#!/bin/sh" > "{tmp_path}/bin/mvn"; {shutil.which("chmod")} +x "{tmp_path}/bin/mvn"')
@@ -84,7 +86,7 @@ def test_an_install_that_fails_is_told(machine: Machine) -> None:
     done = machine.run()
     assert done.returncode == 3
     assert "apt-get install failed" in done.stderr
-    assert machine.apt[-1].endswith("openjdk-17-jre-headless maven redis-server haproxy nginx")
+    assert machine.apt[-1].endswith("openjdk-17-jre-headless maven redis-server kcat jq haproxy nginx")
 
 
 def test_an_install_that_brings_nothing_is_told(machine: Machine) -> None:
