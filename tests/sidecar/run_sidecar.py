@@ -9,5 +9,5 @@ from trimtab.sidecar.envoy import EnvoySidecarOptions, run
 if __name__ == "__main__":
     told = json.loads(sys.argv[1])
     cache = Path(told["cache"]) if told["cache"] else None
-    paths = {name: Path(told[name]) for name in ("socket", "log", "checkpoint") if name in told}
+    paths = {name: Path(told[name]) for name in ("socket", "log", "checkpoint", "routes") if name in told}
     sys.exit(run(EnvoySidecarOptions(**{**told, "releases": tuple(told["releases"]), "cache": cache, **paths})))

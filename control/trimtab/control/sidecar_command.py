@@ -44,6 +44,12 @@ def serve_envoy(  # noqa: PLR0913 - one argument an option
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keeps how far the log was read; LOG.trimtab by default.")
     ] = None,
+    routes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your RouteConfiguration, to merge the releases' routes into.")
+    ] = None,
+    virtual_host: Annotated[
+        str, typer.Option(metavar="NAME", help="Which of its virtual hosts; not needed for one.")
+    ] = "",
     linger: Annotated[float, typer.Option(metavar="MS", min=1, help="How long events wait to go out together.")] = 50.0,
 ) -> None:
     """Serve routes to an Envoy, and publish what its access log tells."""
@@ -60,6 +66,8 @@ def serve_envoy(  # noqa: PLR0913 - one argument an option
             cache=cache,
             log=log,
             checkpoint=checkpoint or (log.with_name(f"{log.name}.trimtab") if log else None),
+            routes=routes,
+            virtual_host=virtual_host,
             linger_ms=linger,
         )
         options = replace(options, id=id_) if id_ else options

@@ -21,6 +21,7 @@ from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, Discovery
 
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.ids import NO_REVISION, Revision
+from trimtab.sidecar.envoy.base_routes import BaseRoutes
 from trimtab.sidecar.envoy.bootstrap import ROUTE_CONFIG
 from trimtab.sidecar.envoy.ledger import Ledger, Offer
 from trimtab.sidecar.envoy.routes import revisions, route_configuration, version
@@ -63,8 +64,9 @@ class _Conversation:
 class Discovery:
     """Holds the newest weights of `releases` and brings them to every Envoy that asks. Lives on one event loop."""
 
-    def __init__(self, releases: Sequence[str]) -> None:
-        self._releases = releases
+    def __init__(self, releases: Sequence[str], base: BaseRoutes | None = None) -> None:
+        """`base`: the user's table, which releases are merged into; without one the table is theirs."""
+        self._releases, self._base = releases, base
         self._newest: dict[str, WeightsRecord] = {}
         self._accepted: dict[str, WeightsRecord] = {}
         self._refusals: Counter[str] = Counter()
@@ -110,7 +112,7 @@ class Discovery:
                 offer = conversation.ledger.offer(self._newest, self._accepted)
                 if offer is not None:
                     conversation.nonce += 1
-                    await outlet.write(_response(offer, conversation.nonce))
+                    await outlet.write(self._response(offer, conversation.nonce))
                 await conversation.stirred.wait()
         finally:
             self._conversations.remove(conversation)
@@ -118,6 +120,13 @@ class Discovery:
             with contextlib.suppress(asyncio.CancelledError):
                 await listening
             _log.info("envoy_gone", node=conversation.node)
+
+    def _response(self, offer: Offer, nonce: int) -> DiscoveryResponse:
+        told = version(offer.records.values())
+        response = DiscoveryResponse(version_info=told, type_url=TYPE_URL, nonce=str(nonce))
+        table = route_configuration(offer.records.values(), closed=offer.closed.values())
+        response.resources.add().Pack(self._base.merged(table) if self._base else table, deterministic=True)
+        return response
 
     async def _greet(self, requests: AsyncIterator[DiscoveryRequest]) -> _Conversation | None:
         """Waits for the request that asks for our table; others are left unanswered."""
@@ -162,10 +171,3 @@ class Discovery:
 def _place(record: WeightsRecord) -> tuple[str, str]:
     """Gives what two releases cannot both have the traffic of."""
     return (record.prefix, record.condition)
-
-
-def _response(offer: Offer, nonce: int) -> DiscoveryResponse:
-    response = DiscoveryResponse(version_info=version(offer.records.values()), type_url=TYPE_URL, nonce=str(nonce))
-    table = route_configuration(offer.records.values(), closed=offer.closed.values())
-    response.resources.add().Pack(table, deterministic=True)
-    return response

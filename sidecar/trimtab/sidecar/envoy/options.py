@@ -28,6 +28,10 @@ class EnvoySidecarOptions:
     """the file that Envoy's log is in; without one it comes over the socket"""
     checkpoint: Path | None = None
     """where the sidecar keeps how far it has come in `log`"""
+    routes: Path | None = None
+    """the user's route table, which the releases' routes are merged into; without one the table is theirs alone"""
+    virtual_host: str = ""
+    """which of its virtual hosts they go into; not needed where it has one"""
     linger_ms: float = 50
     """how long events wait to be published together"""
     max_events: int = 500

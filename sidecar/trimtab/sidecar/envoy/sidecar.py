@@ -18,6 +18,7 @@ from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.sidecar.checkpoint import CheckpointTaken
+from trimtab.sidecar.envoy.base_routes import read_base_routes
 from trimtab.sidecar.envoy.discovery import Discovery
 from trimtab.sidecar.envoy.endpoint import SocketTaken, claim
 from trimtab.sidecar.envoy.grpc_server import grpc_server
@@ -65,7 +66,8 @@ class Sidecar:
     def __init__(self, options: EnvoySidecarOptions) -> None:
         self._options = options
         self._loop = asyncio.get_running_loop()
-        self._discovery = Discovery(options.releases)
+        base = read_base_routes(options.routes, options.virtual_host) if options.routes else None
+        self._discovery = Discovery(options.releases, base)
         self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
         self._source = log_source(options)
         self._server = grpc_server(options.socket, self._discovery, self._source.access_log)
