@@ -37,6 +37,7 @@ from trimtab.control.sidecar_command import (
     serve_envoy,
     write_file,
 )
+from trimtab.control.steer_command import abort, freeze, pause, promote, resume, retry, set_weights
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.streams.backend import Backend, WrongBackend
@@ -218,6 +219,9 @@ def get_release(
     _show(view, output)
 
 
+for _verb in (pause, resume, promote, abort, retry, freeze):
+    app.command(_verb.__name__)(_verb)
+app.command("set-weights")(set_weights)
 app.command("explain")(explain)
 app.command("replay")(replay)
 
