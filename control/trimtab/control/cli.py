@@ -1,6 +1,6 @@
 """The `trimtab` command. Data goes to standard output, words to standard error.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or a wrong file, 3 a server could not be reached.
+Exit codes: 0 done, 1 failed, 2 wrong usage or a wrong file, 3 a server could not be reached, 4 not over in time.
 """
 
 # Imports stand inside the commands: `trimtab get` is not to wait for Faust, nor a sidecar's host to have NumPy.
@@ -28,6 +28,7 @@ from trimtab.control.command import (
 )
 from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.control.explain_command import explain
+from trimtab.control.gate_command import lint, status
 from trimtab.control.haproxy_command import sidecar_haproxy, sidecar_haproxy_config
 from trimtab.control.replay_command import replay
 from trimtab.control.sidecar_command import (
@@ -219,6 +220,8 @@ def get_release(
     _show(view, output)
 
 
+app.command("lint")(lint)
+app.command("status")(status)
 for _verb in (pause, resume, promote, abort, retry, freeze):
     app.command(_verb.__name__)(_verb)
 app.command("set-weights")(set_weights)

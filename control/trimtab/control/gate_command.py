@@ -1,0 +1,95 @@
+"""`trimtab lint` and `trimtab status`: what a pipeline asks before and after it releases."""
+
+# Imports stand inside the commands: others are not to wait for what they need.
+# ruff: noqa: PLC0415
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from trimtab.control.command import FAILED, USAGE, Config, RedisUrl, fail, fail_to_reach, settings_in_force
+from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
+
+if TYPE_CHECKING:
+    from trimtab.control.release_view import Releases, ReleaseView
+
+TIMED_OUT: Final = 4
+_LOOK_S: Final = 1.0
+
+
+def lint(
+    files: Annotated[list[Path], typer.Option("--file", "-f", metavar="FILE", help="May be repeated.")],
+) -> None:
+    """Check release files, without any server. Exit code 2 where there is a mistake.
+
+    Example: trimtab lint -f checkout.yaml
+    """
+    from trimtab.control.apply import missing_policies, read
+
+    try:
+        releases = read(files)
+    except InvalidRelease as error:
+        fail(str(error), USAGE)
+    for warning in missing_policies(releases):
+        typer.echo(f"warning: {warning}", err=True)
+    for release in releases:
+        typer.echo(f"{release.name} ok")
+
+
+def status(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The release.")],
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Until the release is over.")] = False,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to watch; 0 for as long as it takes.")
+    ] = 0.0,
+    redis: RedisUrl = "",
+    config: Config = None,
+) -> None:
+    """Tell whether a release does well, for pipelines to go by.
+
+    Exit code 0: it goes on, was promoted or is completed. 1: rolled back, a variant is excluded, a sidecar's proxy
+    refuses its weights, or there is no such release. 3: Redis does not answer. 4: not over within --timeout.
+
+    Example: trimtab status checkout --watch --timeout 1800
+    """
+    from trimtab.control.release_view import Releases, told
+    from trimtab.control.show import revision_line
+
+    try:
+        view = _awaited(Releases(settings_in_force(config, redis=redis).redis), name, timeout if watch else None)
+    except InvalidRecord as error:
+        fail(f"release {name}: {told(error)}", FAILED)
+    except Unreachable as error:
+        fail_to_reach(error)
+    if view is None:
+        fail(f"no release {name!r}", FAILED)
+    typer.echo(revision_line(view.decision))
+    if watch and not view.decision.phase.is_over:
+        fail(f"release {name}: not over within {timeout:g} s", TIMED_OUT)
+    if problems := _problems(view):
+        fail("\n".join(f"release {name}: {problem}" for problem in problems), FAILED)
+
+
+def _awaited(releases: "Releases", name: str, timeout_s: float | None) -> "ReleaseView | None":
+    """Gives a release; with a time, once it is over or that has passed (0: never)."""
+    if timeout_s is None:
+        return releases.get(name)
+    end_s, view = time.monotonic() + timeout_s, None
+    for view in releases.watch(name, _LOOK_S):
+        if (view is not None and view.decision.phase.is_over) or (timeout_s and time.monotonic() >= end_s):
+            break
+    return view
+
+
+def _problems(view: "ReleaseView") -> list[str]:
+    from trimtab.schemas.decision import Phase
+
+    decision = view.decision
+    found = [f"rolled back: {decision.rule}"] if decision.phase is Phase.ROLLED_BACK else []
+    found += [f"{arm.variant} takes no traffic: {arm.excluded}" for arm in decision.arms if arm.excluded]
+    return found + [
+        f"sidecar {report.sidecar}: refused: {report.refused}" for report in view.sidecars if report.refused
+    ]
