@@ -23,7 +23,7 @@ _KNOWN, _EVERY = "sequential/test_known_evidence", "sequential/test_every_test"
 
 TESTS: Final[Mapping[str, Sequence[str]]] = {
     "allocation.py": ("test_allocation", "doctests"),
-    "movement.py": ("test_movement", "test_canary", "test_commands", "test_limits"),
+    "movement.py": ("test_movement", "test_canary", "test_commands", "test_limits", "test_ranges"),
     "segment_weights.py": ("doctests", "test_segment_moves"),
     "strategy/ab_test.py": ("test_strategy_rules", "test_strategies"),
     "strategy/bandit.py": ("test_strategy_rules", "test_strategies"),

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from trimtab.sidecar.envoy.endpoint import MAX_PATH_BYTES, SocketTaken, claim
+from trimtab.sidecar.endpoint import MAX_PATH_BYTES, SocketTaken, claim
 
 
 @pytest.fixture

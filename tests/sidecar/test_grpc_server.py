@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from sidecar.recorder import Recorder
+from trimtab.sidecar.endpoint import SocketTaken
 from trimtab.sidecar.envoy.access_log import AccessLog
 from trimtab.sidecar.envoy.discovery import Discovery
-from trimtab.sidecar.envoy.endpoint import SocketTaken
 from trimtab.sidecar.envoy.grpc_server import grpc_server
 
 

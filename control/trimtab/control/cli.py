@@ -145,11 +145,7 @@ def get_releases(
     output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
 ) -> None:
     """List all releases."""
-    connection = settings_in_force(config, redis=redis).redis
-    try:
-        views, problems = _all_releases(_releases(connection))
-    except Unreachable as error:
-        fail_to_reach(error)
+    views, problems = _all_releases(settings_in_force(config, redis=redis).redis)
     if output is ListFormat.TABLE:
         from rich.console import Console
 
@@ -171,11 +167,7 @@ def get_sidecars(
     output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
 ) -> None:
     """List the sidecars of all releases: what each has in force, and what its proxy refused, in the proxy's words."""
-    connection = settings_in_force(config, redis=redis).redis
-    try:
-        views, problems = _all_releases(_releases(connection))
-    except Unreachable as error:
-        fail_to_reach(error)
+    views, problems = _all_releases(settings_in_force(config, redis=redis).redis)
     problems += [f"sidecar {line}" for _, view in views for line in view.unread]
     if output is ListFormat.TABLE:
         from rich.console import Console
@@ -315,17 +307,21 @@ def _releases(redis: RedisConnection) -> "Releases":
     return Releases(redis)
 
 
-def _all_releases(releases: "Releases") -> tuple[list[tuple[str, "ReleaseView"]], list[str]]:
-    """Gives the releases that can be shown, by name, and a line for each that cannot."""
+def _all_releases(redis: RedisConnection) -> tuple[list[tuple[str, "ReleaseView"]], list[str]]:
+    """Gives the releases that can be shown, and a line for each that cannot. Ends the command where Redis is away."""
     views: list[tuple[str, ReleaseView]] = []
     problems: list[str] = []
-    for name in releases.names():
-        try:
-            view = releases.get(name)
-        except InvalidRecord as error:
-            problems.append(_unread(name, error))
-        else:
-            views += [(name, view)] if view else []
+    try:
+        releases = _releases(redis)
+        for name in releases.names():
+            try:
+                view = releases.get(name)
+            except InvalidRecord as error:
+                problems.append(_unread(name, error))
+            else:
+                views += [(name, view)] if view else []
+    except Unreachable as error:
+        fail_to_reach(error)
     return views, problems
 
 

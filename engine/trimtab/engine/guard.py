@@ -185,11 +185,7 @@ class Guard:
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
         """Gives the verdict of every guardrail on each of these variants."""
         windows = {length_ms: self._evidence.windows(length_ms) for length_ms in self._lengths_ms}
-        totals = self._evidence.totals
-        ahead = [
-            self._ahead(bound, now_s) if bound.guardrail.warm_up else bound.ahead(totals[bound.variant])
-            for bound in self._shares
-        ]
+        ahead = [self._ahead(bound, now_s) for bound in self._shares]
         evidence = self._budgets.evidence(ahead)
         assessed: dict[str, list[Assessment]] = {}
         for name in names:

@@ -9,9 +9,9 @@ import grpc
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 
+from trimtab.sidecar.endpoint import SocketTaken
 from trimtab.sidecar.envoy.access_log import AccessLog
 from trimtab.sidecar.envoy.discovery import Discovery
-from trimtab.sidecar.envoy.endpoint import SocketTaken
 
 _NOISE: Final = ("ExecuteBatchError", "due to server stop")
 """What gRPC says, with a traceback, where a stream is cut off: an Envoy that goes away, or the end of the sidecar."""

@@ -18,9 +18,9 @@ from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.sidecar.checkpoint import CheckpointTaken
+from trimtab.sidecar.endpoint import SocketTaken, claim
 from trimtab.sidecar.envoy.base_routes import read_base_routes
 from trimtab.sidecar.envoy.discovery import Discovery
-from trimtab.sidecar.envoy.endpoint import SocketTaken, claim
 from trimtab.sidecar.envoy.grpc_server import grpc_server
 from trimtab.sidecar.envoy.log_source import log_source
 from trimtab.sidecar.envoy.options import EnvoySidecarOptions

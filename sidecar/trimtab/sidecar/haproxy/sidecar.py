@@ -19,7 +19,7 @@ from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.sidecar.checkpoint import CheckpointTaken
 from trimtab.sidecar.delivery import Delivery
-from trimtab.sidecar.envoy.endpoint import SocketTaken, claim
+from trimtab.sidecar.endpoint import SocketTaken, claim
 from trimtab.sidecar.haproxy.governor import Governor
 from trimtab.sidecar.haproxy.log_line import AccessLog
 from trimtab.sidecar.haproxy.names import Files

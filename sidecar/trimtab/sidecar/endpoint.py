@@ -1,4 +1,4 @@
-"""The unix socket that Envoy connects to: free of a dead predecessor, never taken from a live one."""
+"""The unix socket that a proxy connects to: free of a dead predecessor, never taken from a live one."""
 
 import os
 import socket
