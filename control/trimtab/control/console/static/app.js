@@ -1,0 +1,136 @@
+// The frame around the pages: where one is, who one is, whether what is shown is of now.
+
+import { get, post, remove } from "./api.js";
+import { el, patch } from "./dom.js";
+import { clock } from "./format.js";
+import { ReleasesPage } from "./list.js";
+import { ReleasePage } from "./release.js";
+
+const NOTICE_MS = 8000;
+const [root, trail, link, who, themeButton, notices, live] = ["main", "trail", "link", "who", "theme", "notice", "live"].map((id) => document.getElementById(id));
+
+const frame = {
+  session: { role: "viewer", actor: "" },
+  state: { state: "loading" },
+  lostMs: 0,
+
+  /** Takes what the page heard of its stream. */
+  connection(state) {
+    if (state.state === "refused") return this.failed(state.error);
+    if (state.state === "lost" && this.state.state !== "lost") this.lostMs = Date.now();
+    this.state = state;
+    drawLink();
+  },
+
+  failed(error) {
+    if (error.status === 401) return signIn();
+    if (error.status === undefined) { // the server is not there yet, or again
+      this.connection({ state: "lost", error });
+      retryTimer = setTimeout(route, 1000);
+      return;
+    }
+    page?.stop();
+    page = null;
+    patch(root, el("div.card.hero", {}, el("h1", {}, error.status === 404 ? "No such release" : "That did not work"), el("p", {}, error.message), el("p", {}, el("a", { href: "#/" }, "All releases"))));
+  },
+
+  notice(text) {
+    patch(notices, el("p", {}, text));
+    clearTimeout(this.noticeTimer);
+    this.noticeTimer = setTimeout(() => patch(notices), NOTICE_MS);
+  },
+
+  say(text) {
+    live.textContent = text;
+  },
+};
+
+let page = null;
+let retryTimer = 0;
+
+function drawLink() {
+  const { state } = frame.state;
+  const lost = state === "lost";
+  link.className = `link ${state}`;
+  document.body.classList.toggle("stale", lost);
+  patch(link, el("i", { "aria-hidden": "true" }), state === "live" ? "Live" : lost ? `Not connected: what is shown is of ${clock(frame.lostMs)}` : "Connecting",
+    lost && el("button", { type: "button", class: "quiet", onclick: () => (page?.stream ? page.retry() : route()) }, "Try now"));
+}
+
+async function route() {
+  clearTimeout(retryTimer);
+  page?.stop();
+  page = null;
+  try {
+    frame.session = await get("/session");
+  } catch (error) {
+    return frame.failed(error);
+  }
+  drawWho();
+  const [, name] = /^#\/releases\/([^/]+)$/.exec(location.hash) ?? [];
+  patch(root, el("p.empty", {}, "Loading"));
+  page = name ? new ReleasePage(root, frame, decodeURIComponent(name)) : new ReleasesPage(root, frame);
+  document.title = `${page.title} · Trimtab`;
+  patch(trail, name ? [el("a", { href: "#/" }, "Releases"), el("span", { "aria-current": "page" }, page.title)] : el("span", { "aria-current": "page" }, "Releases"));
+}
+
+function drawWho() {
+  const { actor, role, version } = frame.session;
+  patch(who, el("span", { title: `Trimtab ${version}` }, actor || "anybody", el("small", {}, ` ${role}`)), frame.isSignedIn && el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out"));
+}
+
+async function signOut() {
+  await remove("/session").catch(() => {}); // an expired session is signed out, too
+  frame.isSignedIn = false;
+  signIn();
+}
+
+function signIn() {
+  page?.stop();
+  page = null;
+  patch(who);
+  patch(link);
+  const token = el("input", { type: "password", name: "token", required: true, autocomplete: "current-password" });
+  const problem = el("p.bad", { role: "alert" });
+  const form = el("form.card.hero", { onsubmit: async (event) => {
+    event.preventDefault();
+    try {
+      await post("/session", { token: token.value });
+      frame.isSignedIn = true;
+      await route();
+    } catch (error) {
+      patch(problem, error.status === 401 || error.status === 403 ? "The server does not know this token." : error.message);
+      token.select();
+    }
+  } }, el("h1", {}, "Sign in"), el("p.soft", {}, "This server asks for a token. It is kept in a cookie that scripts cannot read, until you sign out."), el("label", {}, "Token", token), problem, el("button", { class: "primary", type: "submit" }, "Sign in"));
+  root.replaceChildren(form);
+  token.focus();
+}
+
+function themeNow() {
+  return document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+}
+
+function drawTheme() {
+  const other = themeNow() === "dark" ? "light" : "dark";
+  themeButton.textContent = other === "dark" ? "☾" : "☀";
+  themeButton.setAttribute("aria-label", `Switch to the ${other} theme`);
+  page?.recolour?.();
+}
+
+themeButton.onclick = () => {
+  const theme = themeNow() === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = theme;
+  try {
+    localStorage.setItem("trimtab-theme", theme);
+  } catch {
+    // It is for this page only, then.
+  }
+  drawTheme();
+};
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawTheme);
+addEventListener("hashchange", () => route().then(() => root.focus()));
+setInterval(() => frame.state.state === "lost" && drawLink(), 1000);
+drawTheme();
+route();

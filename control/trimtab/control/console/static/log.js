@@ -1,0 +1,66 @@
+// The decisions, newest first; each opens to the arithmetic behind it.
+
+import { get } from "./api.js";
+import { el } from "./dom.js";
+import { clock, idOf, iso, share } from "./format.js";
+import { weightsBar } from "./bars.js";
+import { pill } from "./standing.js";
+
+const SHOWN = 12;
+
+/** Gives what moved, in words. */
+function moves(decision, before, names) {
+  if (!before) return "";
+  const told = names.filter((name) => (before.weights[name] ?? 0) !== (decision.weights[name] ?? 0))
+    .map((name) => `${name} ${share(before.weights[name] ?? 0)} → ${share(decision.weights[name] ?? 0)}`);
+  return told.join(", ");
+}
+
+/** The log of one release. */
+export class Log {
+  #shown = SHOWN;
+  #lines = new Map();
+
+  constructor(name, { onchange, onolder }) {
+    Object.assign(this, { name, onchange, onolder, isComplete: false });
+  }
+
+  render(track, names) {
+    const all = [...track.decisions].reverse();
+    const entries = all.slice(0, this.#shown).map((decision, i) => this.#entry(decision, all[i + 1], names));
+    const hasMore = this.#shown < all.length || !this.isComplete;
+    return [el("div.log", {}, entries), hasMore && el("button", { type: "button", onclick: () => this.#more(all.length) }, "Show older ones")];
+  }
+
+  #more(known) {
+    this.#shown += SHOWN;
+    if (this.#shown > known && !this.isComplete) this.onolder();
+    else this.onchange();
+  }
+
+  #entry(decision, before, names) {
+    const id = idOf(decision);
+    const told = moves(decision, before, names);
+    const changed = !before || before.phase !== decision.phase;
+    return el("details.entry", { "data-key": id, "data-revision": id, ontoggle: ({ target }) => target.open && this.#explain(id) },
+      el("summary", {}, el("time", { datetime: iso(decision.time_ms), title: `revision ${id}` }, clock(decision.time_ms)), weightsBar(decision.weights, names), el("span.rule", {}, changed && pill(decision), changed && " ", decision.rule, told && el("small", {}, told))),
+      el("div.arithmetic", {}, this.#arithmetic(id)));
+  }
+
+  #arithmetic(id) {
+    const lines = this.#lines.get(id);
+    if (!lines) return el("p.soft", {}, "Fetching the arithmetic");
+    if (lines.failed) return el("p.bad", {}, lines.failed);
+    return lines.map((line, i) => (line === "" ? null : el(`div${i && lines[i - 1] === "" ? ".title" : ""}`, { style: { "padding-left": `${line.search(/\S/)}ch` } }, line.trim())));
+  }
+
+  async #explain(id) {
+    if (this.#lines.has(id) && !this.#lines.get(id).failed) return;
+    try {
+      this.#lines.set(id, (await get(`/releases/${encodeURIComponent(this.name)}/decisions/${id}/explanation`)).lines);
+    } catch (error) {
+      this.#lines.set(id, { failed: `The arithmetic could not be fetched: ${error.message}` });
+    }
+    this.onchange();
+  }
+}

@@ -1,0 +1,48 @@
+// The decisions of a release that the page knows: in order, each once, wherever they came from.
+
+import { byId, idOf } from "./format.js";
+
+const MOST = 2000;
+
+export class Track {
+  decisions = [];
+  #known = new Set();
+
+  /** Adds decisions that are not known yet; gives whether there were any. */
+  add(...found) {
+    const fresh = found.filter((decision) => !this.#known.has(idOf(decision)));
+    if (!fresh.length) return false;
+    for (const decision of fresh) this.#known.add(idOf(decision));
+    this.decisions.push(...fresh);
+    this.decisions.sort(byId);
+    for (const old of this.decisions.splice(0, this.decisions.length - MOST)) this.#known.delete(idOf(old));
+    return true;
+  }
+
+  get newest() {
+    return this.decisions.at(-1);
+  }
+
+  get oldest() {
+    return this.decisions[0];
+  }
+
+  /** Gives the last values of one arm, oldest first, for small trend lines. */
+  ofArm(variant, value, length = 30) {
+    return this.decisions.slice(-length).map(({ arms }) => {
+      const arm = arms.find((one) => one.variant === variant);
+      return arm ? value(arm) : null;
+    });
+  }
+
+  /** Gives the moments that deserve a mark: a phase begins, or a variant is excluded. */
+  moments() {
+    return this.decisions.flatMap((decision, i) => {
+      const before = this.decisions[i - 1];
+      if (!before) return [];
+      const out = decision.arms.filter(({ variant, excluded }) => excluded && !before.arms.find((one) => one.variant === variant)?.excluded);
+      const begins = decision.phase !== before.phase ? [{ decision, phase: decision.phase }] : [];
+      return [...out.map(({ variant }) => ({ decision, variant })), ...begins];
+    });
+  }
+}
