@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from deploy.compose_file import ComposeFile, Service, problems
 from trimtab.control.cli import app
+from trimtab.schemas.address import Address
 from trimtab.schemas.release_file import load
 from trimtab.sidecar.envoy.bootstrap import main as bootstrap
 from trimtab.streams.settings_source import WrongSettings, read_settings
@@ -67,7 +68,7 @@ def test_the_file_is_one_that_compose_understands_and_safe() -> None:
     reason="there is no `docker compose` here",
 )
 def test_compose_itself_takes_the_file() -> None:
-    command = ["docker", "compose", "-f", str(DEPLOY / "compose.yaml"), "--profile", "visitors", "config", "--quiet"]
+    command = ["docker", "compose", "-f", str(DEPLOY / "compose.yaml"), "--profile", "*", "config", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -233,7 +234,8 @@ def test_envoys_configuration_is_what_its_first_line_says() -> None:
 def test_the_worker_is_healthy_when_it_is_ready() -> None:
     worker = FILE.services["worker"]
     assert worker.healthcheck is not None
-    assert f"http://{parsed(worker.command)['health']}/readyz" in worker.healthcheck.test[-1]
+    port = Address.parse(parsed(worker.command)["health"]).port
+    assert f"http://127.0.0.1:{port}/readyz" in worker.healthcheck.test[-1]
 
 
 def test_kafka_is_reached_where_it_says_that_it_is() -> None:

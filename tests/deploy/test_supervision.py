@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from trimtab.control.cli import app
-from trimtab.streams.health import Address
+from trimtab.schemas.address import Address
 from trimtab.streams.setting_table import ENTRIES
 from trimtab.streams.worker import EXIT_SETTINGS
 

@@ -2,6 +2,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from trimtab.engine.pane import PaneBuilder
 from trimtab.schemas import telemetry
@@ -9,6 +10,7 @@ from trimtab.schemas.telemetry import Response
 from trimtab.schemas.topics import TELEMETRY
 from trimtab.streams.app import create_app
 from trimtab.streams.fold import Fold
+from trimtab.streams.latency import Latency
 from trimtab.streams.settings import FoldSettings, KafkaSettings
 
 NOW_MS = 1_700_000_000_000
@@ -24,7 +26,8 @@ class Sent(NamedTuple):
 
 @pytest.fixture
 def fold() -> Fold:
-    return Fold(create_app(KafkaSettings()), FoldSettings(), evidence_partitions=4)
+    latency = Latency(CollectorRegistry())
+    return Fold(create_app(KafkaSettings()), FoldSettings(), 4, latency)
 
 
 def builder() -> PaneBuilder:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 
-from trimtab.streams.health import Address, Health, Unserved
+from trimtab.schemas.address import Address
+from trimtab.streams.health import Health, Unserved
 
 LOOPBACK = Address("127.0.0.1", 0)
 Answer = tuple[int, dict[str, object]]

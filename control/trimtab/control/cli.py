@@ -20,6 +20,7 @@ from trimtab.control.command import (
     Kafka,
     RedisUrl,
     Wait,
+    address_of,
     fail,
     fail_to_reach,
     log_to_stderr,
@@ -229,22 +230,18 @@ def worker(
     config: Config = None,
     wait: Wait = 30.0,
     health: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Serve /livez and /readyz there; port 0 is any that is free.")
+        str,
+        typer.Option(metavar="HOST:PORT", help="Serve /livez, /readyz and /metrics there; port 0 is any that is free."),
     ] = "",
 ) -> None:
     """Run a worker: telemetry in, decisions out. More machines means more of them, with the same command."""
     try:
-        from trimtab.streams.health import Address
         from trimtab.streams.worker import run
     except ModuleNotFoundError as error:
         fail(f"{error.name} is not installed; run: pip install 'trimtab[server]'", USAGE)
     log_to_stderr()
     settings = settings_in_force(config, kafka, redis)
-    try:
-        address = Address.parse(health) if health else None
-    except ValueError as error:
-        fail(f"--health: {error}", USAGE)
-    raise typer.Exit(run(settings, wait, address))
+    raise typer.Exit(run(settings, wait, address_of("--health", health)))
 
 
 sidecar_app.command("envoy")(serve_envoy)

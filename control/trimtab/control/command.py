@@ -15,6 +15,7 @@ from trimtab.schemas.errors import Refused, Unreachable
 from trimtab.schemas.redis_connection import checked_redis_url
 
 if TYPE_CHECKING:
+    from trimtab.schemas.address import Address
     from trimtab.streams.settings import Settings
 
 FAILED: Final = 1
@@ -40,6 +41,10 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Settings; else the file that TRIMTAB_CONFIG names, if any."),
 ]
+Metrics = Annotated[
+    str,
+    typer.Option(metavar="HOST:PORT", help="Serve /metrics to Prometheus there; port 0 is any that is free."),
+]
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for servers.")]
 
 
@@ -51,6 +56,16 @@ def settings_in_force(config: Path | None, kafka: str = "", redis: str = "") -> 
         return read_settings(config, {("kafka", "bootstrap"): kafka, ("redis", "url"): redis})
     except WrongSettings as error:
         fail(str(error), USAGE)
+
+
+def address_of(option: str, text: str) -> "Address | None":
+    """Gives an address to listen on, None where none is given; ends the command for what is none."""
+    from trimtab.schemas.address import Address
+
+    try:
+        return Address.parse(text) if text else None
+    except ValueError as error:
+        fail(f"{option}: {error}", USAGE)
 
 
 def log_to_stderr() -> None:

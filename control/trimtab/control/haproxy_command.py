@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from trimtab.control.command import USAGE, Config, Kafka, RedisUrl, fail, log_to_stderr, say, settings_in_force
+from trimtab.control.command import (
+    USAGE,
+    Config,
+    Kafka,
+    Metrics,
+    RedisUrl,
+    address_of,
+    fail,
+    log_to_stderr,
+    say,
+    settings_in_force,
+)
 from trimtab.schemas.errors import InvalidRelease
 
 StatsSocket = Annotated[Path, typer.Option("--socket", metavar="PATH", help="HAProxy's stats socket, of level admin.")]
@@ -33,6 +44,7 @@ def sidecar_haproxy(  # noqa: PLR0913 - one argument an option
     config: Config = None,
     id_: Annotated[str, typer.Option("--id", help="Names it in reports and as a publisher.")] = "",
     cache: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keeps the last weights over restarts.")] = None,
+    metrics: Metrics = "",
 ) -> None:
     """Keep the servers of a HAProxy at the weights, and publish what its log tells."""
     from trimtab.sidecar.haproxy import HAProxySidecarOptions, run
@@ -42,7 +54,7 @@ def sidecar_haproxy(  # noqa: PLR0913 - one argument an option
     try:
         options = HAProxySidecarOptions(
             releases=tuple(release), socket=socket, state=state, log=log, kafka=settings.kafka, redis=settings.redis,
-            cache=cache,
+            cache=cache, metrics=address_of("--metrics", metrics),
         )  # fmt: skip
         options = replace(options, id=id_) if id_ else options
     except ValueError as error:

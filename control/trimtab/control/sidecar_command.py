@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trimtab.control.command import USAGE, Config, Kafka, RedisUrl, fail, log_to_stderr, settings_in_force
+from trimtab.control.command import (
+    USAGE,
+    Config,
+    Kafka,
+    Metrics,
+    RedisUrl,
+    address_of,
+    fail,
+    log_to_stderr,
+    settings_in_force,
+)
 
 if TYPE_CHECKING:
     from trimtab.sidecar.follower import FollowerOptions
@@ -51,6 +61,7 @@ def serve_envoy(  # noqa: PLR0913 - one argument an option
         str, typer.Option(metavar="NAME", help="Which of its virtual hosts; not needed for one.")
     ] = "",
     linger: Annotated[float, typer.Option(metavar="MS", min=1, help="How long events wait to go out together.")] = 50.0,
+    metrics: Metrics = "",
 ) -> None:
     """Serve routes to an Envoy, and publish what its access log tells."""
     from trimtab.sidecar.envoy import EnvoySidecarOptions, run
@@ -69,6 +80,7 @@ def serve_envoy(  # noqa: PLR0913 - one argument an option
             routes=routes,
             virtual_host=virtual_host,
             linger_ms=linger,
+            metrics=address_of("--metrics", metrics),
         )
         options = replace(options, id=id_) if id_ else options
     except ValueError as error:
@@ -86,6 +98,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
     cache: CacheFolder = None,
     interval: Interval = 1.0,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="After which it is ended by force.")] = 30.0,
+    metrics: Metrics = "",
 ) -> None:
     """Run a command whenever weights change, with the new ones as JSON on its standard input.
 
@@ -97,7 +110,7 @@ def run_command(  # noqa: PLR0913 - one argument an option
     from trimtab.sidecar.command import Command
     from trimtab.sidecar.follow import run
 
-    options = _options("exec", release, id_, cache, interval, (config, redis))
+    options = _options("exec", release, id_, cache, interval, (config, redis, metrics))
     if shutil.which(command[0]) is None:
         fail(f"command: there is no program {command[0]!r}", USAGE)
     try:
@@ -117,6 +130,7 @@ def write_file(  # noqa: PLR0913 - one argument an option
     id_: SidecarId = "",
     cache: CacheFolder = None,
     interval: Interval = 0.0,
+    metrics: Metrics = "",
 ) -> None:
     """Keep a file with the newest weights as JSON: its readers find the old ones or the new ones, never a part.
 
@@ -125,7 +139,7 @@ def write_file(  # noqa: PLR0913 - one argument an option
     from trimtab.sidecar.follow import run
     from trimtab.sidecar.weights_file import WeightsFile
 
-    options = _options("file", release, id_, cache, interval, (config, redis))
+    options = _options("file", release, id_, cache, interval, (config, redis, metrics))
     try:
         bring = WeightsFile(path).bring
     except ValueError as error:
@@ -144,12 +158,13 @@ def patch_gateway_route(  # noqa: PLR0913 - one argument an option
     cache: CacheFolder = None,
     interval: Interval = 1.0,
     kubeconfig: Kubeconfig = None,
+    metrics: Metrics = "",
 ) -> None:
     """Keep the backendRefs of an HTTPRoute (Gateway API) at the weights; targets are their names.
 
     Example: trimtab sidecar gateway-api --release checkout --route shop/checkout
     """
-    _patch("HTTPRoute", (release, route, 10_000, kubeconfig), (id_, cache, interval, (config, redis)))
+    _patch("HTTPRoute", (release, route, 10_000, kubeconfig), (id_, cache, interval, (config, redis, metrics)))
 
 
 def patch_virtual_service(  # noqa: PLR0913 - one argument an option
@@ -163,18 +178,23 @@ def patch_virtual_service(  # noqa: PLR0913 - one argument an option
     interval: Interval = 1.0,
     total: Annotated[int, typer.Option(metavar="N", help="What weights sum to; old Istio takes 100 alone.")] = 10_000,
     kubeconfig: Kubeconfig = None,
+    metrics: Metrics = "",
 ) -> None:
     """Keep the routes of a VirtualService (Istio) at the weights; targets are HOST, or HOST/SUBSET.
 
     Example: trimtab sidecar istio --release checkout --virtual-service shop/checkout
     """
-    _patch("VirtualService", (release, virtual_service, total, kubeconfig), (id_, cache, interval, (config, redis)))
+    _patch(
+        "VirtualService",
+        (release, virtual_service, total, kubeconfig),
+        (id_, cache, interval, (config, redis, metrics)),
+    )
 
 
 def _patch(
     kind: str,
     what: tuple[str, str, int, Path | None],
-    how: tuple[str, Path | None, float, tuple[Path | None, str]],
+    how: tuple[str, Path | None, float, tuple[Path | None, str, str]],
 ) -> None:
     from trimtab.sidecar.follow import run
 
@@ -200,7 +220,7 @@ def _patch(
 
 
 def _options(  # noqa: PLR0913, PLR0917 - the options of the commands
-    proxy: str, release: list[str], id_: str, cache: Path | None, interval: float, source: tuple[Path | None, str]
+    proxy: str, release: list[str], id_: str, cache: Path | None, interval: float, source: tuple[Path | None, str, str]
 ) -> "FollowerOptions":
     from trimtab.sidecar.follower import FollowerOptions
 
@@ -208,7 +228,7 @@ def _options(  # noqa: PLR0913, PLR0917 - the options of the commands
     try:
         return FollowerOptions(
             releases=tuple(release), redis=settings.redis, id=id_ or f"{proxy}-{gethostname()}", proxy=proxy,
-            cache=cache, interval_s=interval,
+            cache=cache, interval_s=interval, metrics=address_of("--metrics", source[2]),
         )  # fmt: skip
     except ValueError as error:
         fail(str(error), USAGE)

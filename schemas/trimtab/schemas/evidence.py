@@ -135,6 +135,9 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
     cohorts: CohortColumns | None = None
     repeats: RepeatColumns | None = None
     routed: RoutedColumns | None = None
+    event_ms: int = 0
+    """when the newest event was of the telemetry message that has waited longest for this emission; 0 where none has.
+    Nothing is decided by it: it is what the reaction time is measured from"""
 
 
 class Tick(msgspec.Struct, frozen=True, tag_field="t", tag="tick"):

@@ -20,11 +20,13 @@ from typing import Final
 import structlog
 
 from trimtab.client import Weights
+from trimtab.schemas.address import Address
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import TrimtabError
 from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.sidecar import SidecarReport
+from trimtab.sidecar.metrics import SidecarMetrics
 from trimtab.sidecar.releases import check_redis, check_releases
 from trimtab.sidecar.report import EVERY_S, ReportDesk
 
@@ -57,6 +59,8 @@ class FollowerOptions:
     """folder for the last weights, so that a start without Redis has them"""
     interval_s: float = 0.0
     """time from one try to the next, at least"""
+    metrics: Address | None = None
+    """where Prometheus may ask; nowhere without one"""
     again_s: float = 0.0
     """time after which weights are brought again although they are the same; 0 for never"""
 
@@ -68,7 +72,10 @@ class FollowerOptions:
 
 
 class Follower:
-    """Follows weights and brings them, on the event loop that it is made on. Raises `OSError` for a cache no folder."""
+    """Follows weights and brings them, on the event loop that it is made on. Raises `OSError` for a cache no folder.
+
+    It does so, too, for an address for metrics that is taken.
+    """
 
     def __init__(self, options: FollowerOptions, bring: Bring) -> None:
         self._options, self._bring = options, bring
@@ -80,8 +87,10 @@ class Follower:
         self._refusals = 0
         self._wait_s = 0.0
         """until the next try of what was refused; 0 where nothing is"""
-        self._desk = ReportDesk(options.redis)
+        self._metrics = SidecarMetrics(options.metrics)
+        self._desk = ReportDesk(options.redis, self._metrics)
         self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
+        self._metrics.follow(self._weights)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follows until `stop`. What is being tried then may end."""
@@ -93,6 +102,7 @@ class Follower:
         self._has_changed.set()
         await tasks[1]
         await asyncio.gather(asyncio.to_thread(self._weights.close), self._desk.close())
+        self._metrics.close()
         for task in done & set(tasks):
             task.result()  # neither ends by itself, unless by an error
 

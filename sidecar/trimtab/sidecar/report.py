@@ -1,6 +1,6 @@
 """The report: what a sidecar has in force, where people and programs can see it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -9,6 +9,7 @@ from trimtab.schemas.redis_client import REDIS_FAILURES, open_async_redis
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import sidecar_key
 from trimtab.schemas.sidecar import SidecarReport, encode
+from trimtab.sidecar.metrics import SidecarMetrics
 
 EVERY_S: Final = 1.0
 EXPIRY_S: Final = 10
@@ -22,14 +23,16 @@ _log = structlog.get_logger()
 class ReportDesk:
     """Writes reports to Redis, and logs when it goes and comes back. For one event loop."""
 
-    def __init__(self, redis: str | RedisConnection) -> None:
+    def __init__(self, redis: str | RedisConnection, metrics: SidecarMetrics) -> None:
+        self._metrics = metrics
         connection = RedisConnection.of(redis)
         # Without retries: the next report is due before.
         self._redis = open_async_redis(connection, _SOCKET_S)
         self._address, self._answers = str(connection.address), True
 
-    async def write(self, reports: Iterable[SidecarReport]) -> bool:
+    async def write(self, reports: Sequence[SidecarReport]) -> bool:
         """Writes `reports`, each under its key for ten seconds, and gives whether Redis took them."""
+        self._metrics.take(reports)
         answers = await self._takes(reports)
         if answers != self._answers:
             tell = _log.info if answers else _log.warning

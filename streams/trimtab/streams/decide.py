@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,10 +17,13 @@ from trimtab.engine.policy.build import Factories
 from trimtab.schemas import decision as decisions
 from trimtab.schemas import evidence
 from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
+from trimtab.schemas.decision import Decision
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.routing import routed
 from trimtab.schemas.topics import DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
+from trimtab.streams.decision_kind import Kind, kind_of
 from trimtab.streams.edge import Commits, DeadLetters, Outbox
+from trimtab.streams.latency import Latency
 from trimtab.streams.order import Order, due_record
 from trimtab.streams.publication import Offer, Publication
 from trimtab.streams.settings import DecideSettings
@@ -43,6 +48,8 @@ class _Shard:
     order: Order
     ledger: Ledger
     offers: dict[str, Offer]
+    newest: dict[str, Decision]
+    """release -> its newest decision, of those that can be read"""
     snapshot_due_s: float = 0.0
     heard_s: float = field(default_factory=time.monotonic)
 
@@ -50,16 +57,19 @@ class _Shard:
 class Decide:
     """Keeps a ledger for each evidence partition, and publishes what it decides."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a worker is put together from
         self,
         app: faust.App,
         settings: DecideSettings,
         table: faust.Table,
         publication: Publication,
         factories: Factories,
+        *,
+        latency: Latency,
     ) -> None:
         """`factories`: policies that users bring."""
         self._app = app
+        self._latency = latency
         self._settings = settings
         self._publication = publication
         self._shards: dict[int, _Shard] = {}
@@ -67,13 +77,22 @@ class Decide:
         self._snapshots = Snapshots(table.data, table.changelog_topic_name, self._outbox, factories)
         self._dead_letters = DeadLetters(self._outbox)
         self._commits = Commits(app)
-        self.decided = 0
-        """decisions since the worker started"""
+        self.decided: Counter[Kind] = Counter()
+        """decisions since the worker started, by what they did"""
 
     @property
     def refused(self) -> Counter[str]:
         """Events refused since the worker started, by code."""
         return self._dead_letters.events
+
+    @property
+    def letters(self) -> int:
+        """Dead letters written since the worker started."""
+        return self._dead_letters.letters
+
+    def newest(self) -> list[Decision]:
+        """Gives the newest decision of each release that this worker speaks for. May be called by another thread."""
+        return [decision for shard in list(self._shards.values()) for decision in list(shard.newest.values())]
 
     def positions(self) -> dict[int, int]:
         """Gives partition -> next offset to take, of those that brought a record since they were assigned."""
@@ -105,7 +124,8 @@ class Decide:
             order = Order(self._app, TP(EVIDENCE, partition), due)
             for offer in offers:
                 self._publication.offer(offer)
-            shard = _Shard(partition, generation, order, ledger, {offer.release: offer for offer in offers})
+            by_release = {offer.release: offer for offer in offers}
+            shard = _Shard(partition, generation, order, ledger, by_release, _read(offers))
             self._shards[partition] = shard
             _log.info("evidence_assigned", partition=partition, offset=ledger.offset, releases=len(ledger.releases))
         return shard
@@ -117,6 +137,10 @@ class Decide:
         except InvalidRecord as error:
             await self._reject(shard.partition, offset, append_ms, payload, error)
             return
+        if isinstance(record, evidence.Panes) and record.event_ms:
+            told_of = {key.release for key in record.keys}
+            live = [release for release in told_of if _is_live(shard.newest.get(release))]
+            self._latency.heard(live, record.event_ms, append_ms)
         effects = shard.ledger.advance(offset, append_ms, record)
         if effects.rejected:
             await self._reject(shard.partition, offset, append_ms, payload, InvalidRecord(effects.rejected))
@@ -130,11 +154,13 @@ class Decide:
         weights = decisions.encode(routed(published.weights, decision, published.document))
         offer = Offer(decision.release, decision.id, weights, encoded, published.document)
         shard.offers[decision.release] = offer
+        self._latency.decided(decision.release, decision.id)  # before anybody can see it
         self._publication.offer(offer)
         key = decision.release.encode()
         await self._outbox.send(DECISIONS, encoded, key=key, partition=shard.partition)
         await self._outbox.send(WEIGHTS, weights, key=key, partition=shard.partition)
-        self.decided += 1
+        self.decided[kind_of(shard.newest.get(decision.release), decision)] += 1
+        shard.newest[decision.release] = decision
         _log.info(
             "decision_published", release=decision.release, revision=decision.revision, phase=str(decision.phase),
             weights=decision.weights, rule=decision.rule,
@@ -193,4 +219,19 @@ class Decide:
     def _let_go(self, assigned: set[int]) -> None:
         """Forgets partitions that another worker has now, so that this one no longer speaks for their releases."""
         for partition in self._shards.keys() - assigned:
-            self._publication.withdraw(self._shards.pop(partition).ledger.releases)
+            releases = self._shards.pop(partition).ledger.releases
+            self._publication.withdraw(releases)
+            for release in releases:
+                self._latency.forget(release)
+
+
+def _is_live(newest: Decision | None) -> bool:
+    return newest is not None and not newest.phase.is_over and not newest.queued_behind
+
+
+def _read(offers: Iterable[Offer]) -> dict[str, Decision]:
+    read = {}
+    for offer in offers:
+        with suppress(InvalidRecord):  # of a newer version: it is offered as it is, and shown nowhere
+            read[offer.release] = decisions.decode_decision(offer.decision)
+    return read

@@ -42,10 +42,13 @@ class DeadLetters:
         self._outbox = outbox
         self.events: Counter[str] = Counter()
         """events refused since the worker started, by code"""
+        self.letters = 0
+        """letters written since then"""
 
     async def write(self, letter: DeadLetter) -> None:
         """Writes one letter."""
         self.events[letter.code] += letter.events
+        self.letters += 1
         await self._outbox.send(DEAD_LETTERS, dead_letter.encode(letter), key=letter.id.encode(), partition=0)
 
 

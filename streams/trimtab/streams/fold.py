@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import faust
+import msgspec
 import structlog
 from faust.types import TP
 
@@ -19,6 +20,7 @@ from trimtab.schemas.errors import InvalidEvent
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY, evidence_partition
 from trimtab.streams.chunk import Record
 from trimtab.streams.edge import Commits, DeadLetters, Outbox
+from trimtab.streams.latency import Awaited, Latency
 from trimtab.streams.order import Order, start_offset
 from trimtab.streams.settings import FoldSettings
 
@@ -43,6 +45,7 @@ class _Source:
     builder: PaneBuilder
     order: Order
     generation: int
+    awaited: Awaited
     heard_s: float
     """monotonic, when it last brought a message"""
     emitted_s: float = 0.0
@@ -60,8 +63,9 @@ class _Source:
 class Fold:
     """Keeps a pane builder for each telemetry partition, and emits what changed."""
 
-    def __init__(self, app: faust.App, settings: FoldSettings, evidence_partitions: int) -> None:
+    def __init__(self, app: faust.App, settings: FoldSettings, evidence_partitions: int, latency: Latency) -> None:
         self._app = app
+        self._latency = latency
         self._settings = settings
         self._evidence_partitions = evidence_partitions
         self._sources: dict[int, _Source] = {}
@@ -78,6 +82,11 @@ class Fold:
         """Events refused since the worker started, by code."""
         return self._dead_letters.events
 
+    @property
+    def letters(self) -> int:
+        """Dead letters written since the worker started."""
+        return self._dead_letters.letters
+
     async def consume(self, stream: faust.Stream) -> None:
         """Takes every message of the telemetry topic; never ends by itself."""
         async for event in stream.noack().events():
@@ -85,7 +94,7 @@ class Fold:
             source = await self._source(message.partition, message.generation_id)
             records = await source.order.admit(event.value)
             for group in _groups(records):
-                letters = self.take(source.builder, group)
+                letters = self.take(source.builder, group, source.awaited)
                 self._in_hand += len(letters)
                 for letter in letters:
                     await self._dead_letters.write(letter)
@@ -98,7 +107,8 @@ class Fold:
         if source is None or source.generation != generation:
             builder = PaneBuilder(partition, self._settings.spec, self._place)
             due, _ = await start_offset(self._app, TP(TELEMETRY, partition))
-            source = _Source(builder, Order(self._app, TP(TELEMETRY, partition), due), generation, 0.0)
+            order, awaited = Order(self._app, TP(TELEMETRY, partition), due), Awaited(self._settings.spec)
+            source = _Source(builder, order, generation, awaited, 0.0)
             self._sources[partition] = source
         source.heard_s = time.monotonic()
         return source
@@ -106,7 +116,7 @@ class Fold:
     def _place(self, release: str) -> int:
         return evidence_partition(release, self._evidence_partitions)
 
-    def take(self, builder: PaneBuilder, records: Sequence[Record]) -> list[DeadLetter]:
+    def take(self, builder: PaneBuilder, records: Sequence[Record], awaited: Awaited | None = None) -> list[DeadLetter]:
         """Folds messages that follow each other, and gives letters for what could not be counted."""
         messages = []
         letters: dict[int, DeadLetter] = {}
@@ -119,6 +129,8 @@ class Fold:
             self.events += batch.count or record.offset in letters
             messages.append(Message(record.offset, record.timestamp, batch))
         refused = builder.update_all(messages)
+        if awaited is not None:
+            awaited.note(messages)
         if not refused and not letters:
             return []
         return [
@@ -160,19 +172,26 @@ class Fold:
 
     async def _flush(self) -> None:
         marks: list[tuple[_Source, Mark]] = []
+        emitted: list[tuple[int, int]] = []
         for source in self._current():
             source.order.check()
+            event_ms, append_ms = source.awaited.event_ms, source.awaited.append_ms
             if source.is_due(self._settings):
                 source.emitted_s = time.monotonic()
                 panes, mark = source.builder.emit()
                 marks.append((source, mark))
+                emitted += [(event_ms, append_ms)] if event_ms else []
+                source.awaited.emitted()
             else:
                 panes = source.builder.emit_urgent()
             for partition, records in panes.items():
                 for record in records:
-                    await self._outbox.send(EVIDENCE, evidence.encode(record), partition=partition)
+                    told = msgspec.structs.replace(record, event_ms=event_ms)
+                    await self._outbox.send(EVIDENCE, evidence.encode(told), partition=partition)
         is_complete = self._in_hand == 0
         await self._outbox.settle()
+        for event_ms, append_ms in emitted:
+            self._latency.folded(event_ms, append_ms)
         # A letter in hand belongs to a message that a mark may cover: the next flush acknowledges both.
         for source, mark in marks if is_complete else ():
             source.builder.acknowledge(mark)

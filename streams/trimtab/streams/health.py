@@ -1,12 +1,19 @@
-"""Health over HTTP: whether a worker is to be restarted (`/livez`), and whether it does its part (`/readyz`)."""
+"""Health over HTTP: whether a worker is to be restarted (`/livez`), and whether it does its part (`/readyz`).
 
+What Prometheus asks for (`/metrics`) is served beside them.
+"""
+
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
 from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
+from trimtab.schemas.address import Address
 from trimtab.schemas.errors import TrimtabError
 
 Trouble = Callable[[], str]
@@ -21,28 +28,14 @@ class Unserved(TrimtabError):
     """The health server cannot listen where it was told to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen."""
-
-    host: str
-    port: int
-    """0 for any that is free"""
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Reads `HOST:PORT`, `:PORT` or `[IPv6]:PORT`; without a host it is loopback. Raises ValueError."""
-        host, colon, port = text.rpartition(":")
-        if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65_535:  # noqa: PLR2004 - the greatest port
-            raise ValueError(f"expected HOST:PORT with a port from 0 to 65535, got {text!r}")
-        return cls(host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port))
-
-
 class Health:
     """Two lists of conditions, each of which is met or says why not."""
 
-    def __init__(self, live: Mapping[str, Trouble], ready: Mapping[str, Trouble]) -> None:
-        """A worker that is not alive is not ready either."""
+    def __init__(
+        self, live: Mapping[str, Trouble], ready: Mapping[str, Trouble], metrics: CollectorRegistry | None = None
+    ) -> None:
+        """A worker that is not alive is not ready either. `metrics`: what `/metrics` tells, if anything."""
+        self._metrics = metrics
         self._live = dict(live)
         self._ready = self._live | dict(ready)
         self._runner: web.AppRunner | None = None
@@ -52,6 +45,8 @@ class Health:
         app = web.Application()
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
+        if self._metrics is not None:
+            app.router.add_get("/metrics", partial(_tell, self._metrics))
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await self._runner.setup()
         try:
@@ -72,6 +67,13 @@ class Health:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         return _answer(self._ready)
+
+
+async def _tell(registry: CollectorRegistry, request: web.Request) -> web.Response:
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    # In a thread: a thousand releases take a tenth of a second, which decisions are not to wait for.
+    body = await asyncio.to_thread(encode, registry)
+    return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 def _answer(conditions: Mapping[str, Trouble]) -> web.Response:

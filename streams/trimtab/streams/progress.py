@@ -80,6 +80,11 @@ class Progress:
         """why Kafka did not answer the last time; empty when it did"""
 
     @property
+    def standings(self) -> list[Standing]:
+        """The partitions as they were in the last look."""
+        return list(self._standings.values())
+
+    @property
     def waiting(self) -> list[str]:
         """The partitions that have a backlog of which no record was taken yet."""
         return [str(one) for one in self._standings.values() if one.lag and not one.has_begun]

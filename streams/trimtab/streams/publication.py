@@ -1,7 +1,7 @@
 """Weights to Redis: newest revision only, key and notification together, whatever Redis goes through."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -51,8 +51,17 @@ class Offer:
 class Publication:
     """Offers the newest decision of each release to Redis until it is there."""
 
-    def __init__(self, settings: RedisConnection, repeat_s: float = REPEAT_S) -> None:
-        """`repeat_s`: how often everything is offered again, so that a Redis that was restarted empty gets it back."""
+    def __init__(
+        self,
+        settings: RedisConnection,
+        repeat_s: float = REPEAT_S,
+        on_visible: Callable[[str, Revision], None] = lambda *_: None,
+    ) -> None:
+        """`repeat_s`: how often everything is offered again, so that a Redis that was restarted empty gets it back.
+
+        `on_visible` is told of each revision that Redis took.
+        """
+        self._on_visible = on_visible
         self._settings = settings
         self._repeat_s = repeat_s
         self._redis = open_async_redis(settings, _TIMEOUT_S)
@@ -132,6 +141,8 @@ class Publication:
                 self._put_last(offer.release)
             else:
                 self.written += answer
+                if answer:
+                    self._on_visible(offer.release, offer.id)
                 self._settle(offer)
         for answer in (*taken, listed):
             if isinstance(answer, Exception):

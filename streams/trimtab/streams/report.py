@@ -37,7 +37,7 @@ class Report:
         """Gives the counters as they stand."""
         return WorkerReport(
             worker=self._worker, events=self._fold.events, refused=dict(self._fold.refused + self._decide.refused),
-            decisions=self._decide.decided, written=self._publication.written, time_ms=int(time.time() * 1000),
+            decisions=self._decide.decided.total(), written=self._publication.written, time_ms=int(time.time() * 1000),
         )  # fmt: skip
 
     async def write_forever(self) -> None:

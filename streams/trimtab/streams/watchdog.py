@@ -26,6 +26,8 @@ class Watchdog:
         self._patience_s = patience_s
         self._joined_s: float | None = None
         self._waited_s = 0.0
+        self.assignments = 0
+        """times that the group has given this worker its part: once at its start, and once a rebalance"""
         app.on_partitions_assigned.connect(self._on_assigned, weak=False)
         app.on_partitions_revoked.connect(self._on_revoked, weak=False)
 
@@ -36,6 +38,7 @@ class Watchdog:
 
     async def _on_assigned(self, *_args: object, **_kwargs: object) -> None:
         self._joined_s, self._waited_s = time.monotonic(), 0.0
+        self.assignments += 1
 
     async def _on_revoked(self, *_args: object, **_kwargs: object) -> None:
         self._joined_s, self._waited_s = None, 0.0

@@ -11,9 +11,11 @@ from typing import Final
 
 import faust
 import structlog
+from prometheus_client import CollectorRegistry
 
 from trimtab.engine.policy.build import Factories
 from trimtab.engine.warm import warm
+from trimtab.schemas.address import Address
 from trimtab.schemas.errors import Refused, TrimtabError, Unreachable
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY
 from trimtab.streams.app import create_app
@@ -21,8 +23,10 @@ from trimtab.streams.chunk import ChunkSchema
 from trimtab.streams.decide import Decide
 from trimtab.streams.fold import Fold
 from trimtab.streams.guest_policies import guest_policies
-from trimtab.streams.health import Address, Health, Trouble, Unserved
+from trimtab.streams.health import Health, Trouble, Unserved
+from trimtab.streams.latency import Latency
 from trimtab.streams.layout import SNAPSHOTS_TABLE, WrongLayout, ensure_topics
+from trimtab.streams.metrics import WorkerMetrics, register_process
 from trimtab.streams.progress import Progress
 from trimtab.streams.publication import Publication
 from trimtab.streams.pulse import Pulse
@@ -122,10 +126,12 @@ class _Worker:
     def _assemble(self) -> None:
         kafka, patience_s = self._settings.kafka, self._settings.stall_s
         self._app = app = create_app(kafka)
-        self._publication = Publication(self._settings.redis)
+        registry = CollectorRegistry()
+        latency = Latency(registry)
+        self._publication = Publication(self._settings.redis, on_visible=latency.visible)
         table = app.Table(SNAPSHOTS_TABLE, key_type=bytes, value_type=bytes, partitions=kafka.evidence_partitions)
-        self._fold = fold = Fold(app, self._settings.fold, kafka.evidence_partitions)
-        decide = Decide(app, self._settings.decide, table, self._publication, self._factories)
+        self._fold = fold = Fold(app, self._settings.fold, kafka.evidence_partitions, latency)
+        decide = Decide(app, self._settings.decide, table, self._publication, self._factories, latency=latency)
         self._agent("fold", TELEMETRY, kafka.telemetry_partitions, fold.consume)
         self._agent("decide", EVIDENCE, kafka.evidence_partitions, decide.consume)
         app.task(self._guarded(fold.flush_forever))
@@ -133,7 +139,9 @@ class _Worker:
         self._report = Report(fold, decide, self._publication)
         self._progress = progress = Progress(app, {TELEMETRY: fold.positions, EVIDENCE: decide.positions}, patience_s)
         self._watchdog = Watchdog(app, self._settings.watchdog_s, lambda: not progress.trouble)
-        self._health = Health({"moving": lambda: "; ".join(progress.stalled)}, self._readiness())
+        register_process(registry)
+        registry.register(WorkerMetrics(fold, decide, self._publication, progress, self._watchdog))
+        self._health = Health({"moving": lambda: "; ".join(progress.stalled)}, self._readiness(), registry)
 
     def _readiness(self) -> dict[str, Trouble]:
         app, progress = self._app, self._progress

@@ -22,6 +22,7 @@ from trimtab.schemas.redis_client import open_redis
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import weights_key
 from trimtab.schemas.sidecar import SidecarReport
+from trimtab.sidecar.metrics import SidecarMetrics
 from trimtab.sidecar.report import ReportDesk
 from trimtab.streams.embedded import EmbeddedKafka
 from trimtab.streams.layout import embedded_topics
@@ -103,7 +104,7 @@ def newest(weights: Weights) -> set[int]:
 
 
 async def report(redis: RedisConnection) -> None:
-    desk = ReportDesk(redis)
+    desk = ReportDesk(redis, SidecarMetrics())
     reports = [
         SidecarReport(
             sidecar="s", proxy="envoy", release=release, in_force=(7, 1), offered=(7, 1), refused="", refusals=0,

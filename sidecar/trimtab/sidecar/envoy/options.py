@@ -4,6 +4,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trimtab.schemas.address import Address
 from trimtab.schemas.kafka_connection import KafkaConnection
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.sidecar.releases import check_redis, check_releases
@@ -24,6 +25,8 @@ class EnvoySidecarOptions:
     """names it in its reports and as a publisher of telemetry; of its own for each sidecar of a release"""
     cache: Path | None = None
     """folder for the last weights, so that a start without Redis has them"""
+    metrics: Address | None = None
+    """where Prometheus may ask; nowhere without one"""
     log: Path | None = None
     """the file that Envoy's log is in; without one it comes over the socket"""
     checkpoint: Path | None = None

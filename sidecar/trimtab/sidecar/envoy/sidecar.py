@@ -24,6 +24,7 @@ from trimtab.sidecar.envoy.discovery import Discovery
 from trimtab.sidecar.envoy.grpc_server import grpc_server
 from trimtab.sidecar.envoy.log_source import log_source
 from trimtab.sidecar.envoy.options import EnvoySidecarOptions
+from trimtab.sidecar.metrics import SidecarMetrics
 from trimtab.sidecar.report import EVERY_S, ReportDesk
 
 EXIT_REFUSED: Final = 1
@@ -60,18 +61,21 @@ async def serve(options: EnvoySidecarOptions) -> int:
 class Sidecar:
     """One sidecar, made on the event loop that it lives on.
 
-    Raises `SocketTaken`, `OSError` for a cache that is no folder, and what `FileSource` does.
+    Raises `SocketTaken`, `OSError` for a cache that is no folder or an address for metrics that is taken, and what
+    `FileSource` does.
     """
 
     def __init__(self, options: EnvoySidecarOptions) -> None:
         self._options = options
         self._loop = asyncio.get_running_loop()
+        self._metrics = SidecarMetrics(options.metrics)
         base = read_base_routes(options.routes, options.virtual_host) if options.routes else None
         self._discovery = Discovery(options.releases, base)
         self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
         self._source = log_source(options)
         self._server = grpc_server(options.socket, self._discovery, self._source.access_log)
-        self._desk = ReportDesk(options.redis)
+        self._metrics.follow(self._weights)
+        self._desk = ReportDesk(options.redis, self._metrics)
         self._dropped = 0
 
     async def start(self) -> None:
@@ -87,6 +91,7 @@ class Sidecar:
             _within(_HANG_UP_S, self._source.close),
             self._desk.close(),
         )
+        self._metrics.close()
         self._options.socket.unlink(missing_ok=True)
         _log.info("sidecar_stopped", sidecar=self._options.id)
 

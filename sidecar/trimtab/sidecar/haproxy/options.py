@@ -4,6 +4,7 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trimtab.schemas.address import Address
 from trimtab.schemas.kafka_connection import KafkaConnection
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.sidecar.releases import check_redis, check_releases
@@ -28,6 +29,8 @@ class HAProxySidecarOptions:
     """names it in its reports and as a publisher of telemetry; of its own for each sidecar of a release"""
     cache: Path | None = None
     """folder for the last weights, so that a start without Redis has them"""
+    metrics: Address | None = None
+    """where Prometheus may ask; nowhere without one"""
 
     def __post_init__(self) -> None:
         check_releases(self.releases)

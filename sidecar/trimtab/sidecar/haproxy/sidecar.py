@@ -27,6 +27,7 @@ from trimtab.sidecar.haproxy.options import HAProxySidecarOptions
 from trimtab.sidecar.haproxy.ring import RingSource
 from trimtab.sidecar.haproxy.sticky_script import SCRIPT
 from trimtab.sidecar.log_file import FileSource
+from trimtab.sidecar.metrics import SidecarMetrics
 from trimtab.sidecar.pump import Pump
 from trimtab.sidecar.report import EVERY_S, ReportDesk
 
@@ -75,6 +76,7 @@ class Sidecar:
 
     def __init__(self, options: HAProxySidecarOptions) -> None:
         self._options, self._loop = options, asyncio.get_running_loop()
+        self._metrics = SidecarMetrics(options.metrics)
         files = Files(options.state)
         _lay_out(files, options.releases)
         self._source = _source(options, files)
@@ -88,7 +90,8 @@ class Sidecar:
         self._governor = Governor(options.releases, options.socket, files)
         self._known: set[str] = set()
         self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
-        self._desk = ReportDesk(options.redis)
+        self._metrics.follow(self._weights)
+        self._desk = ReportDesk(options.redis, self._metrics)
         self._pump.start()
 
     async def govern_for_ever(self) -> None:
@@ -111,6 +114,7 @@ class Sidecar:
         )
         with contextlib.suppress(OSError):
             self._source.close()
+        self._metrics.close()
         _log.info("sidecar_stopped", sidecar=self._options.id)
 
     def _announce(self, record: WeightsRecord) -> None:
