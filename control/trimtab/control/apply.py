@@ -65,18 +65,22 @@ def apply_file(path: Path, *, kafka: str | KafkaConnection, wait_s: float) -> li
     return [release.name for release in releases]
 
 
-def publish(releases: Sequence[Release], *, kafka: str | KafkaConnection, wait_s: float) -> None:
-    """Writes specs into the evidence log, where a worker takes them up. Raises `Unreachable` after `wait_s`."""
+def publish(releases: Sequence[Release], *, kafka: str | KafkaConnection, wait_s: float, actor: str = "") -> None:
+    """Writes specs into the evidence log, where a worker takes them up. Raises `Unreachable` after `wait_s`.
+
+    `actor`: who applies them; the user of this process where nobody is named.
+    """
     connection = KafkaConnection.of(kafka)
-    wait_for("kafka", lambda timeout_s: _publish(releases, connection, timeout_s), wait_s)
+    who = actor or getpass.getuser()
+    wait_for("kafka", lambda timeout_s: _publish(releases, connection, timeout_s, who), wait_s)
 
 
-def _publish(releases: Sequence[Release], kafka: KafkaConnection, timeout_s: float) -> None:
+def _publish(releases: Sequence[Release], kafka: KafkaConnection, timeout_s: float, actor: str) -> None:
     partitions = _evidence_partitions(kafka, timeout_s)
     producer = Producer({**librdkafka_config(kafka), "enable.idempotence": True, "log_level": 0})
     refused: list[str] = []
     for release in releases:
-        record = evidence.Spec(release=release.name, document=release.document(), actor=getpass.getuser())
+        record = evidence.Spec(release=release.name, document=release.document(), actor=actor)
         producer.produce(
             EVIDENCE,
             evidence.encode(record),

@@ -32,6 +32,7 @@ from trimtab.control.explain_command import explain
 from trimtab.control.gate_command import lint, status
 from trimtab.control.haproxy_command import sidecar_haproxy, sidecar_haproxy_config
 from trimtab.control.replay_command import replay
+from trimtab.control.serve_command import serve
 from trimtab.control.sidecar_command import (
     patch_gateway_route,
     patch_virtual_service,
@@ -220,6 +221,7 @@ for _verb in (pause, resume, promote, abort, retry, freeze):
 app.command("set-weights")(set_weights)
 app.command("explain")(explain)
 app.command("replay")(replay)
+app.command("serve")(serve)
 
 
 @app.command()

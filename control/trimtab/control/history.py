@@ -5,18 +5,40 @@ whosever they are. They go back only where a worker was started again or lost it
 search by halves finds the place, and what is missing there is looked for in the neighbourhood.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
 import msgspec
 
 from trimtab.control.kafka_log import Entry, KafkaLog
 from trimtab.schemas.decision import Decision, decode_decision
+from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.schemas.topics import DECISIONS, evidence_partition
 
 _NEIGHBOURHOOD: Final = 20_000
 """Messages to either side: what a worker decides in the twenty seconds that it may have to read again, and more."""
+
+
+_STEP: Final = 1_000
+"""Messages that a look backwards reads first; each further step is twice as long, up to `_LONGEST_STEP`."""
+_LONGEST_STEP: Final = 16_000
+_FARTHEST: Final = 100_000
+"""Messages that one page may cost; it tells where the next one is to go on."""
+
+
+class Found(NamedTuple):
+    """A decision, and its JSON as the topic has it."""
+
+    decision: Decision
+    payload: bytes
+
+
+class Page(NamedTuple):
+    """Decisions, newest first, and the revision before which the next page begins; None at the oldest."""
+
+    items: list[Found]
+    next: Revision | None
 
 
 class _Id(msgspec.Struct):
@@ -49,6 +71,41 @@ class History:
                 if (found.release, (found.era, found.revision)) == (self._release, wanted):
                     return decode_decision(entry.value)
         return None
+
+    def page(self, before: Revision | None, limit: int) -> Page:
+        """Gives at most `limit` decisions older than `before`, newest first; from the newest where that is None.
+
+        What cannot be read is passed over. There may be fewer of them, and still a `next`.
+        """
+        found: dict[Revision, Found] = {}
+        stop, first, step = self._high if before is None else self._place(before), None, _STEP
+        farthest = stop - _FARTHEST
+        while stop > self._low and len(found) < limit and stop > farthest:
+            start = max(self._low, stop - step)
+            entries = list(self._read(start, stop))
+            first = next((_revision(one) for _, one in entries), first)
+            ours = (entry for entry, one in entries if self._is_ours(one, before))
+            found |= {one.decision.id: one for one in _readable(ours)}
+            stop, step = start, min(step * 2, _LONGEST_STEP)
+        items = [found[revision] for revision in sorted(found, reverse=True)]
+        if len(items) > limit:
+            return Page(items[:limit], items[limit - 1].decision.id)
+        return Page(items, None if stop <= self._low else first)
+
+    def after(self, last: Revision, limit: int) -> list[Found]:
+        """Gives at most `limit` decisions newer than `last`, oldest first; what cannot be read is passed over."""
+        found: list[Found] = []
+        for entry, one in self._read(self._place((last[0], last[1] + 1)), self._high):
+            if one.release == self._release and _revision(one) > last:
+                more = list(_readable([entry]))
+                found += more
+                last = more[-1].decision.id if more else last
+            if len(found) == limit:
+                break
+        return found
+
+    def _is_ours(self, one: _Id, before: Revision | None) -> bool:
+        return one.release == self._release and (before is None or _revision(one) < before)
 
     def oldest(self) -> Revision:
         """Gives the oldest revision that the partition still has, whosever it is; NO_REVISION where it has none."""
@@ -84,6 +141,14 @@ class History:
                 yield entry, _decode_id(entry.value)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
+
+
+def _readable(entries: Iterable[Entry]) -> Iterator[Found]:
+    for entry in entries:
+        try:
+            yield Found(decode_decision(entry.value), entry.value)
+        except InvalidRecord:
+            continue
 
 
 def _revision(found: _Id) -> Revision:

@@ -17,6 +17,7 @@ from trimtab.schemas.sidecar import SidecarReport
 from trimtab.streams.reach import redis_failure
 
 _TIMEOUT_S: Final = 2.0
+_ALL_SIDECARS: Final = sidecar_pattern("*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,26 @@ class Releases:
             raise self._unreachable(error) from error
         return None if document is None else str(document).encode()
 
-    def get(self, name: str) -> ReleaseView | None:
-        """Gives a release; None where there is none. Raises `InvalidRecord` for a decision that cannot be read."""
+    def sidecars(self) -> dict[str, dict[str, str]]:
+        """Gives release -> key -> report, of all releases, with one look through the keys."""
+        found: dict[str, dict[str, str]] = {}
+        try:
+            for key in sorted(map(str, self._redis.scan_iter(_ALL_SIDECARS, count=1000))):
+                if report := self._redis.get(key):
+                    found.setdefault(key[key.index("{") + 1 : key.index("}")], {})[key] = str(report)
+        except REDIS_FAILURES as error:
+            raise self._unreachable(error) from error
+        return found
+
+    def get(self, name: str, known: Mapping[str, str] | None = None) -> ReleaseView | None:
+        """Gives a release; None where there is none. Raises `InvalidRecord` for a decision that cannot be read.
+
+        `known`: its sidecars' reports, where they are at hand (`sidecars`).
+        """
         try:
             decision, document = self._redis.hmget(weights_key(name), ["decision", "spec"])
-            keys = sorted(self._redis.scan_iter(sidecar_pattern(name), count=1000))
-            reports = {str(key): self._redis.get(key) for key in keys}
+            keys = sorted(self._redis.scan_iter(sidecar_pattern(name), count=1000)) if known is None else ()
+            reports = {str(key): self._redis.get(key) for key in keys} if known is None else known
         except REDIS_FAILURES as error:
             raise self._unreachable(error) from error
         if decision is None or document is None:

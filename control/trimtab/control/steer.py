@@ -25,11 +25,23 @@ class OrderRefused(TrimtabError):
     """The workers do not follow an order; the message is why."""
 
 
+class NotTaken(Unreachable):
+    """No worker has taken an order yet. It stands in the log, and is followed as soon as one comes to it."""
+
+    def __init__(self, partition: int, offset: int, wait_s: float) -> None:
+        self.revision = offset + 1
+        """of the decision that it will make, unless it is refused"""
+        super().__init__(
+            f"no worker has taken the order in {wait_s:g} s; it stands in {EVIDENCE}/{partition} at {offset}, and is"
+            " followed as soon as one comes to it"
+        )
+
+
 def steer(command: Command, *, kafka: str | KafkaConnection, wait_s: float) -> Decision:
     """Gives an order, and the decision that it made.
 
-    Raises `OrderRefused`, or `Unreachable` where Kafka does not answer or no worker has taken the order after `wait_s`:
-    it stands in the log then, and is followed as soon as a worker comes to it.
+    Raises `OrderRefused`; `NotTaken` where no worker has taken the order after `wait_s`; `Unreachable` where Kafka does
+    not answer.
     """
     connection = KafkaConnection.of(kafka)
     answers = Consumer(
@@ -99,7 +111,4 @@ def _answer(answers: Consumer, release: str, place: tuple[int, int], wait_s: flo
                     raise OrderRefused(letter.reason)
         except InvalidRecord:
             continue  # somebody else's, or of a newer version
-    raise Unreachable(
-        f"no worker has taken the order in {wait_s:g} s; it stands in {EVIDENCE}/{place[0]} at {place[1]}, and is"
-        " followed as soon as one comes to it"
-    )
+    raise NotTaken(*place, wait_s)

@@ -1,0 +1,63 @@
+"""What lists and charts show of a release, as plain data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from trimtab.control.api.ring import Point, Rings
+from trimtab.control.release_view import ReleaseView
+from trimtab.schemas.decision import Decision
+from trimtab.schemas.ids import service_of
+from trimtab.schemas.sidecar import SidecarReport
+
+
+class _Baseline(msgspec.Struct, frozen=True):
+    baseline: str = ""
+
+
+class _Document(msgspec.Struct, frozen=True):
+    spec: _Baseline = _Baseline()
+
+
+_read_document = msgspec.json.Decoder(_Document).decode
+
+
+def summary(view: ReleaseView) -> dict[str, Any]:
+    """Gives a release in a line."""
+    decision = view.decision
+    return {
+        "name": decision.release, "service": service_of(decision.release), "strategy": decision.strategy,
+        "phase": str(decision.phase), "queued_behind": decision.queued_behind, "era": decision.era,
+        "revision": decision.revision, "time_ms": decision.time_ms, "weights": decision.weights,
+        "baseline": _read_document(view.document).spec.baseline, "rule": decision.rule,
+        "sidecars": len(view.sidecars) + len(view.unread), "stuck": stuck(view.sidecars),
+    }  # fmt: skip
+
+
+def listed(view: ReleaseView, rings: Rings) -> dict[str, Any]:
+    """Gives a release in a line, with its last weights."""
+    known = rings.trend(view.decision.release)
+    points: Sequence[Point] = known or [(view.decision.time_ms, view.decision.weights)]
+    return {**summary(view), "trend": [list(point) for point in points]}
+
+
+def stuck(sidecars: Sequence[SidecarReport]) -> int:
+    """Gives how many proxies refuse the weights that they were offered."""
+    return sum(bool(report.refused) for report in sidecars)
+
+
+def windows(decision: Decision, rings: Rings, now_ms: int) -> dict[str, Any]:
+    """Gives what a decision knew of each variant, and how long ago (ms) there were last new responses of it."""
+    return {
+        "time_ms": decision.time_ms,
+        "variants": [
+            {
+                "variant": arm.variant, "responses": arm.responses, "error_ratio": arm.error_ratio,
+                "p50_ms": arm.p50_ms, "p99_ms": arm.p99_ms,
+                "age_ms": max(0, now_ms - (rings.heard_ms(decision.release, arm.variant) or decision.time_ms)),
+                "metrics": arm.metrics, "segments": msgspec.to_builtins(arm.segments),
+            }
+            for arm in decision.arms
+        ],
+    }  # fmt: skip
