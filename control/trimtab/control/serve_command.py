@@ -29,7 +29,7 @@ def serve(*, listen: Listen = "127.0.0.1:8650", kafka: Kafka = "", redis: RedisU
     try:
         from trimtab.control.api.server import CannotListen
         from trimtab.control.api.server import serve as run
-        from trimtab.streams.health import Address
+        from trimtab.schemas.address import Address
     except ModuleNotFoundError as error:
         fail(f"{error.name} is not installed; run: pip install 'trimtab[api]'", USAGE)
     log_to_stderr()

@@ -12,8 +12,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from trimtab.control.api.app import create_app
+from trimtab.schemas.address import Address
 from trimtab.schemas.errors import TrimtabError
-from trimtab.streams.health import Address
 from trimtab.streams.settings import Settings
 
 _GRACE_S: Final = 5
