@@ -6,13 +6,27 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from benchmarks import decide, evidence, gates, latency, mutants, regret, scale, sidecar, soak, throughput, winner
+from benchmarks import (
+    catalog,
+    decide,
+    evidence,
+    gates,
+    latency,
+    mutants,
+    regret,
+    scale,
+    sidecar,
+    soak,
+    throughput,
+    winner,
+)
 
 Figures = Mapping[str, object]
 
 _BENCHMARKS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]]
 ] = {
+    "catalog": (catalog.add_options, catalog.measure),
     "decide": (decide.add_options, decide.measure),
     "evidence": (evidence.add_options, evidence.measure),
     "gates": (gates.add_options, gates.measure),

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the public contract, the client and the sidecars."""
+"""The examples in the docstrings of the public contract, the client, the sidecars and the catalogue."""
 
 import doctest
 import importlib
@@ -6,11 +6,12 @@ import pkgutil
 
 import pytest
 
+import trimtab.catalog
 import trimtab.client
 import trimtab.schemas
 import trimtab.sidecar
 
-PACKAGES = (trimtab.schemas, trimtab.client, trimtab.sidecar)
+PACKAGES = (trimtab.schemas, trimtab.client, trimtab.sidecar, trimtab.catalog)
 MODULES = [found.name for one in PACKAGES for found in pkgutil.walk_packages(one.__path__, f"{one.__name__}.")]
 
 

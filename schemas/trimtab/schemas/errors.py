@@ -2,7 +2,8 @@
 
 TrimtabError
 ├── InvalidEvent     a sender published telemetry that cannot be read
-├── InvalidRelease   an operator wrote a release file that cannot be applied
+├── InvalidFile      an operator wrote a file that cannot be used
+│   └── InvalidRelease  a release file that cannot be applied
 ├── InvalidRecord    a record of ours (evidence, decision) that cannot be read
 │   └── NewerVersion is of a newer version than this code (an InvalidEvent, too): nobody's fault, upgrade
 └── Unreachable      a server that was needed did not answer in time
@@ -58,7 +59,7 @@ class Refused(Unreachable):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a release file: where it stands (1-based line), which field, what was expected."""
+    """One mistake in a file: where it stands (1-based line), which field, what was expected."""
 
     file: str
     line: int
@@ -69,9 +70,13 @@ class Problem:
         return f"{self.file}:{self.line}: {self.field}: {self.message}"
 
 
-class InvalidRelease(TrimtabError):
-    """A release file with mistakes; `problems` lists every one of them, in the order of the file."""
+class InvalidFile(TrimtabError):
+    """A file with mistakes; `problems` lists every one of them, in the order of the file."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("\n".join(map(str, problems)))
+
+
+class InvalidRelease(InvalidFile):
+    """A release file with mistakes."""
