@@ -10,7 +10,7 @@ import pytest
 
 from trimtab.schemas.errors import InvalidEvent, NewerVersion
 from trimtab.schemas.sidecar import SidecarReport
-from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
+from trimtab.schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 from trimtab.schemas.worker import WorkerReport
 from trimtab.streams import worker
 from trimtab.streams.setting_table import ENTRIES, variable
@@ -106,7 +106,7 @@ def test_every_exit_code_of_a_worker_is_described() -> None:
 
 
 def test_every_topic_is_described() -> None:
-    topics = {TELEMETRY, EVIDENCE, DECISIONS, WEIGHTS, DEAD_LETTERS}
+    topics = {TELEMETRY, EVIDENCE, DECISIONS, WEIGHTS, DEAD_LETTERS, AUDIT}
     assert names("## Where state lives") == topics | {"GROUP-snapshots-changelog"}
 
 
@@ -124,7 +124,7 @@ def test_the_retention_that_is_told_is_the_default() -> None:
     kept = RetentionSettings()
     hours = {
         TELEMETRY: kept.telemetry_h, EVIDENCE: kept.evidence_h, DECISIONS: kept.decisions_h,
-        DEAD_LETTERS: kept.dead_letters_h,
+        DEAD_LETTERS: kept.dead_letters_h, AUDIT: kept.audit_h,
     }  # fmt: skip
     assert {name: told[name] for name in hours} == {
         name: f"{of_topic:g} h" if of_topic <= 24 else f"{of_topic / 24:g} days" for name, of_topic in hours.items()

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from trimtab.schemas import dead_letter, decision, evidence, sidecar, telemetry, worker
+from trimtab.schemas import audit, dead_letter, decision, evidence, sidecar, telemetry, worker
 from trimtab.schemas.decision import (
     Arm,
     Assessment,
@@ -96,6 +96,12 @@ ATTRIBUTED: Final = msgspec.structs.replace(
 )  # fmt: skip
 SPEC: Final = Spec(release="checkout", document=b'{"kind": "Release"}', actor="operator")
 COMMAND: Final = Command(release="checkout", action="promote", reason="looks good", actor="operator", variant="v2")
+ENTRY: Final = audit.AuditEntry(
+    time_ms=NOW_MS, actor="ada", role="operator", source="api", release="checkout", action="promote",
+    reason="as good as v1", before=audit.Standing.of(DECISION),
+    after=audit.Standing(era=1_799_999_000, revision=9, phase=Phase.PROMOTED, weights={"v1": 0, "v2": 10_000}),
+    outcome="done", detail="v2, to the end", address="10.0.0.7",
+)  # fmt: skip
 LETTER: Final = dead_letter.DeadLetter(
     source="trimtab.telemetry", partition=1, offset=2, last_offset=2, reason="not telemetry", code="undecodable",
     events=1, release="checkout", time_ms=5, payload=b"\xff\x00",
@@ -168,6 +174,7 @@ SAMPLES: Final = [
     _own("weights-routed", "json", ROUTED, decision.decode_weights),
     _own("weights-sticky", "json", STICKY, decision.decode_weights),
     _own("dead-letter", "json", LETTER, dead_letter.decode),
+    _own("audit-entry", "json", ENTRY, audit.decode),
     _own("sidecar-report", "json", SIDECAR_REPORT, sidecar.decode),
     _own("worker-report", "json", WORKER_REPORT, worker.decode),
 ]  # fmt: skip

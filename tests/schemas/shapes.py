@@ -12,7 +12,7 @@ import msgspec
 from msgspec.inspect import type_info
 
 from trimtab.engine import ledger, release_state, sketch
-from trimtab.schemas import dead_letter, decision, evidence, ids, redis_keys, sidecar, telemetry, topics, worker
+from trimtab.schemas import audit, dead_letter, decision, evidence, ids, redis_keys, sidecar, telemetry, topics, worker
 from trimtab.schemas.release import Release
 from trimtab.streams import snapshots
 
@@ -49,6 +49,7 @@ def shapes() -> dict[str, Shape]:
         "decision": _shape(decision.VERSION, decision.Decision, basis_points=ids.BASIS_POINTS),
         "weights": _shape(decision.VERSION, decision.WeightsRecord, basis_points=ids.BASIS_POINTS),
         "dead-letter": _shape(dead_letter.VERSION, dead_letter.DeadLetter),
+        "audit-entry": _shape(audit.VERSION, audit.AuditEntry),
         "sidecar-report": _shape(sidecar.VERSION, sidecar.SidecarReport),
         "worker-report": _shape(worker.VERSION, worker.WorkerReport),
         "ledger-snapshot": _shape(ledger._SNAPSHOT_VERSION, ledger.LedgerSnapshot),
@@ -63,6 +64,7 @@ def _places() -> Shape:
     """Where things are kept: names that two releases of Trimtab have to agree on, too."""
     return {
         "topics": [topics.TELEMETRY, topics.EVIDENCE, topics.DECISIONS, topics.WEIGHTS, topics.DEAD_LETTERS],
+        "audit topic": topics.AUDIT,
         "evidence partition of checkout among 16": topics.evidence_partition("checkout", 16),
         "keys": [
             redis_keys.RELEASES,

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from schemas.records import SAMPLES, Sample, title
 from schemas.release_text import CANARY, FULL
-from trimtab.schemas import dead_letter, decision, evidence, release_file, sidecar, telemetry, worker
+from trimtab.schemas import audit, dead_letter, decision, evidence, release_file, sidecar, telemetry, worker
 from trimtab.schemas.errors import InvalidEvent, InvalidRecord, InvalidRelease, Problem
 from trimtab.schemas.release import Release, parse_document
 
@@ -21,6 +21,7 @@ DECODERS: dict[str, tuple[Callable[[bytes], Any], type[Exception]]] = {
     "evidence": (evidence.decode, InvalidRecord),
     "decision": (decision.decode_decision, InvalidRecord),
     "weights": (decision.decode_weights, InvalidRecord),
+    "audit entry": (audit.decode, InvalidRecord),
     "dead letter": (dead_letter.decode, InvalidRecord),
     "sidecar report": (sidecar.decode, InvalidRecord),
     "worker report": (worker.decode, InvalidRecord),

@@ -9,12 +9,13 @@ from schemas.records import SAMPLES, Sample, title
 from schemas.test_json_schema import fits
 from trimtab.schemas.asyncapi import document
 from trimtab.schemas.redis_keys import sidecar_key, weights_channel, weights_key
-from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
+from trimtab.schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 
 DOCUMENT = document("0.1.0")
 SCHEMA_OF = {
     "telemetry-columns": "telemetry-columns", "telemetry": "telemetry-events", "evidence": "evidence",
     "decision": "decision", "weights": "weights", "dead-letter": "dead-letter", "sidecar-report": "sidecar-report",
+    "audit-entry": "audit-entry",
 }  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_all_topics_are_there() -> None:
     addresses = {channel["address"] for channel in DOCUMENT["channels"].values()}
-    assert {TELEMETRY, EVIDENCE, DECISIONS, WEIGHTS, DEAD_LETTERS} <= addresses
+    assert {TELEMETRY, EVIDENCE, DECISIONS, WEIGHTS, DEAD_LETTERS, AUDIT} <= addresses
 
 
 @pytest.mark.parametrize(

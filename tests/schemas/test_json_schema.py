@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import yaml
 
-from schemas.records import DECISION, LETTER, PANES, WEIGHTS, WORKER_REPORT
+from schemas.records import DECISION, ENTRY, LETTER, PANES, WEIGHTS, WORKER_REPORT
 from schemas.release_text import CANARY, FULL
 from trimtab.schemas import evidence
 from trimtab.schemas.json_schema import DIALECT, documents
@@ -120,6 +120,7 @@ SAMPLES: list[tuple[str, Any]] = [
     ("decision", plain(DECISION)),
     ("weights", plain(WEIGHTS)),
     ("dead-letter", plain(LETTER)),
+    ("audit-entry", plain(ENTRY)),
     ("sidecar-report", plain(SidecarReport(sidecar="s", proxy="envoy", release="a"))),
     ("worker-report", plain(WORKER_REPORT)),
 ]
@@ -199,6 +200,7 @@ def test_the_documents_have_these_names_and_say_what_they_are() -> None:
     found = documents()
     assert set(found) == {
         "release", "telemetry-events", "telemetry-columns", "evidence", "decision", "weights", "dead-letter",
+        "audit-entry",
         "sidecar-report",
         "worker-report",
     }  # fmt: skip

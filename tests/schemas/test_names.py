@@ -89,8 +89,9 @@ def test_the_place_of_a_release_is_the_same_for_ever() -> None:
 
 
 def test_topics_are_named_apart() -> None:
-    names = [topics.TELEMETRY, topics.EVIDENCE, topics.DECISIONS, topics.WEIGHTS, topics.DEAD_LETTERS]
-    assert names == [f"trimtab.{name}" for name in ("telemetry", "evidence", "decisions", "weights", "dead-letters")]
+    names = [topics.TELEMETRY, topics.EVIDENCE, topics.DECISIONS, topics.WEIGHTS, topics.DEAD_LETTERS, topics.AUDIT]
+    expected = ("telemetry", "evidence", "decisions", "weights", "dead-letters", "audit")
+    assert names == [f"trimtab.{name}" for name in expected]
 
 
 def test_every_published_revision_is_newer_than_none() -> None:

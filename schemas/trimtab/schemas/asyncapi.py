@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from trimtab.schemas.json_schema import documents
 from trimtab.schemas.redis_keys import sidecar_key, weights_channel
-from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
+from trimtab.schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 
 Document = dict[str, Any]
 
@@ -29,6 +29,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, str, str]]] = {
     "decision": ("decision", _JSON, "a decision with its reasons"),
     "weights": ("weights", _JSON, "weights in force from now on"),
     "deadLetter": ("dead-letter", _JSON, "what could not be counted, and why"),
+    "auditEntry": ("audit-entry", _JSON, "a change that somebody asked for, and what became of it"),
     "sidecarReport": ("sidecar-report", _JSON, "what a sidecar has in force; gone ten seconds after its sidecar"),
 }
 """message -> its schema, content type, and what it tells"""
@@ -43,6 +44,7 @@ _KAFKA: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
     "decisions": (DECISIONS, ("decision",), "Every decision, in order. Key: the release."),
     "weights": (WEIGHTS, ("weights",), "The newest weights of each release, compacted. Key: the release."),
     "deadLetters": (DEAD_LETTERS, ("deadLetter",), "What could not be counted."),
+    "audit": (AUDIT, ("auditEntry",), "Who changed what, and why. Key: the release."),
 }
 """channel -> topic, messages, and what it is for"""
 
@@ -59,6 +61,7 @@ _OPERATIONS: Final[Mapping[str, tuple[str, str, str]]] = {
         "weightsChannel",
         "Follow weights over Redis: subscribe, then read the key, then follow.",
     ),
+    "sendAudit": ("send", "audit", "Keep account of who changed what."),
     "sendDeadLetters": ("send", "deadLetters", "Learn what of your telemetry was not counted."),
 }
 """operation -> action, channel, and what others do by it"""

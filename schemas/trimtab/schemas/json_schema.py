@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from trimtab.schemas import evidence
+from trimtab.schemas.audit import AuditEntry
 from trimtab.schemas.dead_letter import DeadLetter
 from trimtab.schemas.decision import Decision, WeightsRecord
 from trimtab.schemas.release import Release
@@ -29,6 +30,7 @@ _MESSAGES: Final[Mapping[str, tuple[object, str]]] = {
     "decision": (Decision, "one decision on one release, with its reasons (JSON)"),
     "weights": (WeightsRecord, "what a sidecar needs of a decision (JSON)"),
     "dead-letter": (DeadLetter, "what could not be counted, and why (JSON)"),
+    "audit-entry": (AuditEntry, "a change that somebody asked for, and what became of it (JSON)"),
     "sidecar-report": (SidecarReport, "what a sidecar reports of itself (JSON)"),
     "worker-report": (WorkerReport, "what a worker reports of itself (JSON)"),
 }

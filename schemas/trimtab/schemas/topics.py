@@ -20,6 +20,9 @@ WEIGHTS: Final = "trimtab.weights"
 DEAD_LETTERS: Final = "trimtab.dead-letters"
 """What could not be counted, with its reason and its place in the source."""
 
+AUDIT: Final = "trimtab.audit"
+"""Who changed what, and why. Key: the release. One partition: its order is that of the entries."""
+
 
 def evidence_partition(release: str, partitions: int) -> int:
     """Gives the evidence partition of `release`: CRC-32 of its service's UTF-8 name, modulo the number of partitions.

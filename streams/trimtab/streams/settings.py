@@ -38,6 +38,8 @@ class RetentionSettings(_Edge):
     """hours of decision history"""
     dead_letters_h: _Hours = 168.0
     """hours of dead letters"""
+    audit_h: _Hours = 8_760.0
+    """hours of the record of who changed what"""
 
     @model_validator(mode="after")
     def _evidence_outlives_telemetry(self) -> Self:

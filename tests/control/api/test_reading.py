@@ -79,10 +79,11 @@ def test_decisions_go_back_to_the_first_page_by_page(api: ApiServer) -> None:
 
 @pytest.mark.parametrize("revision", [f"7-{PAST}", "7-3", "0-3"])
 def test_a_decision_is_found_wherever_it_stands(api: ApiServer, revision: str) -> None:
+    number = int(revision.split("-")[1])
     found = api.get(f"{V1}/releases/checkout/decisions/{revision}")
-    assert decode_decision(found.body) == chain(*[int(revision.split("-")[1])] * 2)[0]
+    assert decode_decision(found.body) == chain(number, number)[0]
     lines = api.get(f"{V1}/releases/checkout/decisions/{revision}/explanation").json["lines"]
-    assert lines[0].startswith(f"checkout: revision 7.{revision.split('-')[1]}, decided at 2023-11-14T")
+    assert lines[0].startswith(f"checkout: revision 7.{number}, decided at 2023-11-14T")
     assert "together 7500 + 2500 = 10000" in "\n".join(lines)
 
 
