@@ -87,8 +87,26 @@ def test_a_release_is_told_of_by_the_worker_that_speaks_for_it_and_no_other(even
         second = rig.start_worker(*HEALTH)
         eventually(lambda: "worker_started" in second.output, what="a start", timeout_s=READY_S)
 
+        seen: list[list[str]] = []
+
         def is_shared() -> bool:
             here, there = releases(first), releases(second)
+            seen[:] = [sorted(here), sorted(there)]
             return bool(here and there) and here | there == names and not here & there
 
-        eventually(is_shared, what="each release told of once", timeout_s=READY_S)
+        try:
+            eventually(is_shared, what="each release told of once", timeout_s=READY_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; last seen: {seen}") from error
+
+
+@pytest.mark.local  # as above
+def test_a_worker_speaks_for_releases_of_which_nothing_comes(eventually: Eventually) -> None:
+    with WorkerRig() as rig:
+        first = rig.start_worker(*HEALTH)
+        rig.apply()
+        rig.await_counted(0)
+        assert first.end() == 0
+        second = rig.start_worker(*HEALTH)
+        eventually(lambda: "worker_started" in second.output, what="a start", timeout_s=READY_S)
+        eventually(lambda: releases(second) == {"checkout"}, what="the release of before", timeout_s=READY_S)

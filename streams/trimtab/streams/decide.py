@@ -77,6 +77,8 @@ class Decide:
         self._snapshots = Snapshots(table.data, table.changelog_topic_name, self._outbox, factories)
         self._dead_letters = DeadLetters(self._outbox)
         self._commits = Commits(app)
+        self._woken: tuple[int, set[int]] = (-1, set())
+        """generation of the group, and the partitions that were looked after in it"""
         self.decided: Counter[Kind] = Counter()
         """decisions since the worker started, by what they did"""
 
@@ -208,13 +210,31 @@ class Decide:
             now_s, generation = time.monotonic(), self._app.consumer_generation_id
             if self._app.rebalancing:
                 continue
-            self._let_go({tp.partition for tp in self._app.consumer.assignment() if tp.topic == EVIDENCE})
+            assigned = {tp.partition for tp in self._app.consumer.assignment() if tp.topic == EVIDENCE}
+            self._let_go(assigned)
+            await self._wake(generation, assigned)
             for shard in list(self._shards.values()):
                 shard.order.check()
                 is_silent = now_s - shard.heard_s >= _TICK_S and not shard.ledger.is_idle
                 if shard.generation == generation and is_silent:
                     shard.heard_s = now_s
                     await self._outbox.send(EVIDENCE, _TICK, partition=shard.partition)
+
+    async def _wake(self, generation: int, assigned: set[int]) -> None:
+        """Writes time, once, into partitions that have releases and are silent since they were assigned.
+
+        Else nobody would speak for these releases before something happens: not to Prometheus, nor to a Redis that
+        was restarted empty.
+        """
+        if self._app.in_recovery or not assigned:
+            return
+        if self._woken[0] != generation:
+            self._woken = (generation, set())
+        for partition in assigned - self._woken[1]:
+            self._woken[1].add(partition)
+            shard = self._shards.get(partition)
+            if (shard is None or shard.generation != generation) and self._snapshots.has(partition):
+                await self._outbox.send(EVIDENCE, _TICK, partition=partition)
 
     def _let_go(self, assigned: set[int]) -> None:
         """Forgets partitions that another worker has now, so that this one no longer speaks for their releases."""

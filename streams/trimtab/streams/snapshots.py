@@ -56,6 +56,10 @@ class Snapshots:
         self._changelog = changelog
         self._outbox = outbox
 
+    def has(self, partition: int) -> bool:
+        """Whether there is anything to restore of a partition."""
+        return any(True for _ in self._entries(partition))
+
     def restore(self, partition: int) -> tuple[Ledger, list[Offer]]:
         """Gives the ledger of a partition as it was last written, with the newest offer of each of its releases.
 

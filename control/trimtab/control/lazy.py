@@ -1,0 +1,46 @@
+"""Commands that are imported when they are called, so that none waits for what another one needs."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperGroup
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are named by the place of their function, `module:function`.
+
+    A function of the module `trimtab.control.<module>` is a command, a `typer.Typer` there a group of commands.
+    """
+
+    places: ClassVar[Mapping[str, str]] = {}
+    """name of the command -> its place, in the order in which help lists them"""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
+        """Gives the names of all commands."""
+        return list(self.places)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Gives a command; None where there is none of that name."""
+        if cmd_name not in self.commands and cmd_name in self.places:
+            self.commands[cmd_name] = _command(cmd_name, self.places[cmd_name])
+        return self.commands.get(cmd_name)
+
+
+def lazy_group(commands: Mapping[str, str]) -> type[LazyGroup]:
+    """Gives the class of a group with these commands."""
+    return type("Commands", (LazyGroup,), {"places": dict(commands)})
+
+
+def _command(name: str, place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    found: typer.Typer | Callable[..., object] = getattr(import_module(f"trimtab.control.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        command = typer.main.get_command(found)
+    else:
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command(name)(found)
+        command = typer.main.get_command(alone)
+    command.name = name
+    return command
