@@ -27,6 +27,13 @@ class LazyGroup(TyperGroup):
             self.commands[cmd_name] = _command(cmd_name, self.places[cmd_name])
         return self.commands.get(cmd_name)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Gives the command that `args` begin with; names that are near to a wrong one are told."""
+        if args and args[0] not in self.places:
+            for name in self.places:
+                self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
+
 
 def lazy_group(commands: Mapping[str, str]) -> type[LazyGroup]:
     """Gives the class of a group with these commands."""
@@ -37,10 +44,9 @@ def _command(name: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
     found: typer.Typer | Callable[..., object] = getattr(import_module(f"trimtab.control.{module}"), attribute)
     if isinstance(found, typer.Typer):
-        command = typer.main.get_command(found)
-    else:
-        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(name)(found)
-        command = typer.main.get_command(alone)
-    command.name = name
-    return command
+        group = typer.main.get_group(found)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(name)(found)
+    return typer.main.get_command(alone)

@@ -1,0 +1,151 @@
+"""`trimtab get`: releases and sidecars as they stand."""
+
+# Imports stand inside the commands: others are not to wait for what they need.
+# ruff: noqa: PLC0415
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.control.command import Config, RedisUrl, fail, fail_to_reach, settings_in_force
+from trimtab.control.output import ListFormat, write
+from trimtab.schemas.errors import InvalidRecord, Unreachable
+from trimtab.schemas.redis_connection import RedisConnection
+
+if TYPE_CHECKING:
+    from trimtab.control.release_view import Releases, ReleaseView
+
+
+def get_releases(
+    *,
+    redis: RedisUrl = "",
+    config: Config = None,
+    output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
+) -> None:
+    """List all releases."""
+    views, problems = _all_releases(settings_in_force(config, redis=redis).redis)
+    if output is ListFormat.TABLE:
+        from rich.console import Console
+
+        from trimtab.control.show import releases_table
+
+        nothing = "no releases that can be shown" if problems else "no releases"
+        Console().print(releases_table(views) if views else nothing)
+    else:
+        write([view.plain() for _, view in views], output)
+    if problems:
+        fail("\n".join(problems), 1)
+
+
+def get_sidecars(
+    *,
+    redis: RedisUrl = "",
+    config: Config = None,
+    output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
+) -> None:
+    """List the sidecars of all releases: what each has in force, and what its proxy refused, in the proxy's words."""
+    views, problems = _all_releases(settings_in_force(config, redis=redis).redis)
+    problems += [f"sidecar {line}" for _, view in views for line in view.unread]
+    if output is ListFormat.TABLE:
+        from rich.console import Console
+
+        from trimtab.control.show import sidecars_table
+
+        Console().print(sidecars_table(view for _, view in views) or "no sidecars")
+    else:
+        write([report for _, view in views for report in view.plain()["status"]["sidecars"]], output)
+    if problems:
+        fail("\n".join(problems), 1)
+
+
+def get_release(
+    name: str,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing it as it changes.")] = False,
+    redis: RedisUrl = "",
+    config: Config = None,
+    output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
+) -> None:
+    """Show one release: arms, guardrails, reasons, sidecars.
+
+    Example: trimtab get release checkout -w
+    """
+    connection = settings_in_force(config, redis=redis).redis
+    try:
+        releases = _releases(connection)
+        if watch:
+            _watch(releases, name, output)
+            return
+        view = releases.get(name)
+    except InvalidRecord as error:
+        fail(_unread(name, error), 1)
+    except Unreachable as error:
+        fail_to_reach(error)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if view is None:
+        fail(f"no release {name!r}", 1)
+    _show(view, output)
+
+
+def _releases(redis: RedisConnection) -> "Releases":
+    from trimtab.control.release_view import Releases
+
+    return Releases(redis)
+
+
+def _all_releases(redis: RedisConnection) -> tuple[list[tuple[str, "ReleaseView"]], list[str]]:
+    """Gives the releases that can be shown, and a line for each that cannot. Ends the command where Redis is away."""
+    views: list[tuple[str, ReleaseView]] = []
+    problems: list[str] = []
+    try:
+        releases = _releases(redis)
+        for name in releases.names():
+            try:
+                view = releases.get(name)
+            except InvalidRecord as error:
+                problems.append(_unread(name, error))
+            else:
+                views += [(name, view)] if view else []
+    except Unreachable as error:
+        fail_to_reach(error)
+    return views, problems
+
+
+def _unread(name: str, error: InvalidRecord) -> str:
+    from trimtab.control.release_view import told
+
+    return f"release {name}: {told(error)}"
+
+
+def _watch(releases: "Releases", name: str, output: ListFormat) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from trimtab.control.show import release_panel, revision_line
+
+    console = Console()
+    if output is not ListFormat.TABLE or not console.is_terminal:
+        newest = None
+        for view in releases.watch(name, 1.0):
+            if view is not None and view.decision.id != newest:
+                newest = view.decision.id
+                if output is ListFormat.TABLE:
+                    typer.echo(revision_line(view.decision))
+                else:
+                    _show(view, output)
+        return
+    with Live(f"waiting for release {name}", console=console, auto_refresh=False) as live:
+        for view in releases.watch(name, 1.0):
+            live.update(f"no release {name!r} yet" if view is None else release_panel(view), refresh=True)
+
+
+def _show(view: "ReleaseView", output: ListFormat) -> None:
+    if output is not ListFormat.TABLE:
+        write(view.plain(), output)
+        return
+    from rich.console import Console
+
+    from trimtab.control.show import release_panel
+
+    Console().print(release_panel(view))
