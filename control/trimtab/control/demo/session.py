@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
@@ -44,11 +45,25 @@ def play(options: DemoOptions, console: Console, interrupt: Interrupt) -> int:
         System(options, Path(folder), console, interrupt.check) as system,
     ):
         system.start()
+        if system.console:
+            console.print(f"    {system.console}/#/releases/{RELEASE}", soft_wrap=True, highlight=False)
         run = Run(options, console, interrupt, system)
         asyncio.run(run.live())
         verdict = judge(options, story(options), run.chronicle.newest, run.ledger)
         console.print(report(options, verdict, run.ledger))
+        _linger(console, interrupt, system)
     return 0 if verdict.succeeded else 1
+
+
+def _linger(console: Console, interrupt: Interrupt, system: System) -> None:
+    """Keeps everything up for those who look at the console, until a signal comes; where there is none, tells of it."""
+    if not system.console:
+        console.print("All of it in a browser: trimtab demo --console", highlight=False)
+        return
+    console.print(f"The console stays until Ctrl-C: {system.console}", soft_wrap=True, highlight=False)
+    while interrupt.exit_code is None:
+        system.mend()
+        time.sleep(_FRAME_S)
 
 
 class Run:
@@ -117,7 +132,8 @@ class Run:
         return self._console.is_terminal and not self._options.plain
 
     def _picture(self, traffic: Traffic) -> Picture:
-        return Picture(self._options, traffic.elapsed_s, self.chronicle, self.ledger, traffic.pending)
+        console = self._system.console
+        return Picture(self._options, traffic.elapsed_s, self.chronicle, self.ledger, traffic.pending, console)
 
     def _screen(self) -> AbstractContextManager[Live | None]:
         return Live(console=self._console, screen=True, auto_refresh=False) if self._has_screen else nullcontext()

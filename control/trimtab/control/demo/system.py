@@ -33,6 +33,7 @@ _READY_S: Final = 30.0
 _LOOK_S: Final = 0.1
 _MAX_RESTARTS: Final = 5
 _NEVER: Final = r"(?!)"
+_LISTENS: Final = r"^(?=.*api_listening).*?(http://[\d.:]+)"
 _LINES: Final = 12
 """How many of a program's last lines are shown."""
 
@@ -57,6 +58,8 @@ class System:
         self.redis = ""
         self.url = ""
         """where Envoy listens"""
+        self.console = ""
+        """where the console is; empty where it is not asked for"""
 
     def start(self) -> None:
         """Brings everything up. Raises `Unreachable`, with a program's last words, for what does not come up."""
@@ -71,6 +74,9 @@ class System:
             self._start_proxy(ports)
             self._await_weights()
             self._await_answer()
+        if self._options.console:
+            with self._stage("console"):
+                self._start_console()
 
     def mend(self) -> str:
         """Starts a worker that gave up anew, and says so; gives no text when all is well.
@@ -124,6 +130,11 @@ class System:
         )
         port = self._await("Envoy", lambda: listener_port(admin))
         self.url = f"http://127.0.0.1:{port}/"
+
+    def _start_console(self) -> None:
+        servers = ("--kafka", self.kafka, "--redis", self.redis)
+        self._spawn("console", "-m", "trimtab.control.cli", "serve", "--listen", "127.0.0.1:0", *servers)
+        self.console = self._await("console", lambda: _line(self._children["console"], _LISTENS))
 
     def _await_weights(self) -> None:
         with Weights(self.redis, [RELEASE]) as weights:

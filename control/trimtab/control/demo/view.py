@@ -65,6 +65,8 @@ class Picture:
     ledger: Ledger
     pending: int
     """requests under way"""
+    console: str = ""
+    """where the console is"""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, height = options.max_width - 2, options.height or console.height
@@ -149,7 +151,7 @@ class Picture:
     def _foot(self, width: int) -> Text:
         total, failed = len(self.ledger.exchanges), sum(one.failed for one in self.ledger.exchanges)
         left = f"{total:,} requests, {failed:,} failed ({_ratio(failed, total)}), {self.pending} under way"
-        return spread(Text(left), Text("Ctrl-C ends it", "dim"), width)
+        return spread(Text(left), Text(self.console or "Ctrl-C ends it", "dim"), width)
 
 
 def spread(left: Text, right: Text, width: int) -> Text:

@@ -8,6 +8,12 @@ import { pill } from "./standing.js";
 
 const SHOWN = 12;
 
+/** Whether a decision says anything that the one before it did not: most of a step only wait. */
+function isChange(decision, before) {
+  return !before || decision.rule !== before.rule || decision.phase !== before.phase
+    || Object.entries(decision.weights).some(([name, points]) => points !== before.weights[name]);
+}
+
 /** Gives what moved, in words. */
 function moves(decision, before, names) {
   if (!before) return "";
@@ -20,16 +26,24 @@ function moves(decision, before, names) {
 export class Log {
   #shown = SHOWN;
   #lines = new Map();
+  #isAll = false;
 
   constructor(name, { onchange, onolder }) {
     Object.assign(this, { name, onchange, onolder, isComplete: false });
   }
 
   render(track, names) {
-    const all = [...track.decisions].reverse();
-    const entries = all.slice(0, this.#shown).map((decision, i) => this.#entry(decision, all[i + 1], names));
-    const hasMore = this.#shown < all.length || !this.isComplete;
-    return [el("div.log", {}, entries), hasMore && el("button", { type: "button", onclick: () => this.#more(all.length) }, "Show older ones")];
+    const all = track.decisions.map((decision, i) => [decision, track.decisions[i - 1]]).reverse();
+    const chosen = this.#isAll ? all : all.filter(([decision, before]) => isChange(decision, before));
+    const entries = chosen.slice(0, this.#shown).map(([decision, before]) => this.#entry(decision, before, names));
+    const hasMore = this.#shown < chosen.length || !this.isComplete;
+    return [el("div.log", {}, entries), hasMore && el("button", { type: "button", onclick: () => this.#more(chosen.length) }, "Show older ones")];
+  }
+
+  /** Gives the buttons that choose which decisions are shown. */
+  choice() {
+    return el("div.choice", { role: "group", "aria-label": "Which decisions" }, [[false, "Changes"], [true, "All"]].map(([isAll, word]) =>
+      el("button", { type: "button", "aria-pressed": String(this.#isAll === isAll), onclick: () => { this.#isAll = isAll; this.onchange(); } }, word)));
   }
 
   #more(known) {

@@ -1,7 +1,6 @@
 // One release: everything that is known of it, live, and the orders that a person may give.
 
 import { follow, get } from "./api.js";
-import { audit } from "./audit.js";
 import { controls } from "./controls.js";
 import { card, el, patch } from "./dom.js";
 import { idOf, isOver, phaseOf, share } from "./format.js";
@@ -25,7 +24,6 @@ export class ReleasePage {
   spec = null;
   reports = [];
   windows = null;
-  orders = null;
   #isLive = false;
   #spokenMs = 0;
   #fetchedMs = 0;
@@ -97,9 +95,8 @@ export class ReleasePage {
   async #refresh() {
     if (!this.#isLive) return;
     this.#fetchedMs = Date.now();
-    const [windows, orders, release] = await Promise.allSettled([get(`${this.path}/windows`), get(`${this.path}/commands`), get(this.path)]);
+    const [windows, release] = await Promise.allSettled([get(`${this.path}/windows`), get(this.path)]);
     if (windows.status === "fulfilled") this.windows = windows.value;
-    if (orders.status === "fulfilled") this.orders = orders.value.items;
     if (release.status === "fulfilled") this.spec = release.value.spec; // another file may have been applied
     this.draw();
   }
@@ -141,10 +138,9 @@ export class ReleasePage {
         card("guardrails", "Guardrails", guardrails(decision.assessments, places)),
         own && card("metrics", "Metrics", own),
         apart && card("segments", "Segments", apart),
-        card("decisions", "Decisions", this.log.render(this.track, names)),
+        card("decisions", "Decisions", { beside: this.log.choice() }, this.log.render(this.track, names)),
         el("div.aside", { "data-key": "aside" },
-          card("sidecars", "Sidecars", sidecars(this.reports, decision)),
-          card("audit", "Orders", audit(this.orders)))));
+          card("sidecars", "Sidecars", sidecars(this.reports, this.track)))));
     this.chart.update(this.track, names, this.#isLive);
   }
 }

@@ -10,10 +10,13 @@ export class Track {
 
   /** Adds decisions that are not known yet; gives whether there were any. */
   add(...found) {
-    const fresh = found.filter((decision) => !this.#known.has(idOf(decision)));
-    if (!fresh.length) return false;
-    for (const decision of fresh) this.#known.add(idOf(decision));
-    this.decisions.push(...fresh);
+    const before = this.#known.size;
+    for (const decision of found) {
+      if (this.#known.has(idOf(decision))) continue;
+      this.#known.add(idOf(decision));
+      this.decisions.push(decision);
+    }
+    if (this.#known.size === before) return false;
     this.decisions.sort(byId);
     for (const old of this.decisions.splice(0, this.decisions.length - MOST)) this.#known.delete(idOf(old));
     return true;

@@ -78,7 +78,7 @@ export class WeightsChart {
     const line = paint(this.canvas, "var(--line)");
     const axis = { stroke: paint(this.canvas, "var(--soft)"), grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "12px Inter, sans-serif" };
     this.#plot = new uPlot({
-      width: this.canvas.clientWidth || 600, height: HEIGHT, legend: { show: false }, padding: [8, 4, 0, 0],
+      width: this.canvas.clientWidth || 600, height: HEIGHT, legend: { show: false }, padding: [8, 30, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { time: true }, y: { range: [0, 100] } },
       axes: [{ ...axis, grid: { show: false }, space: 90, size: 30, values: times }, { ...axis, size: 48, values: (_, at) => at.map((value) => `${value}%`), splits: [0, 25, 50, 75, 100] }],

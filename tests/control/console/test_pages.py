@@ -1,0 +1,146 @@
+"""The console in Chromium, on decisions that the test writes where a worker would."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from redis import Redis
+
+from control.api.api_rig import ApiRig, chain
+from control.console.browser import Visit, needs_browser, visit
+from trimtab.schemas import sidecar
+from trimtab.schemas.decision import Decision
+from trimtab.schemas.redis_keys import sidecar_key
+from trimtab.schemas.sidecar import SidecarReport
+
+pytestmark = [pytest.mark.browser, needs_browser]
+
+WIRE_BYTES = 150_000
+FIRST_PAINT_MS = 1_000
+MARKUP = "<img src=x onerror=document.title='struck'> & <b>so</b>"
+CHECKOUT = "#/releases/checkout"
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[ApiRig]:
+    with ApiRig() as started:
+        yield started
+
+
+@pytest.fixture
+def fresh() -> Iterator[ApiRig]:
+    with ApiRig() as started:
+        yield started
+
+
+def revisions(page: Page) -> list[str]:
+    """The revisions of the chart, oldest first, as the table below it has them."""
+    return page.locator("#weights .scroll tbody th").all_inner_texts()[::-1]
+
+
+def told(made: list[Decision]) -> list[str]:
+    return [f"{one.era}-{one.revision}" for one in made]
+
+
+def shows(page: Page, made: list[Decision]) -> None:
+    expect(page.locator(f"[data-revision='{told(made)[-1]}']").first).to_be_attached(timeout=20_000)
+
+
+def test_a_visit_loads_little_paints_at_once_and_asks_nobody_else(rig: ApiRig, browser: Browser) -> None:
+    rig.decide(*chain(1, 20))
+    server = rig.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open(CHECKOUT)
+        shows(page, chain(20, 20))
+        expect(page.locator("#link")).to_have_text("Live")
+        paints = page.evaluate("performance.getEntriesByType('paint').map((one) => one.startTime)")
+        assert max(paints) < FIRST_PAINT_MS
+        assert 50_000 < seen.loaded() < WIRE_BYTES
+    server.end()
+
+
+def test_a_server_that_is_started_again_leaves_no_gap_in_the_chart(fresh: ApiRig, browser: Browser) -> None:
+    before, meanwhile, after = chain(1, 8), chain(9, 30), chain(31, 34)
+    fresh.decide(*before)
+    server = fresh.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open(CHECKOUT)
+        page.get_by_text("The same as a table").click()
+        shows(page, before)
+        assert revisions(page) == told(before)
+
+        server.end()
+        expect(page.locator("#link")).to_contain_text("Not connected: what is shown is of")
+        fresh.decide(*meanwhile)
+        fresh.serve(listen=f"127.0.0.1:{server.port}")
+        expect(page.locator("#link")).to_have_text("Live", timeout=20_000)
+        fresh.decide(*after)
+        shows(page, after)
+        assert revisions(page) == told([*before, *meanwhile, *after])
+
+
+def test_what_a_person_typed_is_text(fresh: ApiRig, browser: Browser) -> None:
+    fresh.decide(*chain(1, 3, rule=f"abort by ada: {MARKUP}", reasons=[MARKUP]))
+    report = SidecarReport(sidecar="envoy-1", proxy="envoy", release="checkout", refused=MARKUP, time_ms=1)
+    with Redis.from_url(fresh.redis) as client:
+        client.set(sidecar_key("checkout", "envoy-1"), sidecar.encode(report))
+    server = fresh.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        for where in ("", CHECKOUT):
+            page = seen.open(where)
+            expect(page.get_by_text(MARKUP).first).to_be_visible()
+            assert page.locator("main img, main b:text-is('so')").count() == 0
+            expect(page).not_to_have_title("struck")
+        expect(page.locator("#sidecars")).to_contain_text(MARKUP)
+        page.locator(".entry summary").first.click()
+        expect(page.locator(".arithmetic").first).to_contain_text(MARKUP)
+        assert seen.page.locator("main img").count() == 0
+
+
+def test_the_theme_that_a_person_chose_is_remembered(rig: ApiRig, browser: Browser) -> None:
+    server = rig.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}", theme="light") as seen:
+        page = seen.open()
+        ground = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(ground)
+        page.get_by_role("button", name="Switch to the dark theme").click()
+        dark = page.evaluate(ground)
+        page.reload()
+        expect(page.get_by_role("button", name="Switch to the light theme")).to_be_visible()
+        assert (page.evaluate(ground), dark == light) == (dark, False)
+    server.end()
+
+
+def test_a_release_that_is_not_there_is_told(rig: ApiRig, browser: Browser) -> None:
+    server = rig.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open("#/releases/nobody")
+        expect(page.get_by_role("heading", name="No such release")).to_be_visible()
+        seen.complaints = [text for text in seen.complaints if "404" not in text]
+    server.end()
+
+
+def test_every_part_is_reached_by_the_keyboard(rig: ApiRig, browser: Browser) -> None:
+    rig.decide(*chain(1, 20))
+    server = rig.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open()
+        expect(page.get_by_role("link", name="checkout")).to_be_visible()
+        _press_until(seen, "checkout")
+        page.keyboard.press("Enter")
+        shows(page, chain(20, 20))
+        _press_until(seen, "Abort")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog", name="Abort: checkout")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert page.evaluate("document.activeElement.textContent") == "Abort"
+    server.end()
+
+
+def _press_until(seen: Visit, text: str) -> None:
+    for _ in range(30):
+        seen.page.keyboard.press("Tab")
+        if seen.page.evaluate("document.activeElement.textContent") == text:
+            return
+    pytest.fail(f"no {text!r} within thirty presses of Tab")
