@@ -12,13 +12,13 @@ import pytest
 
 from trimtab.engine.allocation import Bounds, allocate
 from trimtab.schemas.decision import Assessment, Decision, Phase, Verdict
-from trimtab.schemas.evidence import Command, Record, Spec
+from trimtab.schemas.evidence import Command, Record, Sidecars, Spec
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION
 from trimtab.schemas.release import Release
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Shadow
 
 HELD = re.compile(
-    r"paused: |frozen: |cooldown: |guardrail: (weights are held|paused)|promoted: |rolled_back: |completed: "
+    r"paused: |frozen: |cooldown: |observed: |guardrail: (weights are held|paused)|promoted: |rolled_back: |completed: "
 )
 """Rules that leave weights where they are."""
 REACTS = re.compile(r"guardrail: (.* excluded, |paused, |a step back, )")
@@ -59,6 +59,7 @@ def check(step: Step) -> None:
     missing_is_not_zero(step)
     verdicts_follow_from_their_numbers(step)
     beliefs_follow_from_their_numbers(step)
+    nothing_is_learnt_while_traffic_does_not_follow(step)
 
 
 def excluded(decision: Decision) -> set[str]:
@@ -271,8 +272,8 @@ def missing_is_not_zero(step: Step) -> None:
             assert verdict.verdict is Verdict.INCONCLUSIVE
     if before is None:
         return
-    if not isinstance(step.record, Spec | Command) and not REACTS.match(after.rule):
-        assert counted(after) != counted(before), "no decision without evidence, an order or a spec"
+    if not isinstance(step.record, Spec | Command | Sidecars) and not REACTS.match(after.rule):
+        assert counted(after) != counted(before), "no decision without evidence, an order, a spec or word of a sidecar"
     for name in excluded(after) - excluded(before):
         assert any(is_abort(verdict, name) for verdict in after.assessments), f"{name} is excluded without a FAIL"
 
@@ -324,3 +325,12 @@ def beliefs_follow_from_their_numbers(step: Step) -> None:
         assert (arm.probability_best == 0) or not arm.excluded
     assert sum(arm.probability_best for arm in arms) == pytest.approx(1, abs=1e-6)
     assert decision.phase is not Phase.ROLLED_BACK or decision.weights[step.baseline] == BASIS_POINTS
+
+
+def nothing_is_learnt_while_traffic_does_not_follow(step: Step) -> None:
+    """Weights that something diverges from are moved by guardrails and people alone."""
+    before, after = step.before, step.after
+    if before is None or not after.divergences or isinstance(step.record, Command | Spec):
+        return
+    if after.weights != before.weights:
+        assert after.rule.startswith(("guardrail: ", "scaling: ", "begins: ")), after.rule

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from engine import laws
-from engine.builders import NO_EVENTS, NOW_MS, outcome, request, response
+from engine.builders import NO_EVENTS, NOW_MS, NOW_S, outcome, request, response
 from engine.evidence_logs import Log, Taken, take
 from engine.fold_rig import booked_in, totals_of
 from engine.policy.policies import FACTORIES
@@ -57,6 +57,9 @@ def traffic(cells: bytes, time_ms: int) -> list[Event]:
         events.append(outcome(variant, time_ms, of=of, value=float(converted)))
         events.append(outcome(variant, time_ms, of=of, metric="revenue", value=(number - 4) * (1 + cells[7] % 7) / 4))
     events += [request(other, time_ms, of=of)] * (cells[7] // 64)
+    for number in range(cells[6] % 48):
+        routed = request(("stable", other)[number % 3 == 0], time_ms, of=of, segment=segment)
+        events.append(msgspec.structs.replace(routed, era=NOW_S, revision=1 + cells[5] % 60))
     return events
 
 

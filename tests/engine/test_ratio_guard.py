@@ -6,7 +6,9 @@ import pytest
 
 from engine.builders import Json, content, error_rate, release
 from engine.guard_rig import GuardRig, routed
-from trimtab.engine.ratio_guard import RATIO_AFTER_S, RatioGuard
+from trimtab.engine.guard import REQUESTS_AFTER_S
+from trimtab.engine.ratio_guard import RatioGuard
+from trimtab.engine.sequential.look import Routed
 from trimtab.schemas.decision import Assessment, Verdict
 
 RATIO: Json = {"metric": "sample_ratio"}
@@ -17,8 +19,9 @@ class RatioRig(GuardRig):
 
     def __init__(self, *rails: Json) -> None:
         GuardRig.__init__(self, release(guardrails=rails))
-        if self.evidence.requests is not None:
-            self.evidence.requests.decide(0, (5, 1), (5_000, 5_000), {})
+        assert self.evidence.requests is not None
+        self.book = self.evidence.requests
+        self.book.decide(0, (5, 1), (5_000, 5_000), {})
         self.ratio = RatioGuard(self.spec, self.evidence)
 
     def ask(self, seconds: int, stable: int, canary: int) -> None:
@@ -31,7 +34,8 @@ class RatioRig(GuardRig):
         for _ in range(seconds):
             self.now_s += 1
             self.evidence.advance(self.now_s)
-            self.ratio.close(self.now_s)
+            for look in self.book.routed.close(self.now_s - REQUESTS_AFTER_S, self.book.in_force):
+                self.ratio.take(look, self.now_s)
 
     @property
     def said(self) -> Assessment:
@@ -43,7 +47,7 @@ def test_a_second_is_taken_once_it_is_over_by_so_long() -> None:
     rig = RatioRig(RATIO)
     rig.tell(stable=routed(30), canary=routed(40))
     seen = []
-    for _ in range(RATIO_AFTER_S + 3):
+    for _ in range(REQUESTS_AFTER_S + 3):
         rig.wait()
         seen.append(rig.said.samples)
     assert seen == [0, 0, 0, 70, 70, 70]
@@ -116,14 +120,12 @@ def test_a_ratio_is_settled_once_every_second_was_taken_and_asked_about() -> Non
     rig = RatioRig(RATIO)
     assert rig.ratio.is_settled
     rig.tell(stable=routed(50), canary=routed(50))
-    assert not rig.ratio.is_settled
-    rig.wait(4)
+    rig.wait(3)
+    assert rig.ratio.is_settled
+    rig.wait()
     assert not rig.ratio.is_settled
     rig.ratio.fails()
     assert rig.ratio.is_settled
-    rig.ask(5, 50, 50)
-    rig.ratio.fails()
-    assert not rig.ratio.is_settled
 
 
 @pytest.mark.parametrize(("warm_up", "seconds"), [("0s", 10), ("4s", 6), ("1s", 9)])
@@ -138,12 +140,12 @@ def test_a_warm_up_lasts_from_the_first_look_on_to_the_second(warm_up: str, seco
 def test_a_long_warm_up_ends_to_the_second_too() -> None:
     rig = RatioRig({**RATIO, "warmUp": "30m"})
     rig.ask(1, 50, 50)
-    rig.wait(RATIO_AFTER_S)
+    rig.wait(REQUESTS_AFTER_S)
     began_s = rig.now_s
     for second, samples in ((began_s + 1_799, 0), (began_s + 1_800, 100)):
-        rig.now_s = second - RATIO_AFTER_S - 1
+        rig.now_s = second - REQUESTS_AFTER_S - 1
         rig.ask(1, 50, 50)
-        rig.wait(RATIO_AFTER_S)
+        rig.wait(REQUESTS_AFTER_S)
         assert rig.said.samples == samples
 
 
@@ -198,6 +200,5 @@ def test_a_ratio_that_is_muted_asks_nothing_of_requests_that_are_kept_for_anothe
     attribution: Json = {"metric": "converted", "attribution": {"window": "5s"}}
     rig = GuardRig(release(guardrails=[{**RATIO, "severity": "muted"}], objective=attribution))
     ratio = RatioGuard(rig.spec, rig.evidence)
-    rig.tell(stable=routed(50), canary=routed(5))
-    ratio.close(rig.now_s + 10)
+    ratio.take(Routed((5_000, 5_000), [50, 5]), rig.now_s + 10)
     assert (ratio.is_settled, ratio.assess("canary"), ratio.failing()) == (True, [], [])

@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from engine.builders import spec
 from engine.release_specs import STEERED, commands, releases
 from engine.release_world import CELLS, World
-from trimtab.schemas.evidence import Command, Spec, Tick, decode
+from trimtab.schemas.divergence import Divergence
+from trimtab.schemas.evidence import Command, Sidecars, Spec, Tick, decode
 
 WAITS_MS = (0, 40, 100, 300, 1_000, 1_100, 2_500, 12_000, -300)
 AGES_MS = (0, 0, 0, 300, 900, 1_900, 5_000, -1_500, -70_000)
@@ -26,6 +27,9 @@ UNUSABLE = (
     Spec(release="search", document=b'{"kind": "Release"}'),
     Command(release="ghost", action="pause"),
 )
+TOLD: list[list[Divergence]] = [
+    [], [], [Divergence(kind="stuck", words="sidecar s1 (envoy) stays at revision 1", sidecar="s1", proxy="envoy")]
+]  # fmt: skip
 PHASES = (Phase.generate,)
 """Add `Phase.shrink` to look into a failure: it takes minutes, which a test that fails in time does not have."""
 cells = st.binary(min_size=CELLS, max_size=CELLS)
@@ -67,6 +71,10 @@ class ReleaseMachine(RuleBasedStateMachine):
     def somebody_orders_and_traffic_goes_on(self, command: Command, content: bytes) -> None:
         self.world.append(msgspec.structs.replace(command, release="checkout"))
         self.traffic_goes_on(content, 2)
+
+    @rule(which=st.sampled_from(TOLD), of=st.sampled_from(("checkout", "checkout", "search", "ghost")))
+    def sidecars_tell(self, which: list[Divergence], of: str) -> None:
+        self.world.append(Sidecars(release=of, divergences=which))
 
     @rule(command=commands())
     def somebody_orders(self, command: Command) -> None:

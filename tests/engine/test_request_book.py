@@ -58,8 +58,7 @@ def test_a_restart_keeps_the_open_seconds_of_a_ratio_without_cohorts() -> None:
     book.replace("canary", (100, ""), NOTHING, msgspec.structs.replace(content(requests=2), routed=((5, 1, 2),)))
     again = RequestBook.restore(keep, book.snapshot())
     assert (again.snapshot(), again.cohorts) == (book.snapshot(), None)
-    assert again.routed is not None
-    assert list(again.routed.close(101, again.in_force)) == [Routed((9_000, 1_000), [0, 2])]
+    assert list(again.routed.close(101, again.in_force)) == [Routed((9_000, 1_000), [0, 2], 100)]
 
 
 def test_what_does_not_take_part_is_passed_over() -> None:
@@ -69,9 +68,10 @@ def test_what_does_not_take_part_is_passed_over() -> None:
     assert book.snapshot() == before
 
 
-def test_a_release_that_asks_for_nothing_keeps_nothing() -> None:
-    assert request_keep(release().spec) is None
-    assert request_keep(release(guardrails=[{"metric": "sample_ratio", "severity": "muted"}]).spec) is None
+def test_a_release_that_asks_for_nothing_keeps_no_more_than_who_routed() -> None:
+    plain = RequestKeep(("stable", "canary"))
+    assert request_keep(release().spec) == plain
+    assert request_keep(release(guardrails=[{"metric": "sample_ratio", "severity": "muted"}]).spec) == plain
 
 
 def test_weights_of_before_are_known_under_other_variants() -> None:
@@ -118,8 +118,7 @@ def test_requests_of_known_revisions_are_expected_by_their_weights_and_a_snapsho
     book.replace("canary", (100, ""), NOTHING, routed)
     again = RequestBook.restore(keep, book.snapshot())
     for one in (book, again):
-        assert one.routed is not None
-        assert list(one.routed.close(101, one.in_force)) == [Routed((9_000, 1_000), [0, 2])]
+        assert list(one.routed.close(101, one.in_force)) == [Routed((9_000, 1_000), [0, 2], 100, is_stale=True)]
         assert one.routed.missed == 1, "of a revision that nobody decided on"
         one.advance(120)
         assert one.cohorts is not None
@@ -130,7 +129,7 @@ def test_requests_of_known_revisions_are_expected_by_their_weights_and_a_snapsho
 def test_a_release_without_a_sample_ratio_keeps_and_starts_nothing_of_it() -> None:
     evidence = Evidence(("stable", "canary"), {})
     guard = RatioGuard(release().spec, evidence)
-    guard.close(NOW_S)
+    guard.take(Routed((9_000, 1_000), [9, 1]), NOW_S)
     guard.start_over(lambda _: True)
     guard.restore(guard.snapshot())
     assert (guard.snapshot(), guard.assess("canary"), guard.is_settled, guard.fails()) == ({}, [], True, False)

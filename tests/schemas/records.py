@@ -19,6 +19,7 @@ from trimtab.schemas.decision import (
     Verdict,
     WeightsRecord,
 )
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.evidence import (
     REPEATED,
     CohortColumns,
@@ -27,6 +28,7 @@ from trimtab.schemas.evidence import (
     Panes,
     RepeatColumns,
     RoutedColumns,
+    Sidecars,
     Spec,
     Tick,
 )  # fmt: skip
@@ -106,6 +108,10 @@ LETTER: Final = dead_letter.DeadLetter(
     source="trimtab.telemetry", partition=1, offset=2, last_offset=2, reason="not telemetry", code="undecodable",
     events=1, release="checkout", time_ms=5, payload=b"\xff\x00",
 )  # fmt: skip
+DIVERGENCE: Final = Divergence(
+    kind="refused", words="sidecar edge-1 (envoy) refuses revision 8: no such cluster", sidecar="edge-1", proxy="envoy"
+)
+SIDECARS: Final = Sidecars(release="checkout", divergences=[DIVERGENCE])
 SIDECAR_REPORT: Final = sidecar.SidecarReport(
     sidecar="edge-1", proxy="envoy", release="checkout", in_force=(1, 7), offered=(1, 8), refused="no such cluster",
     refusals=3, events=1_000, dropped=2, unattributed=4, time_ms=5,
@@ -166,6 +172,9 @@ SAMPLES: Final = [
     _own("evidence-tick", "msgpack", Tick(), evidence.decode),
     _own("evidence-spec", "msgpack", SPEC, evidence.decode),
     _own("evidence-command", "msgpack", COMMAND, evidence.decode),
+    _own("evidence-sidecars", "msgpack", SIDECARS, evidence.decode),
+    _own("decision-held", "json", msgspec.structs.replace(DECISION, divergences=[DIVERGENCE]),
+         decision.decode_decision),
     _own("decision", "json", DECISION, decision.decode_decision),
     _own("weights", "json", WEIGHTS, decision.decode_weights),
     _own("decision-by-segment", "json", BY_SEGMENT, decision.decode_decision),

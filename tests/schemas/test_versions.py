@@ -18,6 +18,12 @@ def known(sample: Sample) -> int:
     return {"evidence": evidence.VERSION, "decision": decision.VERSION, "weights": decision.VERSION}.get(kind, FIRST)
 
 
+def written(sample: Sample) -> int:
+    """The version that it is written in: of evidence, the oldest that knows the record."""
+    is_older = sample.name.startswith("evidence-") and sample.name != "evidence-sidecars"
+    return evidence.VERSION - 1 if is_older else known(sample)
+
+
 def refusal(sample: Sample, plain: Any) -> TrimtabError:
     with pytest.raises(TrimtabError) as raised:
         sample.decode(sample.encode(plain))
@@ -27,7 +33,7 @@ def refusal(sample: Sample, plain: Any) -> TrimtabError:
 @pytest.mark.parametrize("sample", SAMPLES, ids=title)
 def test_every_record_tells_its_version(sample: Sample) -> None:
     plain = sample.plain
-    assert {row["v"] for row in (plain if isinstance(plain, list) else [plain])} == {known(sample)}
+    assert {row["v"] for row in (plain if isinstance(plain, list) else [plain])} == {written(sample)}
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=title)

@@ -32,6 +32,7 @@ def explain(decision: Decision, replaced: Decision | None, spec: Spec | None = N
         *_section("Limits", [] if spec is None else _limits(spec)),
         *_section("What it saw", [line for arm in decision.arms for line in _arm(arm)]),
         *_section("What it concluded", [line for found in decision.assessments for line in _assessment(found)]),
+        *_section("Traffic that does not follow the weights", [one.words for one in decision.divergences]),
         *_section("Scaling", [line for advice in decision.scaling for line in _advice(advice)]),
         *_section("What it rests on", _rests_on(decision)),
     ]

@@ -50,8 +50,8 @@ def status(
 ) -> None:
     """Tell whether a release does well, for pipelines to go by.
 
-    Exit code 0: it goes on, was promoted or is completed. 1: rolled back, a variant is excluded, a sidecar's proxy
-    refuses its weights, or there is no such release. 3: Redis does not answer. 4: not over within --timeout.
+    Exit code 0: it goes on, was promoted or is completed. 1: rolled back, a variant is excluded, traffic does not
+    follow the weights, or there is no such release. 3: Redis does not answer. 4: not over within --timeout.
 
     Example: trimtab status checkout --watch --timeout 1800
     """
@@ -90,6 +90,7 @@ def _problems(view: "ReleaseView") -> list[str]:
     decision = view.decision
     found = [f"rolled back: {decision.rule}"] if decision.phase is Phase.ROLLED_BACK else []
     found += [f"{arm.variant} takes no traffic: {arm.excluded}" for arm in decision.arms if arm.excluded]
+    found += [f"traffic does not follow: {one.words}" for one in decision.divergences if one.kind != "refused"]
     return found + [
         f"sidecar {report.sidecar}: refused: {report.refused}" for report in view.sidecars if report.refused
     ]

@@ -45,6 +45,7 @@ def release_panel(view: ReleaseView) -> RenderableType:
     if decision.assessments:
         parts.append(_assessments(decision))
     parts += [Text(f"because: {reason}") for reason in decision.reasons]
+    parts += [Text(f"traffic does not follow: {one.words}", style="red") for one in decision.divergences]
     parts += [
         Text(
             f"sidecar {report.sidecar}: revision {report.in_force[1]} in force"

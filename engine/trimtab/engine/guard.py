@@ -17,6 +17,7 @@ from trimtab.engine.bound import NO_SHARE, Bound, ShareBound, breaches_at_most, 
 from trimtab.engine.evidence import Evidence, News
 from trimtab.engine.metric import MISSING, Value, value_of
 from trimtab.engine.metric_rail import rails_under
+from trimtab.engine.observed import Observed
 from trimtab.engine.rail import Pair, ShareRail
 from trimtab.engine.ratio_guard import RatioGuard
 from trimtab.engine.request_book import request_keep
@@ -29,11 +30,14 @@ from trimtab.engine.sizing import gauges_of
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.window import ArmWindow, Keep
 from trimtab.schemas.decision import Assessment, Verdict
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.guardrail import AnyGuardrail, ErrorRateGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
 from trimtab.schemas.reading import outcomes_read
 from trimtab.schemas.release import Spec
 
 CLOSED_AFTER_S: Final = 2
+REQUESTS_AFTER_S: Final = 3
+"""Seconds of requests are closed once: what is told of them later is left out."""
 _SLOWEST_PAIRS_S: Final = 3
 """How long bounds by seconds wait at most, however many releases there are."""
 _SHOWN_MS: Final = 60_000
@@ -65,8 +69,8 @@ def keep_of(spec: Spec) -> Keep:
 class Guard:
     """Guardrails on the variants of one release, under one spec."""
 
-    __slots__ = ("_bounds", "_budgets", "_closed_s", "_evidence", "_has_pairs", "_lengths_ms", "_ratio", "_shares",
-                 "_spec")  # fmt: skip
+    __slots__ = ("_bounds", "_budgets", "_closed_s", "_evidence", "_has_pairs", "_lengths_ms", "_observed", "_ratio",
+                 "_shares", "_spec")  # fmt: skip
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._spec = spec
@@ -76,6 +80,7 @@ class Guard:
         self._has_pairs = keep_of(spec).keeps_seconds
         self._closed_s = 0
         self._ratio = RatioGuard(spec, evidence)
+        self._observed = Observed([variant.name for variant in spec.variants])
         self._lengths_ms = sorted({bound.guardrail.window for bounds in self._bounds.values() for bound in bounds})
 
     def _side_by_side(self) -> tuple[list[ShareBound], Budgets]:
@@ -112,7 +117,7 @@ class Guard:
         if now_s - self._closed_s < (min(pace, _SLOWEST_PAIRS_S) if self._has_pairs else pace):
             return []
         self._closed_s = now_s
-        self._ratio.close(now_s)
+        self._close_requests(now_s)
         for name, bounds in self._bounds.items():
             for bound in bounds:
                 if isinstance(bound, ShareBound):
@@ -121,6 +126,18 @@ class Guard:
         for closed in seconds:
             self._take(closed)
         return seconds
+
+    def _close_requests(self, now_s: int) -> None:
+        book = self._evidence.requests
+        if book is None:
+            return
+        for look in book.routed.close(now_s - REQUESTS_AFTER_S, book.in_force):
+            self._ratio.take(look, now_s)
+            self._observed.take(look)
+
+    def divergences(self, now_s: int) -> list[Divergence]:
+        """Gives how traffic is seen not to follow the weights."""
+        return self._observed.divergences(now_s - REQUESTS_AFTER_S - 1)
 
     def _take(self, closed: ClosedSecond) -> None:
         baseline, totals = closed.arms.get(self._spec.baseline, _NOTHING), self._evidence.totals
@@ -161,7 +178,12 @@ class Guard:
             for name, bounds in self._bounds.items()
             for bound in bounds
         )
-        return not is_open and self._evidence.is_settled and self._ratio.is_settled
+        return not is_open and self._evidence.is_settled and self._ratio.is_settled and self._has_seen_requests
+
+    @property
+    def _has_seen_requests(self) -> bool:
+        book = self._evidence.requests
+        return book is None or book.routed.is_empty
 
     def _is_open(self, bound: Bound, *, is_candidate: bool) -> bool:
         if isinstance(bound, ShareBound):
@@ -232,12 +254,16 @@ class Guard:
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""
         bounds = {name: [bound.snapshot() for bound in of_variant] for name, of_variant in self._bounds.items()}
-        return {"closed_s": self._closed_s, "bounds": bounds, "ratio": self._ratio.snapshot()}
+        return {
+            "closed_s": self._closed_s, "bounds": bounds, "ratio": self._ratio.snapshot(),
+            "observed": self._observed.snapshot(),
+        }  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of a guard under the same spec."""
         self._closed_s = snapshot["closed_s"]
         self._ratio.restore(snapshot.get("ratio", {}))
+        self._observed.restore(snapshot.get("observed", {}))
         for name, bounds in self._bounds.items():
             for bound, kept in zip(bounds, snapshot["bounds"][name], strict=True):
                 bound.restore(kept)

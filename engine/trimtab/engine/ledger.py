@@ -31,7 +31,7 @@ from trimtab.engine.release_state import Position
 from trimtab.engine.strangers import Stranger, Strangers
 from trimtab.schemas.decision import Decision, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.schemas.evidence import Command, PaneKey, Panes, Record, Spec, Tick
+from trimtab.schemas.evidence import Command, PaneKey, Panes, Record, Sidecars, Spec, Tick
 from trimtab.schemas.release import parse_document
 
 _SNAPSHOT_VERSION: Final = 1
@@ -139,6 +139,8 @@ class Ledger:
                 self._apply(record, at, effects)
             case Command():
                 self._command(record, at, effects)
+            case Sidecars():
+                self._observe(record, at, effects)
             case Tick():
                 pass
             case _:
@@ -237,6 +239,12 @@ class Ledger:
         except InvalidRecord as error:
             effects.rejected, decision = str(error), None
         self._took(command.release, decision, effects)
+
+    def _observe(self, told: Sidecars, at: Position, effects: Effects) -> None:
+        if told.release not in self.releases:
+            effects.rejected = f"sidecars: no release {told.release!r}"
+            return
+        self._took(told.release, self._woken(told.release, at).observe(told.divergences, at), effects)
 
     def _enter_second(self, at: Position, effects: Effects) -> None:
         if at.time_ms // 1000 <= self._entered_ms // 1000:

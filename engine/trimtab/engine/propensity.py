@@ -16,6 +16,9 @@ from trimtab.schemas.ids import Revision
 MOST_CHANGES: Final = 256
 """Changes of weights that are remembered: four minutes of a bandit that moves every second."""
 
+FEW_CHANGES: Final = 64
+"""Those that are where nobody asks for the propensities of late outcomes."""
+
 Weights = tuple[int, ...]
 """basis points, in the order of the release file"""
 
@@ -56,9 +59,11 @@ class InForce:
     (9000, 1000)
     """
 
-    __slots__ = ("_changes", "_newest")
+    __slots__ = ("_changes", "_most", "_newest")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_CHANGES) -> None:
+        """`most`: how many changes are remembered."""
+        self._most = most
         self._changes: list[Change] = []
         self._newest: Revision = (0, 0)
 
@@ -67,27 +72,41 @@ class InForce:
     ) -> None:
         """Takes the next decision, made at `time_ms` of the log, and the weights of segments that have their own."""
         self._newest = revision
-        change = Change(time_ms, revision, tuple(weights), {name: tuple(own) for name, own in segments.items()})
         last = self._changes[-1] if self._changes else None
-        if last is None or (last.weights, last.segments) != (change.weights, change.segments):
-            self._changes.append(change)
-            del self._changes[:-MOST_CHANGES]
+        own, of_segments = tuple(weights), {name: tuple(of) for name, of in segments.items()}
+        if last is None or (last.weights, last.segments) != (own, of_segments):
+            self._changes.append(Change(time_ms, revision, own, of_segments))
+            del self._changes[: -self._most]
 
     def of(self, revision: Revision, segment: str = "") -> Weights | None:
         """Gives the weights of a revision for a segment's traffic; None where the revision is not known."""
         at = bisect_right(self._changes, revision, key=lambda change: change.revision)
         return self._changes[at - 1].of(segment) if at and revision <= self._newest else None
 
+    def is_replaced(self, revision: Revision, segment: str, by_ms: int) -> bool:
+        """Whether the weights of a revision for a segment's traffic had all been replaced by others by then.
+
+        A revision that is older than all changes that are remembered has been, where the oldest is older than that. Of
+        another era nothing is known.
+        """
+        at = bisect_right(self._changes, revision, key=lambda change: change.revision)
+        if not at:
+            is_of_era = bool(self._changes) and revision[0] == self._changes[0].revision[0]
+            return is_of_era and self._changes[0].since_ms <= by_ms
+        since = bisect_right(self._changes, by_ms, key=lambda change: change.since_ms)
+        own = self._changes[at - 1].of(segment)
+        return all(change.of(segment) != own for change in self._changes[max(0, since - 1) :])
+
     def at(self, second: int, segment: str = "") -> Weights:
         """Gives the weights that had been decided on when a second began; the oldest known where it is before them."""
         at = bisect_right(self._changes, second * 1000, key=lambda change: change.since_ms)
         return self._changes[max(0, at - 1)].of(segment) if self._changes else ()
 
-    def arranged(self, names: Sequence[str], anew: Sequence[str]) -> "InForce":
-        """Gives the same for other variants: those of `names` that are not in `anew` are left out."""
-        arranged = InForce()
+    def arranged(self, names: Sequence[str], anew: Sequence[str], most: int = MOST_CHANGES) -> "InForce":
+        """Gives the same for other variants, those of `names` that are not in `anew` left out, and `most` changes."""
+        arranged = InForce(most)
         arranged._newest = self._newest
-        for change in self._changes:
+        for change in self._changes[-most:]:
             segments = {segment: _arranged(own, names, anew) for segment, own in change.segments.items()}
             weights = _arranged(change.weights, names, anew)
             arranged._changes.append(Change(change.since_ms, change.revision, weights, segments))
@@ -98,9 +117,9 @@ class InForce:
         return InForceSnapshot(list(self._changes), self._newest)
 
     @classmethod
-    def restore(cls, snapshot: InForceSnapshot) -> "InForce":
+    def restore(cls, snapshot: InForceSnapshot, most: int = MOST_CHANGES) -> "InForce":
         """Gives that of which `snapshot` was taken."""
-        in_force = cls()
+        in_force = cls(most)
         in_force._changes, in_force._newest = list(snapshot.changes), snapshot.newest
         return in_force
 

@@ -2,22 +2,21 @@
 
 * One test for the whole release, shown with every candidate beside its own ratio of requests to expected ones: whoever
   misses requests, no variant's figures can be trusted.
-* Looks are seconds of event time, taken once they are over by `RATIO_AFTER_S`. Requests of an unknown revision are left
-  out: what a proxy did before it had weights, or one that does not tell them, says nothing of routing by weights.
+* Looks are seconds of event time, taken once they are over. Requests of an unknown revision are left out: what a proxy
+  did before it had weights, or one that does not tell them, says nothing of routing by weights.
 * A ratio that was kept passes no more once no request has come for the guardrail's window: missing is not zero.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.sequential.conclusion import Conclusion, Rule, conclude
+from trimtab.engine.sequential.look import Routed
 from trimtab.engine.sequential.sample_ratio import SampleRatioTest
 from trimtab.schemas.decision import Assessment, Verdict
 from trimtab.schemas.guardrail import AnyGuardrail, SampleRatioGuardrail
 from trimtab.schemas.release import Spec
-
-RATIO_AFTER_S: Final = 3
 
 Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
@@ -39,16 +38,14 @@ class RatioGuard:
         """the second of the first look; 0 before"""
         self._is_fresh = False
 
-    def close(self, now_s: int) -> None:
-        """Takes the seconds that are over."""
-        book = self._evidence.requests
-        if not self._is_on or book is None or book.routed is None:
+    def take(self, look: Routed, now_s: int) -> None:
+        """Takes requests of a second that is over."""
+        if not self._is_on or not look.weights:
             return
-        for look in book.routed.close(now_s - RATIO_AFTER_S, book.in_force):
-            self._began_s = self._began_s or now_s
-            if (now_s - self._began_s) * 1000 >= self._rail.warm_up:
-                self._test.update(look)
-                self._is_fresh = True
+        self._began_s = self._began_s or now_s
+        if (now_s - self._began_s) * 1000 >= self._rail.warm_up:
+            self._test.update(look)
+            self._is_fresh = True
 
     def fails(self) -> bool:
         """Whether requests that nobody has asked about yet make it fail."""
@@ -63,9 +60,8 @@ class RatioGuard:
 
     @property
     def is_settled(self) -> bool:
-        """Whether all requests that came were looked at."""
-        book = self._evidence.requests
-        return not self._is_on or book is None or book.routed is None or (book.routed.is_empty and not self._is_fresh)
+        """Whether everything that was taken has been asked about."""
+        return not self._is_fresh
 
     def assess(self, variant: str) -> list[Assessment]:
         """Gives the verdict, as it is shown with a candidate."""

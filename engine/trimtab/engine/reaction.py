@@ -1,6 +1,7 @@
 """What comes of guardrails that fail, and of candidates that scaling has found to blame.
 
 Aborts come first, whatever else fails; then what holds weights; then the advice that makes a latency guardrail wait.
+Weights are held, too, while traffic does not follow them: what is learnt then would not be of what was decided.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.shown import acts, breach
 from trimtab.engine.sizing import Sizing
 from trimtab.schemas.decision import Assessment, Phase
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.guardrail import AnyGuardrail, LatencyGuardrail
 
 
@@ -62,8 +64,15 @@ class Reaction:
         failed = next((one for name in self._movement.candidates for one in assessments[name] if acts(one)), None)
         if failed:
             return f"guardrail: weights are held, {failed.variant}: {breach(failed)}"
+        if seen := self.divergences():
+            return f"observed: weights are held, {'; '.join(one.words for one in seen)}"
         left_ms = self._movement.cooldown_left_ms
         return f"cooldown: weights are held for another {-(-left_ms // 1000)} s" if left_ms else ""
+
+    def divergences(self) -> list[Divergence]:
+        """Gives how the traffic does not follow the weights: what sidecars tell, and what telemetry shows."""
+        state = self._state
+        return [*state.divergences, *self._guard.divergences(state.now_ms // 1000)]
 
     def is_asked(self) -> bool:
         """Whether a guardrail fails for which something is to be done that is not done yet."""

@@ -45,9 +45,10 @@ from trimtab.engine.strategy.choice import choose
 from trimtab.engine.strategy.situation import Move, Situation, all_to
 from trimtab.engine.strategy.steps import HEARD_MS, interval_ms, steps_of
 from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes
-from trimtab.schemas.ids import BASIS_POINTS
+from trimtab.schemas.ids import BASIS_POINTS, Revision
 from trimtab.schemas.release import Spec, parse_document
 from trimtab.schemas.strategy import Bandit
 
@@ -108,6 +109,21 @@ class ReleaseFold:
     def era(self) -> int:
         """The era of the evidence log that it lives in."""
         return self._state.newest[0]
+
+    @property
+    def newest(self) -> Revision:
+        """The revision of its newest decision."""
+        return self._state.newest
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Variant -> basis points in force."""
+        return dict(zip(self._movement.names, self._state.weights, strict=True))
+
+    @property
+    def divergences(self) -> list[Divergence]:
+        """What sidecars have told, that still holds."""
+        return self._state.divergences
 
     @property
     def is_idle(self) -> bool:
@@ -236,6 +252,17 @@ class ReleaseFold:
             raise InvalidRecord(f"{command.action}: release {self.name}: {refusal}")
         rule = self._follow(command)
         return self._decision(at, rule, self._assess())
+
+    def observe(self, divergences: list[Divergence], at: Position) -> Decision | None:
+        """Takes what sidecars tell of traffic that does not follow the weights; all that they tell, not what is new."""
+        state = self._state
+        if not self._take(at):
+            return None
+        was, state.divergences = state.divergences, divergences
+        if divergences == was or self.standing is not Standing.LIVE:
+            return self._consider(at)
+        words = "; ".join(one.words for one in divergences) or "every sidecar follows again"
+        return self._decision(at, f"observed: {words}", self._assess())
 
     def _follow(self, command: Command) -> str:
         state, rule = self._state, rule_of(command)
@@ -372,6 +399,7 @@ class ReleaseFold:
         self._movement.lay_out()
         basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
         made = decision_of(self._release, basis, rule, replaces)
+        made = replace(made, divergences=seen) if (seen := self._reaction.divergences()) else made
         return replace(made, scaling=shown) if (shown := self._sizing.shown) else made
 
     def weights_record(self, decision: Decision) -> WeightsRecord:

@@ -8,6 +8,7 @@ import msgspec
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import EvidenceSnapshot
 from trimtab.schemas.decision import Phase
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.ids import NO_REVISION, Revision
 
 VERSION: Final = 3
@@ -65,6 +66,8 @@ class ReleaseState(msgspec.Struct):
     """when the weights moved last; 0 where they never did"""
     segment_weights: dict[str, list[int]] = {}
     """segment -> weights of its traffic; one that is not named has `weights`"""
+    divergences: list[Divergence] = []
+    """what sidecars tell of"""
     ranges: dict[str, list[tuple[str, int]]] = {}
     """`trimtab.engine.ranges`; empty where requests are not sticky"""
 

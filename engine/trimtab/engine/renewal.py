@@ -43,5 +43,5 @@ def renewed(spec: Spec, before: Spec, state: ReleaseState, evidence: Evidence) -
         origin_squares={name: squares for name, (_, _, squares) in earned.items()},
         now_ms=state.now_ms, offset=state.offset, newest=state.newest, step_began_ms=state.now_ms,
         step_responses=[totals[name].responses for name in names], lives=state.lives, began=state.began,
-        ranges=state.ranges if spec.stickiness is not None else {},
+        ranges=state.ranges if spec.stickiness is not None else {}, divergences=state.divergences,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is kept of the requests of one release, where something asks for it: cohorts, sample ratios, and the weights.
+"""What is kept of the requests of one release: who routed them by which weights, and cohorts where something asks.
 
 Contents of panes are added to it and taken out of it as everywhere in evidence (`evidence.py`), so that it is the same
 whatever came in which order.
@@ -11,7 +11,7 @@ import msgspec
 from trimtab.engine.cohort_book import CohortBook, CohortSnapshot, CohortSpec, cohort_spec
 from trimtab.engine.contribution import PaneContent
 from trimtab.engine.errors import EngineError
-from trimtab.engine.propensity import InForce, InForceSnapshot
+from trimtab.engine.propensity import FEW_CHANGES, MOST_CHANGES, InForce, InForceSnapshot
 from trimtab.engine.routed import RoutedSeconds, RoutedSnapshot
 from trimtab.schemas.guardrail import SampleRatioGuardrail
 from trimtab.schemas.ids import Revision
@@ -30,12 +30,10 @@ class RequestKeep(msgspec.Struct, frozen=True, array_like=True):
     """whose cohorts are kept apart besides"""
 
 
-def request_keep(spec: Spec) -> RequestKeep | None:
-    """Gives what a release needs of its requests; None where that is nothing."""
+def request_keep(spec: Spec) -> RequestKeep:
+    """Gives what a release needs of its requests."""
     attribution, objective = spec.objective.attribution, spec.objective
     has_ratio = any(isinstance(one, SampleRatioGuardrail) and one.severity != "muted" for one in spec.guardrails)
-    if attribution is None and not has_ratio:
-        return None
     cohorts, segments = None, tuple[str, ...]()
     if attribution is not None:
         segments = tuple(segment.name for segment in spec.segments)
@@ -62,12 +60,17 @@ class RequestBook:
         self._keep = keep
         self._arms = {name: arm for arm, name in enumerate(keep.variants)}
         arms = len(self._arms)
-        self.in_force = InForce()
+        self.in_force = InForce(self._changes)
         self.cohorts = CohortBook(keep.cohorts, arms=arms, since_s=since_s) if keep.cohorts else None
         self._segments: dict[str, CohortBook] = {}
         if keep.cohorts is not None:
             self._segments = {name: CohortBook(keep.cohorts, arms=arms, since_s=since_s) for name in keep.segments}
-        self.routed = RoutedSeconds(arms=arms, since_s=since_s) if keep.has_ratio else None
+        self.routed = RoutedSeconds(arms=arms, since_s=since_s)
+
+    @property
+    def _changes(self) -> int:
+        """How many changes of weights are remembered."""
+        return MOST_CHANGES if self._keep.has_ratio or self._keep.cohorts else FEW_CHANGES
 
     def arm(self, variant: str) -> int:
         """Gives the position of a variant."""
@@ -76,7 +79,7 @@ class RequestBook:
     def restarted(self, keep: RequestKeep, since_s: int) -> "RequestBook":
         """Gives an empty one for what comes from `since_s` on, which knows the weights of before."""
         anew = RequestBook(keep, since_s)
-        anew.in_force = self.in_force.arranged(self._keep.variants, keep.variants)
+        anew.in_force = self.in_force.arranged(self._keep.variants, keep.variants, anew._changes)
         return anew
 
     def cohorts_in(self, segment: str) -> CohortBook:
@@ -100,14 +103,13 @@ class RequestBook:
     def replace(self, variant: str, place: tuple[int, str], old: PaneContent, new: PaneContent) -> None:
         """Replaces the content of a pane, that of a second and a segment."""
         arm = self._arms.get(variant)
-        if arm is not None:
+        if arm is not None and (self.cohorts is not None or old.routed or new.routed):
             self._add(arm, place, -1, old)
             self._add(arm, place, +1, new)
 
     def _add(self, arm: int, place: tuple[int, str], sign: int, content: PaneContent) -> None:
         second, segment = place
-        if self.routed is not None:
-            self.routed.add(arm, place, sign, content)
+        self.routed.add(arm, place, sign, content)
         apart = self._segments.get(segment)
         for cohorts in (self.cohorts, apart):
             if cohorts is not None:
@@ -147,7 +149,7 @@ class RequestBook:
         return RequestSnapshot(
             self.in_force.snapshot(),
             self.cohorts.snapshot() if self.cohorts is not None else None,
-            self.routed.snapshot() if self.routed is not None else None,
+            self.routed.snapshot(),
             {name: cohorts.snapshot() for name, cohorts in self._segments.items()},
         )
 
@@ -155,7 +157,7 @@ class RequestBook:
     def restore(cls, keep: RequestKeep, snapshot: RequestSnapshot) -> "RequestBook":
         """Gives that of which `snapshot` was taken."""
         book = cls(keep)
-        book.in_force = InForce.restore(snapshot.in_force)
+        book.in_force = InForce.restore(snapshot.in_force, book._changes)
         if keep.cohorts is not None and snapshot.cohorts is not None:
             book.cohorts = CohortBook.restore(keep.cohorts, snapshot.cohorts)
             for name, segment in snapshot.segments.items():

@@ -1,4 +1,4 @@
-"""Requests by second and by the revision that routed them, until their second is over: looks for a sample ratio.
+"""Requests by second and by the revision that routed them, until their second is over.
 
 Requests are counted against the weights of their own revision, and once. Those of a revision that is not known, and
 those that come after their second was closed, are left out and counted as `missed`.
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import msgspec
 
 from trimtab.engine.contribution import PaneContent
-from trimtab.engine.propensity import InForce
+from trimtab.engine.propensity import InForce, Weights
 from trimtab.engine.sequential.look import Routed
+from trimtab.schemas.divergence import GRACE_S
 from trimtab.schemas.ids import Revision
 
 
@@ -30,7 +31,7 @@ class RoutedSeconds:
     >>> in_force.decide(0, (5, 1), (9_000, 1_000))
     >>> seconds.add(1, (100, ""), +1, PaneContent(bytes(64), b"", b"", {}, routed=((5, 1, 3), (5, 2, 1))))
     >>> list(seconds.close(101, in_force)), seconds.missed
-    ([Routed(weights=(9000, 1000), requests=[0, 3])], 1)
+    ([Routed(weights=(9000, 1000), requests=[0, 3], second=100, is_stale=False)], 1)
     """
 
     __slots__ = ("_arms", "_closed_s", "_seconds", "missed")
@@ -53,19 +54,26 @@ class RoutedSeconds:
                 of_second.setdefault(((era, revision), segment), [0] * self._arms)[arm] += sign * requests
 
     def close(self, up_to_s: int, in_force: InForce) -> Iterator[Routed]:
-        """Gives the requests of each second below `up_to_s` that was not closed before, by weights, in order."""
+        """Gives the requests of each second below `up_to_s` that was not closed before, by weights, in order.
+
+        Those of a revision that is not known are given without weights where it is too old, and else left out.
+        """
         self._closed_s = max(self._closed_s, up_to_s)
         for second in sorted(second for second in self._seconds if second < self._closed_s):
-            by_weights: dict[tuple[int, ...], list[int]] = {}
+            replaced_ms = (second - GRACE_S) * 1000
+            alike: dict[tuple[Weights, bool], list[int]] = {}
             for (revision, segment), requests in sorted(self._seconds.pop(second).items()):
                 weights = in_force.of(revision, segment)
+                is_stale = in_force.is_replaced(revision, segment, replaced_ms)
                 if weights is None:
                     self.missed += sum(requests)
-                    continue
-                known = by_weights.setdefault(weights, [0] * self._arms)
+                    if not is_stale:
+                        continue
+                known = alike.setdefault((weights or (), is_stale), [0] * self._arms)
                 known[:] = [one + other for one, other in zip(known, requests, strict=True)]
-            for weights, requests in by_weights.items():
-                yield Routed(weights, requests)
+            for (weights, is_stale), requests in alike.items():
+                if any(requests):
+                    yield Routed(weights, requests, second, is_stale)
 
     @property
     def is_empty(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from trimtab.schemas.condition_text import check_conditions
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
 from trimtab.schemas.version import Reader, Version, peek_json
@@ -211,6 +212,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """the release of the same service that keeps the traffic while this one waits; empty once it begins"""
     scaling: list[ScalingAdvice] = []
     """of each variant, where the release file has scaling"""
+    divergences: list[Divergence] = []
+    """how traffic was seen not to follow the weights; they are held for as long as it does not"""
 
     @property
     def id(self) -> Revision:

@@ -8,9 +8,13 @@ from typing import Final, Literal
 
 import msgspec
 
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.version import Reader, Version, peek_message_pack
 
-VERSION: Final = 2
+VERSION: Final = 3
+"""The newest; a record is of the oldest one that knows its kind, so that older readers go on with what they know."""
+
+_TWO: Final = 2
 
 FAILURES: Final = ("timeouts", "connects", "resets", "overloads")
 """Counters of the errors that are a failure of this kind, rather than an answer of the service. Each of them is one of
@@ -129,7 +133,7 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
     """signed 64 bit, three a row: count, sum of values, sum of squares (the sums in 1/VALUE_SCALE)"""
     more: bool = False
     """whether another record follows that belongs to the same emission: only the last one makes seconds final"""
-    v: Version = VERSION
+    v: Version = _TWO
     failures: bytes = b""
     """signed 64 bit, rows by len(FAILURES); empty where nothing failed so, and from builders that do not tell them"""
     cohorts: CohortColumns | None = None
@@ -143,7 +147,7 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
 class Tick(msgspec.Struct, frozen=True, tag_field="t", tag="tick"):
     """Time passes. Written into a partition that nobody else writes to; its append time is what it says."""
 
-    v: Version = VERSION
+    v: Version = _TWO
 
 
 class Spec(msgspec.Struct, frozen=True, tag_field="t", tag="spec"):
@@ -152,7 +156,7 @@ class Spec(msgspec.Struct, frozen=True, tag_field="t", tag="spec"):
     release: str
     document: bytes
     actor: str = ""
-    v: Version = VERSION
+    v: Version = _TWO
 
 
 class Command(msgspec.Struct, frozen=True, tag_field="t", tag="command"):
@@ -168,10 +172,18 @@ class Command(msgspec.Struct, frozen=True, tag_field="t", tag="command"):
     """of `promote`: to the end; else by one step, where the strategy has steps"""
     weights: dict[str, int] = {}
     """of `set-weights`: variant -> basis points; those that are not named have none"""
-    v: Version = VERSION
+    v: Version = _TWO
 
 
-Record = Panes | Tick | Spec | Command
+class Sidecars(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="sidecars"):
+    """What sidecars tell of traffic that does not follow a release's weights: all of it, whenever that changes."""
+
+    release: str
+    divergences: list[Divergence]
+    v: Version = 3
+
+
+Record = Panes | Tick | Spec | Command | Sidecars
 
 _encode = msgspec.msgpack.Encoder().encode
 _read: Reader[Record] = Reader("an evidence record", VERSION, msgspec.msgpack.Decoder(Record).decode, peek_message_pack)

@@ -24,6 +24,10 @@ def weights_channel(release: str) -> str:
     return f"trimtab:{{{release}}}:weights"
 
 
+ALL_SIDECARS: Final = "trimtab:{*}:sidecar:*"
+"""SCAN pattern of all sidecar reports."""
+
+
 def sidecar_key(release: str, sidecar: str) -> str:
     """Gives the key under which `sidecar` reports what it has in force for `release`."""
     return f"trimtab:{{{release}}}:sidecar:{sidecar}"

@@ -31,6 +31,8 @@ class SidecarReport(msgspec.Struct, frozen=True, kw_only=True):
     """log entries that name no variant of ours"""
     time_ms: int = 0
     v: Version = VERSION
+    interval_s: float = 0.0
+    """how long the proxy rests between two changes of its weights, at least"""
     shares: dict[str, float] = {}
     """variant -> basis points of the traffic that goes by weight, as the proxy's own granularity really gives them and
     with what is down left out; empty where that is not told"""

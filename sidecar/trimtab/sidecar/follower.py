@@ -159,7 +159,8 @@ class Follower:
         return SidecarReport(
             sidecar=self._options.id, proxy=self._options.proxy, release=release,
             in_force=self._in_force.get(release, NO_REVISION), offered=self._offered.get(release, NO_REVISION),
-            refused=self._refused, refusals=self._refusals, time_ms=time.time_ns() // 1_000_000,
+            refused=self._refused, refusals=self._refusals,
+            interval_s=self._options.interval_s, time_ms=time.time_ns() // 1_000_000,
         )  # fmt: skip
 
 

@@ -14,16 +14,19 @@ from faust.types import TP
 
 from trimtab.engine.ledger import Effects, Ledger, Published
 from trimtab.engine.policy.build import Factories
+from trimtab.engine.precedence import Standing
 from trimtab.schemas import decision as decisions
 from trimtab.schemas import evidence
 from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
 from trimtab.schemas.decision import Decision
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.routing import routed
 from trimtab.schemas.topics import DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 from trimtab.streams.decision_kind import Kind, kind_of
 from trimtab.streams.edge import Commits, DeadLetters, Outbox
 from trimtab.streams.latency import Latency
+from trimtab.streams.lookout import Wanted
 from trimtab.streams.order import Order, due_record
 from trimtab.streams.publication import Offer, Publication
 from trimtab.streams.settings import DecideSettings
@@ -102,6 +105,24 @@ class Decide:
         current = [shard for shard in self._shards.values() if shard.generation == generation]
         # Record by record: a chunk of evidence may take seconds.
         return {shard.partition: shard.ledger.offset + 1 for shard in current}
+
+    def wanted(self) -> dict[str, tuple[Wanted, list[Divergence]]]:
+        """Gives what sidecars are to have of each release of this worker that is not over, and what they diverge in."""
+        generation = self._app.consumer_generation_id
+        return {
+            name: (Wanted(fold.newest, fold.weights), fold.divergences)
+            for shard in self._shards.values()
+            if shard.generation == generation
+            for name, fold in shard.ledger.releases.items()
+            if fold.standing is Standing.LIVE
+        }
+
+    async def tell(self, release: str, divergences: list[Divergence]) -> None:
+        """Writes what sidecars tell of a release of this worker into its evidence."""
+        for shard in self._shards.values():
+            if release in shard.ledger.releases:
+                told = evidence.encode(evidence.Sidecars(release=release, divergences=divergences))
+                await self._outbox.send(EVIDENCE, told, partition=shard.partition)
 
     async def consume(self, stream: faust.Stream) -> None:
         """Takes every record of the evidence log; never ends by itself."""

@@ -33,6 +33,7 @@ from trimtab.streams.pulse import Pulse
 from trimtab.streams.reach import ping_redis, wait_for
 from trimtab.streams.report import Report
 from trimtab.streams.settings import Settings
+from trimtab.streams.sidecar_watch import SidecarWatch
 from trimtab.streams.watchdog import Abandoned, Watchdog
 
 EXIT_STOPPED: Final = 0
@@ -109,7 +110,7 @@ class _Worker:
         pulse = Pulse(self._settings.stall_s, EXIT_FAILED)
         for work in (
             pulse.beat_forever, self._watchdog.watch, self._progress.watch, self._publication.publish_forever,
-            self._report.write_forever,
+            self._report.write_forever, self._watch.watch_forever,
         ):  # fmt: skip
             self._start(self._guarded(work))
         self._start(self._started)
@@ -136,6 +137,7 @@ class _Worker:
         self._agent("decide", EVIDENCE, kafka.evidence_partitions, decide.consume)
         app.task(self._guarded(fold.flush_forever))
         app.task(self._guarded(decide.tick_forever))
+        self._watch = SidecarWatch(self._settings.redis, decide)
         self._report = Report(fold, decide, self._publication)
         self._progress = progress = Progress(app, {TELEMETRY: fold.positions, EVIDENCE: decide.positions}, patience_s)
         self._watchdog = Watchdog(app, self._settings.watchdog_s, lambda: not progress.trouble)
@@ -223,7 +225,12 @@ class _Worker:
         for task in self._tasks:
             task.cancel()
         stopping = asyncio.gather(
-            *self._tasks, self._app.stop(), self._publication.close(), self._health.close(), return_exceptions=True
+            *self._tasks,
+            self._app.stop(),
+            self._publication.close(),
+            self._watch.close(),
+            self._health.close(),
+            return_exceptions=True,
         )
         _, hanging = await asyncio.wait([stopping], timeout=_STOP_S)
         if hanging:

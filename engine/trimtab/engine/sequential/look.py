@@ -48,7 +48,12 @@ class Routed(NamedTuple):
     """Requests by arm, and the weights that were in force when they were routed, in any unit."""
 
     weights: Sequence[float]
+    """none where the revision is older than all that are remembered"""
     requests: Sequence[int]
+    second: int = 0
+    """of event time"""
+    is_stale: bool = False
+    """whether the weights had been replaced when they were used"""
 
 
 class Sums(NamedTuple):
