@@ -51,7 +51,15 @@ export function duration(lengthMs) {
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 
-export const ago = (timeMs) => `${duration(Date.now() - timeMs)} ago`;
+/** Gives an age in its largest unit: the older, the less does the rest matter. */
+export function age(lengthMs) {
+  const seconds = Math.max(0, Math.round(lengthMs / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} d`;
+}
+
+export const ago = (timeMs) => `${age(Date.now() - timeMs)} ago`;
 
 /** Gives a revision as addresses and event ids have it. */
 export const idOf = (decision) => `${decision.era}-${decision.revision}`;

@@ -1,19 +1,19 @@
 // Guardrails as bars against their limits, with what each verdict rests on.
 
 import { el } from "./dom.js";
-import { count, measured } from "./format.js";
+import { clock, count, measured } from "./format.js";
 import { swatch } from "./bars.js";
 
 const LIMIT_AT = 70; // percent of the bar's width
 const VERDICTS = { pass: ["✓", "Pass", "good"], fail: ["✕", "Fail", "bad"], inconclusive: ["…", "Not known yet", "held"] };
 
-/** Gives the guardrails of a decision, the variants of each together. */
+/** Gives guardrails, the variants of each together; those with a time are of an older decision. */
 export function guardrails(assessments, places) {
   const groups = Map.groupBy(assessments, ({ guardrail, bound }) => `${guardrail} ${bound}`);
   if (!groups.size) return el("p.empty", {}, "The release file has no guardrails.");
   return [...groups].map(([key, found]) => el("div.rail", { "data-key": key },
     el("h3", {}, found[0].guardrail, el("small", {}, limitWords(found[0]))),
-    found.map((one) => assessment(one, places))));
+    found.sort((one, other) => places.get(one.variant) - places.get(other.variant)).map((one) => assessment(one, places))));
 }
 
 function limitWords({ guardrail, bound, limit, severity, on_fail: onFail }) {
@@ -35,7 +35,7 @@ function assessment(found, places) {
       el("span.bar.thin", { "aria-hidden": "true" }, el(`span.fill.${tone}`, { style: { width: `${evidence}%` } })),
       el("small", {}, `ln E ${found.ln_evidence.toFixed(2)} of ${found.threshold.toFixed(2)}`)),
     el(`span.verdict.${tone}`, { title: found.reason }, el("i", { "aria-hidden": "true" }, sign), ` ${word}`),
-    found.verdict !== "pass" && el("small.because", {}, found.reason));
+    found.verdict !== "pass" && el("small.because", {}, found.time_ms && `At ${clock(found.time_ms)}, when it was excluded: `, found.reason));
 }
 
 function width({ value, limit }) {

@@ -135,7 +135,7 @@ export class ReleasePage {
         card("standing", "Where it stands", ladder(decision, this.spec), facts(decision, this.spec, this.track)),
         card("variants", "Variants", variants(this.track, names, baseline, this.windows)),
         card("posteriors", "What it believes", posteriors(arms, objective)),
-        card("guardrails", "Guardrails", guardrails(decision.assessments, places)),
+        card("guardrails", "Guardrails", guardrails([...decision.assessments, ...this.track.failures()], places)),
         own && card("metrics", "Metrics", own),
         apart && card("segments", "Segments", apart),
         card("decisions", "Decisions", { beside: this.log.choice() }, this.log.render(this.track, names)),

@@ -38,6 +38,19 @@ export class Track {
     });
   }
 
+  /** Gives, for each variant that is excluded, the verdicts that failed it, and when: the newest decision has none. */
+  failures() {
+    const out = new Set(this.newest.arms.filter(({ excluded }) => excluded).map(({ variant }) => variant));
+    const found = [];
+    for (let at = this.decisions.length - 1; at >= 0 && out.size; at -= 1) {
+      const failed = this.decisions[at].assessments.filter(({ variant, verdict }) => verdict === "fail" && out.has(variant));
+      for (const one of failed) out.delete(one.variant);
+      found.push(...failed.map((one) => ({ ...one, time_ms: this.decisions[at].time_ms })));
+    }
+    const assessed = new Set(this.newest.assessments.map(({ variant }) => variant));
+    return found.filter(({ variant }) => !assessed.has(variant));
+  }
+
   /** Gives the moments that deserve a mark: a phase begins, or a variant is excluded. */
   moments() {
     return this.decisions.flatMap((decision, i) => {

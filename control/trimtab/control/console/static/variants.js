@@ -1,7 +1,7 @@
 // The variants side by side: traffic, errors and latency of the last minute, and how much that rests on.
 
 import { el, table } from "./dom.js";
-import { count, duration, milliseconds, number, percent, probability, share } from "./format.js";
+import { age, count, milliseconds, number, percent, probability, share } from "./format.js";
 import { swatch, trendLine } from "./bars.js";
 import { look } from "./palette.js";
 
@@ -36,11 +36,11 @@ const inOrder = (arms, names) => [...arms].sort((one, other) => names.indexOf(on
 const withTrend = (text, values, at) => el("span.with-trend", {}, trendLine(values, at), text);
 
 function freshness(arm, window) {
-  const age = window?.age_ms;
-  const known = age !== undefined && age !== null;
+  const oldMs = window?.age_ms;
+  const known = oldMs !== undefined && oldMs !== null;
   if (!arm.responses) return el("span.tag.held", {}, "nothing yet");
-  const little = arm.error_ratio === null || (known && age > OLD_MS) || arm.responses < FEW;
-  return el("span", {}, little && el("span.tag.held", {}, "little recent data"), " ", known && el("small", {}, `${duration(age)} old`));
+  const little = arm.error_ratio === null || (known && oldMs > OLD_MS) || arm.responses < FEW;
+  return el("span.fresh", {}, little && el("span.tag.held", {}, "little recent data"), " ", known && el("small", {}, `${age(oldMs)} old`));
 }
 
 /** Gives the metrics of the release file. */
