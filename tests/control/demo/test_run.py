@@ -85,6 +85,7 @@ def test_faulty_canary_is_rolled_back_and_leaves_nothing_behind(folder: Path) ->
     demo = Demo(folder, "--scenario", "faulty", "--strategy", "canary", "--duration", "20", "--rps", "150")
     code, output = demo.end(timeout_s=90)
     assert "✔ Verdict: rolled back  (faulty, canary)" in output
+    assert "All of it in a browser: trimtab demo --console\n" in output
     assert code == 0
     assert list(folder.iterdir()) == []
 

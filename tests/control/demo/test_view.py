@@ -130,3 +130,14 @@ def test_tall_terminals_get_taller_sparklines() -> None:
 def test_foot_counts_all_requests() -> None:
     book = ledger([exchange(1.0), exchange(1.1, "", status=0), exchange(1.2), exchange(1.3)])
     assert "4 requests, 1 failed (25.0 %), 3 under way" in drawn(PROGRESSING, book=book)[-1]
+
+
+def test_the_foot_says_where_the_console_is_and_else_how_to_end() -> None:
+    def foot(address: str) -> str:
+        console = Console(file=io.StringIO(), record=True, width=80, height=24, color_system=None)
+        picture = Picture(DemoOptions(), 30.0, chronicle(PROGRESSING), Ledger(), 3, address)
+        console.print(picture, height=24)
+        return console.export_text().splitlines()[-1].rstrip()
+
+    assert foot("").endswith("Ctrl-C ends it")
+    assert foot("http://127.0.0.1:40123").endswith(" http://127.0.0.1:40123")

@@ -15,7 +15,9 @@ export class Refused extends Error {
 }
 
 async function asked(path, options = {}) {
-  const answer = await fetch(ROOT + path, { credentials: "same-origin", cache: "no-store", ...options });
+  const answer = await fetch(ROOT + path, { credentials: "same-origin", cache: "no-store", ...options }).catch(() => {
+    throw new Error("The server does not answer.");
+  });
   const isJson = /json/.test(answer.headers.get("content-type") ?? "");
   const body = isJson ? await answer.json() : {};
   if (!answer.ok) throw new Refused(answer.status, body);

@@ -81,7 +81,7 @@ export class WeightsChart {
       width: this.canvas.clientWidth || 600, height: HEIGHT, legend: { show: false }, padding: [8, 30, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { time: true }, y: { range: [0, 100] } },
-      axes: [{ ...axis, grid: { show: false }, space: 90, size: 30, values: times }, { ...axis, size: 48, values: (_, at) => at.map((value) => `${value}%`), splits: [0, 25, 50, 75, 100] }],
+      axes: [{ ...axis, grid: { show: false }, space: 80, size: 30, values: times }, { ...axis, size: 48, values: (_, at) => at.map((value) => `${value}%`), splits: [0, 25, 50, 75, 100] }],
       series: [{}, ...colours.map((colour, at) => ({
         stroke: colour, width: 2, dash: look(at).dashes, paths: path, points: { show: false }, fill: at ? undefined : faded(colour),
       }))],
