@@ -3,7 +3,7 @@
 from typing import Any
 
 from trimtab.catalog.entry import Change, Written
-from trimtab.catalog.node import AnyNode, decode_node, parse_node
+from trimtab.catalog.node import AnyNode, Node, decode_node, parse_node
 from trimtab.catalog.store import Store
 from trimtab.schemas.model_ref import parse_ref
 
@@ -16,7 +16,7 @@ def node(reference: str, *rests_on: str, **fields: Any) -> AnyNode:
     return parse_node({**document, "version": version} if version else document)
 
 
-def put(store: Store, *nodes: AnyNode, time_s: int = 1_000) -> Written:
+def put(store: Store, *nodes: Node, time_s: int = 1_000) -> Written:
     return store.write(Change(nodes=nodes, time_s=time_s))
 
 

@@ -81,6 +81,12 @@ def choose(snapshot: Snapshot, query: ModelChoice) -> Choice:
     )  # fmt: skip
 
 
+def matching_refs(snapshot: Snapshot, where: str) -> list[ModelRef]:
+    """Gives the models that satisfy a query, by name and version, revoked ones included."""
+    found = [answers(term, snapshot) for _, term in parse(where)]
+    return [model.ref for at, model in enumerate(snapshot.candidates) if all(each[at] for each in found)]
+
+
 def _is_new(one: Goal, wanted: Sequence[Weighed]) -> bool:
     return one.figure not in [each.goal.figure for each in wanted]
 
@@ -167,3 +173,15 @@ def _told(one: Exclusion) -> str:
     more = [f"{one.unknown} of them because it is not known"] if one.unknown else []
     more += [f"{one.alone} that nothing else excludes"] if one.alone else []
     return f"`{one.constraint}` excludes {one.excluded}" + (f" ({', '.join(more)})" if more else "")
+
+
+def plain_choice(choice: Choice) -> dict[str, object]:
+    """Gives a choice as plain data."""
+    return {
+        "chosen": choice.front[0].ref if choice.front else None,
+        "revision": choice.revision,
+        "considered": choice.considered,
+        "matched": choice.matched,
+        "front": [{"ref": one.ref, "score": one.score, "figures": one.figures} for one in choice.front],
+        "exclusions": [one._asdict() for one in choice.exclusions],
+    }

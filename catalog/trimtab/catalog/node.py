@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, field_
 
 from trimtab.catalog.figure import MAX_SERIES, Figure
 from trimtab.schemas.ids import Revision, is_name, is_release_name
-from trimtab.schemas.model_ref import NAME, Kind, ModelRef, kind_of, parse_ref, ref
+from trimtab.schemas.model_ref import MAX_NAME, NAME, Kind, ModelRef, kind_of, parse_ref, ref
 from trimtab.schemas.part import Part
 
 RESTS_ON: Final[Mapping[Kind, Mapping[Kind, str]]] = {
@@ -42,7 +42,7 @@ Privacy = Literal["public", "internal", "confidential", "restricted"]
 
 def _name(text: str) -> str:
     if not re.fullmatch(NAME, text):
-        raise ValueError(f"expected a name of letters, digits, dots, - and _, up to 128, got {text!r:.80}")
+        raise ValueError(f"expected a name of letters, digits, dots, - and _, up to {MAX_NAME}, got {text!r:.80}")
     return text
 
 

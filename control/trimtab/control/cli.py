@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "freeze": "steer_command:freeze",
     "set-weights": "steer_command:set_weights",
     "replay": "replay_command:replay",
+    "models": "cli:models_app",
     "worker": "worker_command:worker",
     "serve": "serve_command:serve",
     "sidecar": "cli:sidecar_app",
@@ -49,6 +50,18 @@ _SIDECAR: Final = {
     "file": "sidecar_command:write_file",
 }
 
+_MODELS: Final = {
+    "register": "models_write_command:register",
+    "list": "models_command:list_models",
+    "show": "models_command:show",
+    "lineage": "models_command:lineage",
+    "choose": "models_command:choose",
+    "revoke": "models_write_command:revoke",
+    "reinstate": "models_write_command:reinstate",
+    "import-mlflow": "models_write_command:import_mlflow",
+    "export-mlflow": "models_write_command:export_mlflow",
+}
+
 app = typer.Typer(
     name="trimtab",
     cls=lazy_group(COMMANDS),
@@ -61,6 +74,9 @@ get_app = typer.Typer(cls=lazy_group(_GET), no_args_is_help=True, help="Show rel
 config_app = typer.Typer(cls=lazy_group({"show": "about_command:config_show"}), no_args_is_help=True, help="Settings.")
 sidecar_app = typer.Typer(
     cls=lazy_group(_SIDECAR), no_args_is_help=True, help="Run beside a proxy: weights in, telemetry out."
+)
+models_app = typer.Typer(
+    cls=lazy_group(_MODELS), no_args_is_help=True, help="Models and their metadata: register, find, choose, revoke."
 )
 
 

@@ -26,7 +26,7 @@ class Kind(StrEnum):
     DEPLOYMENT = "deployment"
 
 
-MAX_NAME: Final = 128
+MAX_NAME: Final = 120
 NAME: Final = rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}"
 _NAME: Final = re.compile(NAME)
 

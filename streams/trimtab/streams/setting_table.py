@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -84,6 +85,7 @@ def shown(settings: Settings) -> dict[str, Any]:
             branch = branch.setdefault(name, {})
         branch[path[-1]] = _plain(value)
     tree["redis"]["url"] = _without_secret(settings.redis.url)
+    tree["catalog"]["url"] = _without_password(settings.catalog.url)
     return tree
 
 
@@ -101,6 +103,11 @@ def _without_secret(url: str) -> str:
         return url
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{address.username}:{_HIDDEN}@{rest.rpartition('@')[2]}"
+
+
+def _without_password(url: str) -> str:
+    password = urlsplit(url).password
+    return url if password is None else url.replace(f":{password}@", f":{_HIDDEN}@", 1)
 
 
 _HEAD: Final = f"""\

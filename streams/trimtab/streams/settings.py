@@ -7,8 +7,9 @@ docs/settings.md lists them all.
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from trimtab.schemas.kafka_connection import KafkaConnection
 from trimtab.schemas.redis_connection import RedisConnection
@@ -128,6 +129,32 @@ class DecideSettings(_Edge):
     """how often releases that changed are snapshotted, at most"""
 
 
+class CatalogSettings(_Edge):
+    """Where the models' catalogue is."""
+
+    url: Annotated[str, Field(repr=False)] = ""
+    """where it is: `sqlite:///PATH` (four slashes for a path from the root), `arango://USER@HOST:PORT/DATABASE`, or
+    `arangos://` with TLS; without it there is none"""
+    password: SecretStr | None = None
+    """of ArangoDB's user, unless the URL has one"""
+
+    @model_validator(mode="after")
+    def _is_address(self) -> Self:
+        try:
+            parts = urlsplit(self.url)
+            is_address = not self.url or parts.scheme in ("sqlite", "arango", "arangos")
+        except ValueError:
+            is_address = False
+        if not is_address:
+            raise broken("url", "expected a URL: sqlite:///PATH, arango://USER@HOST:PORT/DATABASE or arangos://")
+        return self
+
+    @property
+    def secret(self) -> str:
+        """The password in the clear; empty where there is none."""
+        return self.password.get_secret_value() if self.password else ""
+
+
 class Settings(_Edge):
     """All settings."""
 
@@ -135,6 +162,7 @@ class Settings(_Edge):
     redis: RedisSettings = RedisSettings()
     fold: FoldSettings = FoldSettings()
     decide: DecideSettings = DecideSettings()
+    catalog: CatalogSettings = CatalogSettings()
     watchdog_s: Annotated[float, Field(gt=0)] = 60.0
     """how long a worker may be without an assignment, while Kafka answers, before it ends itself"""
     stall_s: Annotated[float, Field(gt=0)] = 30.0
