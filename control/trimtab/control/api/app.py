@@ -11,12 +11,14 @@ from starlette.responses import Response
 from trimtab.control.api import problem
 from trimtab.control.api.applying import Applying
 from trimtab.control.api.body import BodyLimit
+from trimtab.control.api.catalogue import Catalogue
 from trimtab.control.api.console_files import ConsoleFiles
 from trimtab.control.api.guard import LOOPBACK, Guard
 from trimtab.control.api.headers import Outermost
 from trimtab.control.api.health import Health
 from trimtab.control.api.identity import identity_of, local
 from trimtab.control.api.live import Live
+from trimtab.control.api.models import Models
 from trimtab.control.api.reading import Reading, answer
 from trimtab.control.api.steering import Steering
 from trimtab.control.api.streaming import Streaming
@@ -30,6 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
     """Gives the application for one Kafka and one Redis."""
     live = Live(settings)
     steering = Steering(live)
+    catalogue = Catalogue(settings.catalog)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -39,13 +42,14 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             steering.close()
             await live.stop()
+            catalogue.close()
 
     app = FastAPI(
         title=TITLE, version=version("trimtab"), description=_ABOUT, docs_url=None, redoc_url=None,
         redirect_slashes=False, lifespan=lifespan,
     )  # fmt: skip
     app.state.live = live
-    for part in (Reading(live), Streaming(live), Applying(live), steering, Health(live)):
+    for part in (Reading(live), Streaming(live), Applying(live), steering, Models(live, catalogue), Health(live)):
         app.include_router(part.routes())
     app.include_router(_session())
     app.router.default = ConsoleFiles()

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from trimtab.schemas.errors import InvalidRecord, InvalidRelease, NewerVersion, Unreachable
+from trimtab.schemas.errors import InvalidFile, InvalidRecord, InvalidRelease, NewerVersion, Unreachable
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_S: Final = 1
@@ -71,10 +71,15 @@ def unreadable(error: InvalidRecord) -> ApiProblem:
 
 def wrong_release(error: InvalidRelease) -> ApiProblem:
     """Gives the answer for a release file with mistakes."""
+    return wrong_file("the release file has mistakes", error)
+
+
+def wrong_file(detail: str, error: InvalidFile) -> ApiProblem:
+    """Gives the answer for a file with mistakes."""
     wrong: list[Wrong] = [
         {"field": problem.field, "rule": problem.message, "line": problem.line} for problem in error.problems
     ]
-    return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, "the release file has mistakes", errors=wrong)
+    return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=wrong)
 
 
 def install(app: FastAPI) -> None:
