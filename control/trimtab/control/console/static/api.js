@@ -28,7 +28,11 @@ export const get = (path) => asked(path);
 
 /** Sends an order; the same one sent twice is carried out once. */
 export function post(path, body, headers = {}) {
-  return asked(path, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } });
+  return asked(path, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json", ...headers },
+  });
 }
 
 export const remove = (path) => asked(path, { method: "DELETE" });
@@ -60,7 +64,9 @@ export function follow(path, { lastId = "", onEvent, onState }) {
     try {
       const answer = await fetch(ROOT + path, {
         headers: { accept: "text/event-stream", ...(id && { "last-event-id": id }) },
-        signal: AbortSignal.any([ended.signal, silent.signal]), credentials: "same-origin", cache: "no-store",
+        signal: AbortSignal.any([ended.signal, silent.signal]),
+        credentials: "same-origin",
+        cache: "no-store",
       });
       if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => ({})));
       onState({ state: "live" });

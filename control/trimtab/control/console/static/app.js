@@ -7,7 +7,15 @@ import { ReleasesPage } from "./list.js";
 import { ReleasePage } from "./release.js";
 
 const NOTICE_MS = 8000;
-const [root, trail, link, who, themeButton, notices, live] = ["main", "trail", "link", "who", "theme", "notice", "live"].map((id) => document.getElementById(id));
+const [root, trail, link, who, themeButton, notices, live] = [
+  "main",
+  "trail",
+  "link",
+  "who",
+  "theme",
+  "notice",
+  "live",
+].map((id) => document.getElementById(id));
 
 const frame = {
   session: { role: "viewer", actor: "" },
@@ -24,14 +32,24 @@ const frame = {
 
   failed(error) {
     if (error.status === 401) return signIn();
-    if (error.status === undefined) { // the server is not there yet, or again
+    if (error.status === undefined) {
+      // the server is not there yet, or again
       this.connection({ state: "lost", error });
       retryTimer = setTimeout(route, 1000);
       return;
     }
     page?.stop();
     page = null;
-    patch(root, el("div.card.hero", {}, el("h1", {}, error.status === 404 ? "No such release" : "That did not work"), el("p", {}, error.message), el("p", {}, el("a", { href: "#/" }, "All releases"))));
+    patch(
+      root,
+      el(
+        "div.card.hero",
+        {},
+        el("h1", {}, error.status === 404 ? "No such release" : "That did not work"),
+        el("p", {}, error.message),
+        el("p", {}, el("a", { href: "#/" }, "All releases")),
+      ),
+    );
   },
 
   notice(text) {
@@ -53,8 +71,17 @@ function drawLink() {
   const lost = state === "lost";
   link.className = `link ${state}`;
   document.body.classList.toggle("stale", lost);
-  patch(link, el("i", { "aria-hidden": "true" }), state === "live" ? "Live" : lost ? `Not connected: what is shown is of ${clock(frame.lostMs)}` : "Connecting",
-    lost && el("button", { type: "button", class: "quiet", onclick: () => (page?.stream ? page.retry() : route()) }, "Try now"));
+  patch(
+    link,
+    el("i", { "aria-hidden": "true" }),
+    state === "live" ? "Live" : lost ? `Not connected: what is shown is of ${clock(frame.lostMs)}` : "Connecting",
+    lost &&
+      el(
+        "button",
+        { type: "button", class: "quiet", onclick: () => (page?.stream ? page.retry() : route()) },
+        "Try now",
+      ),
+  );
 }
 
 async function route() {
@@ -71,12 +98,21 @@ async function route() {
   patch(root, el("p.empty", {}, "Loading"));
   page = name ? new ReleasePage(root, frame, decodeURIComponent(name)) : new ReleasesPage(root, frame);
   document.title = `${page.title} · Trimtab`;
-  patch(trail, name ? [el("a", { href: "#/" }, "Releases"), el("span", { "aria-current": "page" }, page.title)] : el("span", { "aria-current": "page" }, "Releases"));
+  patch(
+    trail,
+    name
+      ? [el("a", { href: "#/" }, "Releases"), el("span", { "aria-current": "page" }, page.title)]
+      : el("span", { "aria-current": "page" }, "Releases"),
+  );
 }
 
 function drawWho() {
   const { actor, role, version } = frame.session;
-  patch(who, el("span", { title: `Trimtab ${version}` }, actor || "anybody", el("small", {}, ` ${role}`)), frame.isSignedIn && el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out"));
+  patch(
+    who,
+    el("span", { title: `Trimtab ${version}` }, actor || "anybody", el("small", {}, ` ${role}`)),
+    frame.isSignedIn && el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out"),
+  );
 }
 
 async function signOut() {
@@ -92,23 +128,42 @@ function signIn() {
   patch(link);
   const token = el("input", { type: "password", name: "token", required: true, autocomplete: "current-password" });
   const problem = el("p.bad", { role: "alert" });
-  const form = el("form.card.hero", { onsubmit: async (event) => {
-    event.preventDefault();
-    try {
-      await post("/session", { token: token.value });
-      frame.isSignedIn = true;
-      await route();
-    } catch (error) {
-      patch(problem, error.status === 401 || error.status === 403 ? "The server does not know this token." : error.message);
-      token.select();
-    }
-  } }, el("h1", {}, "Sign in"), el("p.soft", {}, "This server asks for a token. It is kept in a cookie that scripts cannot read, until you sign out."), el("label", {}, "Token", token), problem, el("button", { class: "primary", type: "submit" }, "Sign in"));
+  const form = el(
+    "form.card.hero",
+    {
+      onsubmit: async (event) => {
+        event.preventDefault();
+        try {
+          await post("/session", { token: token.value });
+          frame.isSignedIn = true;
+          await route();
+        } catch (error) {
+          patch(
+            problem,
+            error.status === 401 || error.status === 403 ? "The server does not know this token." : error.message,
+          );
+          token.select();
+        }
+      },
+    },
+    el("h1", {}, "Sign in"),
+    el(
+      "p.soft",
+      {},
+      "This server asks for a token. It is kept in a cookie that scripts cannot read, until you sign out.",
+    ),
+    el("label", {}, "Token", token),
+    problem,
+    el("button", { class: "primary", type: "submit" }, "Sign in"),
+  );
   root.replaceChildren(form);
   token.focus();
 }
 
 function themeNow() {
-  return document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  return (
+    document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")
+  );
 }
 
 function drawTheme() {

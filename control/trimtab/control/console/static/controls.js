@@ -7,12 +7,36 @@ import { isOver, share } from "./format.js";
 const ORDERS = {
   pause: { word: "Pause", does: () => "Weights stay where they are until it is resumed. Guardrails stay on guard." },
   resume: { word: "Resume", does: () => "The release goes on from where it stands." },
-  promote: { word: "Promote", does: ({ strategy }) => (["canary", "blueGreen"].includes(strategy) ? "The release goes one step further, without waiting for its gate." : "The best variant takes all traffic. It is over then.") },
-  full: { word: "Promote fully", action: "promote", grave: true, does: () => "One variant takes all traffic at once. It is over then." },
+  promote: {
+    word: "Promote",
+    does: ({ strategy }) =>
+      ["canary", "blueGreen"].includes(strategy)
+        ? "The release goes one step further, without waiting for its gate."
+        : "The best variant takes all traffic. It is over then.",
+  },
+  full: {
+    word: "Promote fully",
+    action: "promote",
+    grave: true,
+    does: () => "One variant takes all traffic at once. It is over then.",
+  },
   "set-weights": { word: "Set weights", grave: true, does: () => "The release is paused with these weights." },
-  retry: { word: "Retry", grave: true, does: () => "It begins anew with the same file: evidence, exclusions and steps." },
-  freeze: { word: "Freeze", grave: true, does: () => "Weights are held whatever happens, guardrails included, until it is resumed." },
-  abort: { word: "Abort", grave: true, danger: true, does: (_, baseline) => `All traffic goes back to ${baseline} at once, and for good.` },
+  retry: {
+    word: "Retry",
+    grave: true,
+    does: () => "It begins anew with the same file: evidence, exclusions and steps.",
+  },
+  freeze: {
+    word: "Freeze",
+    grave: true,
+    does: () => "Weights are held whatever happens, guardrails included, until it is resumed.",
+  },
+  abort: {
+    word: "Abort",
+    grave: true,
+    danger: true,
+    does: (_, baseline) => `All traffic goes back to ${baseline} at once, and for good.`,
+  },
 };
 
 /** Gives the names of the orders that make sense in this phase. */
@@ -20,16 +44,42 @@ function fitting(decision) {
   if (isOver(decision)) return ["retry"];
   if (decision.queued_behind) return ["abort"];
   const held = ["paused", "frozen"].includes(decision.phase);
-  return [held ? "resume" : "pause", "promote", "full", "set-weights", ...(decision.phase === "frozen" ? [] : ["freeze"]), "retry", "abort"];
+  return [
+    held ? "resume" : "pause",
+    "promote",
+    "full",
+    "set-weights",
+    ...(decision.phase === "frozen" ? [] : ["freeze"]),
+    "retry",
+    "abort",
+  ];
 }
 
 /** Gives the row of buttons; for viewers, why there is none. */
 export function controls(release, session) {
-  if (session.role === "viewer") return el("p.note.viewer", {}, `You are signed in as a viewer${session.actor ? ` (${session.actor})` : ""}: steering takes the role operator.`);
-  return el("div.controls", { role: "group", "aria-label": "Steer this release" }, fitting(release.decision).map((name) => {
-    const { word, danger } = ORDERS[name];
-    return el("button", { type: "button", "data-order": name, class: danger ? "danger" : name === "promote" || name === "resume" ? "primary" : undefined, onclick: () => ask(name, release) }, word);
-  }));
+  if (session.role === "viewer")
+    return el(
+      "p.note.viewer",
+      {},
+      `You are signed in as a viewer${session.actor ? ` (${session.actor})` : ""}: steering takes the role operator.`,
+    );
+  return el(
+    "div.controls",
+    { role: "group", "aria-label": "Steer this release" },
+    fitting(release.decision).map((name) => {
+      const { word, danger } = ORDERS[name];
+      return el(
+        "button",
+        {
+          type: "button",
+          "data-order": name,
+          class: danger ? "danger" : name === "promote" || name === "resume" ? "primary" : undefined,
+          onclick: () => ask(name, release),
+        },
+        word,
+      );
+    }),
+  );
 }
 
 function ask(name, release) {
@@ -38,20 +88,50 @@ function ask(name, release) {
   const dialog = document.getElementById("dialog");
   const key = freshKey(); // of this dialog: a second click is the same order
   const problem = el("p.bad", { role: "alert" });
-  const reason = el("textarea", { name: "reason", rows: "2", maxlength: "500", required: order.grave, "aria-describedby": "dialog-why" });
+  const reason = el("textarea", {
+    name: "reason",
+    rows: "2",
+    maxlength: "500",
+    required: order.grave,
+    "aria-describedby": "dialog-why",
+  });
   const submit = el("button", { type: "submit", class: order.danger ? "danger solid" : "primary" }, order.word);
-  const form = el("form", { method: "dialog", onsubmit: (event) => { event.preventDefault(); send(event.target); } },
+  const form = el(
+    "form",
+    {
+      method: "dialog",
+      onsubmit: (event) => {
+        event.preventDefault();
+        send(event.target);
+      },
+    },
     el("h2", { id: "dialog-title" }, `${order.word}: ${decision.release}`),
     el("p", {}, order.does(decision, baseline)),
-    name === "full" && el("label", {}, "Which variant", el("select", { name: "variant" }, el("option", { value: "" }, "the best"), names.map((one) => el("option", { value: one }, one)))),
+    name === "full" &&
+      el(
+        "label",
+        {},
+        "Which variant",
+        el(
+          "select",
+          { name: "variant" },
+          el("option", { value: "" }, "the best"),
+          names.map((one) => el("option", { value: one }, one)),
+        ),
+      ),
     name === "set-weights" && weightFields(decision, names, submit),
-    el("label", {}, order.grave ? "Why (required)" : "Why", reason), el("small", { id: "dialog-why" }, "It stands in the decision and in the audit, for those who come later."),
-    problem, el("div.dialog-buttons", {}, el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), submit));
+    el("label", {}, order.grave ? "Why (required)" : "Why", reason),
+    el("small", { id: "dialog-why" }, "It stands in the decision and in the audit, for those who come later."),
+    problem,
+    el("div.dialog-buttons", {}, el("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), submit),
+  );
   const send = async (sent) => {
     if (order.grave && !reason.value.trim()) return patch(problem, "Say why: others will want to know.");
     submit.disabled = true;
     try {
-      const answer = await post(`/releases/${encodeURIComponent(decision.release)}/commands`, body(name, sent), { "idempotency-key": key });
+      const answer = await post(`/releases/${encodeURIComponent(decision.release)}/commands`, body(name, sent), {
+        "idempotency-key": key,
+      });
       dialog.close();
       release.onordered(answer.decision ? `${order.word}: done.` : `${order.word}: ${answer.detail}`);
     } catch (error) {
@@ -69,12 +149,17 @@ function body(name, form) {
   const fields = new FormData(form);
   const reason = fields.get("reason").trim();
   const action = ORDERS[name].action ?? name;
-  if (name === "full") return { action, reason, full: true, ...(fields.get("variant") && { variant: fields.get("variant") }) };
+  if (name === "full")
+    return { action, reason, full: true, ...(fields.get("variant") && { variant: fields.get("variant") }) };
   if (name === "set-weights") return { action, reason, weights: Object.fromEntries(points(form)) };
   return { action, reason };
 }
 
-const points = (form) => [...form.querySelectorAll("input[data-variant]")].map((input) => [input.dataset.variant, Math.round(Number(input.value) * 100)]);
+const points = (form) =>
+  [...form.querySelectorAll("input[data-variant]")].map((input) => [
+    input.dataset.variant,
+    Math.round(Number(input.value) * 100),
+  ]);
 
 function weightFields(decision, names, submit) {
   const sum = el("output", { role: "status" });
@@ -83,6 +168,26 @@ function weightFields(decision, names, submit) {
     submit.disabled = total !== 10000;
     patch(sum, total === 10000 ? "together 100%" : `together ${share(total)}, expected 100%`);
   };
-  return el("fieldset", { oninput: check }, el("legend", {}, "Shares of the traffic, in percent"), names.map((name) => el("label.inline", {}, name,
-    el("input", { type: "number", min: "0", max: "100", step: "0.01", required: true, "data-variant": name, value: String((decision.weights[name] ?? 0) / 100) }))), sum);
+  return el(
+    "fieldset",
+    { oninput: check },
+    el("legend", {}, "Shares of the traffic, in percent"),
+    names.map((name) =>
+      el(
+        "label.inline",
+        {},
+        name,
+        el("input", {
+          type: "number",
+          min: "0",
+          max: "100",
+          step: "0.01",
+          required: true,
+          "data-variant": name,
+          value: String((decision.weights[name] ?? 0) / 100),
+        }),
+      ),
+    ),
+    sum,
+  );
 }

@@ -21,7 +21,8 @@ function filled(node, spec, attributes, children) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) node[name] = value;
     else if (name === "style") for (const [key, one] of Object.entries(value)) node.style.setProperty(key, one);
-    else if (name === "opaque") node.opaque = value; // its owner draws what is in it
+    else if (name === "opaque")
+      node.opaque = value; // its owner draws what is in it
     else node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...nodes(children));
@@ -29,11 +30,13 @@ function filled(node, spec, attributes, children) {
 }
 
 function nodes(children) {
-  return children.flat(Infinity).filter((child) => child || child === 0)
+  return children
+    .flat(Infinity)
+    .filter((child) => child || child === 0)
     .map((child) => (child instanceof Node ? child : document.createTextNode(child)));
 }
 
-/** Makes the children of `parent` like `children`, keeping those that are alike: focus, selection and what is open stay. */
+/** Makes the children of `parent` like `children`. What is alike is kept, with its focus, selection and openness. */
 export function patch(parent, ...children) {
   let at = parent.firstChild;
   for (const wanted of nodes(children)) {
@@ -81,20 +84,43 @@ function become(node, wanted) {
 /** Gives a table whose cells also say their column's name, for phones, where rows become cards. */
 export function table(caption, columns, rows, classes = "") {
   const heads = columns.map(([name, kind]) => el("th", { scope: "col", role: "columnheader", class: kind }, name));
-  return el("table", { role: "table", class: `stack ${classes}` },
+  return el(
+    "table",
+    { role: "table", class: `stack ${classes}` },
     el("caption.hidden", {}, caption),
     el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)),
-    el("tbody", { role: "rowgroup" }, rows.map(([key, cells, kind]) =>
-      el("tr", { role: "row", "data-key": key, class: kind }, cells.map((content, at) =>
-        el(at ? "td" : "th", {
-          role: at ? "cell" : "rowheader", scope: at ? undefined : "row", class: columns[at][1],
-          "data-label": columns[at][0],
-        }, content))))));
+    el(
+      "tbody",
+      { role: "rowgroup" },
+      rows.map(([key, cells, kind]) =>
+        el(
+          "tr",
+          { role: "row", "data-key": key, class: kind },
+          cells.map((content, at) =>
+            el(
+              at ? "td" : "th",
+              {
+                role: at ? "cell" : "rowheader",
+                scope: at ? undefined : "row",
+                class: columns[at][1],
+                "data-label": columns[at][0],
+              },
+              content,
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 /** Gives a part of a page with its heading. */
 export function card(id, title, ...children) {
   const [beside, content] = children[0]?.beside ? [children[0].beside, children.slice(1)] : [null, children];
-  return el("section.card", { id, "data-key": id, "aria-labelledby": `${id}-title` },
-    el("div.card-head", {}, el("h2", { id: `${id}-title` }, title), beside), content);
+  return el(
+    "section.card",
+    { id, "data-key": id, "aria-labelledby": `${id}-title` },
+    el("div.card-head", {}, el("h2", { id: `${id}-title` }, title), beside),
+    content,
+  );
 }

@@ -1,6 +1,11 @@
 // Numbers and instants as people read them.
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const COUNT = new Intl.NumberFormat("en");
 const NOTHING = "–";
@@ -9,9 +14,11 @@ const NOTHING = "–";
 export const share = (points) => `${trimmed(points / 100, 2)}%`;
 
 /** Gives a ratio as a percentage with as many digits as tell it apart. */
-export const percent = (ratio) => (ratio === null || ratio === undefined ? NOTHING : `${trimmed(ratio * 100, digits(ratio * 100))}%`);
+export const percent = (ratio) =>
+  ratio === null || ratio === undefined ? NOTHING : `${trimmed(ratio * 100, digits(ratio * 100))}%`;
 
-export const milliseconds = (value) => (value === null || value === undefined ? NOTHING : `${trimmed(value, value < 10 ? 1 : 0)} ms`);
+export const milliseconds = (value) =>
+  value === null || value === undefined ? NOTHING : `${trimmed(value, value < 10 ? 1 : 0)} ms`;
 
 export const count = (value) => COUNT.format(value);
 
@@ -84,4 +91,10 @@ export function phaseOf({ phase, queued_behind: behind }) {
 
 export const isOver = ({ phase }) => ["promoted", "rolled_back", "completed"].includes(phase);
 
-export const STRATEGIES = { canary: "Canary", blueGreen: "Blue/green", abTest: "A/B test", shadow: "Shadow", bandit: "Bandit" };
+export const STRATEGIES = {
+  canary: "Canary",
+  blueGreen: "Blue/green",
+  abTest: "A/B test",
+  shadow: "Shadow",
+  bandit: "Bandit",
+};

@@ -63,7 +63,11 @@ export class ReleasePage {
     this.next = history.next;
     // From the newest one of the history on, so that none between the two answers is missed.
     const newest = history.items[0];
-    this.stream = follow(`${this.path}/events`, { lastId: newest && idOf(newest), onEvent: (kind, data) => this.#take(kind, data), onState: (state) => this.#heard(state) });
+    this.stream = follow(`${this.path}/events`, {
+      lastId: newest && idOf(newest),
+      onEvent: (kind, data) => this.#take(kind, data),
+      onState: (state) => this.#heard(state),
+    });
     this.draw();
     this.#refresh();
   }
@@ -111,7 +115,11 @@ export class ReleasePage {
 
   /** Draws the page once before the next frame, however often it is asked to. */
   draw() {
-    if (!this.#frame) this.#frame = requestAnimationFrame(() => { this.#frame = 0; this.#drawNow(); });
+    if (!this.#frame)
+      this.#frame = requestAnimationFrame(() => {
+        this.#frame = 0;
+        this.#drawNow();
+      });
   }
 
   #drawNow() {
@@ -121,16 +129,40 @@ export class ReleasePage {
     const baseline = this.spec?.baseline;
     const names = ordered(Object.keys(decision.weights), baseline);
     const arms = names.map((name) => decision.arms.find(({ variant }) => variant === name)).filter(Boolean);
-    const steered = { decision, baseline, names, onordered: (text) => { this.page.notice(text); this.#fetchedMs = 0; } };
+    const steered = {
+      decision,
+      baseline,
+      names,
+      onordered: (text) => {
+        this.page.notice(text);
+        this.#fetchedMs = 0;
+      },
+    };
     const own = metrics(decision.arms, names);
     const apart = segments(decision.arms, names);
-    const objective = { metric: this.spec?.objective.metric ?? "the objective", goal: this.spec?.objective.goal, isShare: this.spec?.objective.values !== "real" };
+    const objective = {
+      metric: this.spec?.objective.metric ?? "the objective",
+      goal: this.spec?.objective.goal,
+      isShare: this.spec?.objective.values !== "real",
+    };
     const places = new Map(names.map((name, at) => [name, at]));
-    patch(this.root,
-      el("div.page-head.release", { "data-key": "head", "data-phase": decision.phase, "data-revision": idOf(decision) },
-        el("div", {}, el("h1", {}, this.name, " ", pill(decision)), el("p.lead", {}, waitsFor(decision, this.spec)), decision.phase !== "progressing" && el("p.soft.rule", {}, cause(decision, this.track))),
-        controls(steered, this.page.session)),
-      el("div.grid", { "data-key": "grid" },
+    patch(
+      this.root,
+      el(
+        "div.page-head.release",
+        { "data-key": "head", "data-phase": decision.phase, "data-revision": idOf(decision) },
+        el(
+          "div",
+          {},
+          el("h1", {}, this.name, " ", pill(decision)),
+          el("p.lead", {}, waitsFor(decision, this.spec)),
+          decision.phase !== "progressing" && el("p.soft.rule", {}, cause(decision, this.track)),
+        ),
+        controls(steered, this.page.session),
+      ),
+      el(
+        "div.grid",
+        { "data-key": "grid" },
         card("weights", "Weights", { beside: this.chart.spans() }, this.chart.node),
         card("standing", "Where it stands", ladder(decision, this.spec), facts(decision, this.spec, this.track)),
         card("variants", "Variants", variants(this.track, names, baseline, this.windows)),
@@ -139,8 +171,9 @@ export class ReleasePage {
         own && card("metrics", "Metrics", own),
         apart && card("segments", "Segments", apart),
         card("decisions", "Decisions", { beside: this.log.choice() }, this.log.render(this.track, names)),
-        el("div.aside", { "data-key": "aside" },
-          card("sidecars", "Sidecars", sidecars(this.reports, this.track)))));
+        el("div.aside", { "data-key": "aside" }, card("sidecars", "Sidecars", sidecars(this.reports, this.track))),
+      ),
+    );
     this.chart.update(this.track, names, this.#isLive);
   }
 }

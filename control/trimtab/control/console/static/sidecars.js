@@ -7,22 +7,53 @@ const GRACE_MS = 2000;
 
 /** Gives the sidecars of a release, and how far apart their revisions are. */
 export function sidecars(reports, track) {
-  if (!reports.length) return el("p.empty", {}, "No proxy reports on this release. Services that pick variants themselves do not.");
+  if (!reports.length)
+    return el("p.empty", {}, "No proxy reports on this release. Services that pick variants themselves do not.");
   const inStep = reports.filter((report) => isInStep(report, track)).length;
   const revisions = reports.map(({ in_force: [, revision] }) => revision);
   const spread = Math.max(...revisions) - Math.min(...revisions);
   return [
-    el("p.note", {}, `${inStep} of ${reports.length} in step${spread ? `, ${count(spread)} offsets between the first and the last` : ""}.`),
-    el("ul.sidecars", {}, reports.map((report) => el("li", { "data-key": report.sidecar }, head(report, track),
-      report.refused && el("p.bad", {}, el("b", {}, `Refuses ${report.offered[1]}: `), report.refused),
-      el("small", {}, `in force ${report.in_force[1]} · offered ${report.offered[1]} · ${count(report.events)} events${report.dropped ? `, ${count(report.dropped)} dropped` : ""}`),
-      shares(report.shares) && el("small", {}, `really gives ${shares(report.shares)}`)))),
+    el(
+      "p.note",
+      {},
+      `${inStep} of ${reports.length} in step`,
+      spread > 0 && `, ${count(spread)} offsets between the first and the last`,
+      ".",
+    ),
+    el(
+      "ul.sidecars",
+      {},
+      reports.map((report) =>
+        el(
+          "li",
+          { "data-key": report.sidecar },
+          head(report, track),
+          report.refused && el("p.bad", {}, el("b", {}, `Refuses ${report.offered[1]}: `), report.refused),
+          el(
+            "small",
+            {},
+            `in force ${report.in_force[1]} · offered ${report.offered[1]} · ${count(report.events)} events`,
+            report.dropped > 0 && `, ${count(report.dropped)} dropped`,
+          ),
+          shares(report.shares) && el("small", {}, `really gives ${shares(report.shares)}`),
+        ),
+      ),
+    ),
   ];
 }
 
 function head(report, track) {
-  const [tone, word] = report.refused ? ["bad", "✕ refuses"] : isInStep(report, track) ? ["good", "✓ in step"] : ["held", "… behind"];
-  return el("div.card-head", {}, el("span", {}, el("b", {}, report.sidecar), " ", el("small", {}, report.proxy)), el("span", {}, el("small", {}, ago(report.time_ms)), " ", el(`span.tag.${tone}`, {}, word)));
+  const [tone, word] = report.refused
+    ? ["bad", "✕ refuses"]
+    : isInStep(report, track)
+      ? ["good", "✓ in step"]
+      : ["held", "… behind"];
+  return el(
+    "div.card-head",
+    {},
+    el("span", {}, el("b", {}, report.sidecar), " ", el("small", {}, report.proxy)),
+    el("span", {}, el("small", {}, ago(report.time_ms)), " ", el(`span.tag.${tone}`, {}, word)),
+  );
 }
 
 /** Whether a proxy had the newest revision when it reported, but for what was decided a moment before that. */
@@ -31,4 +62,7 @@ function isInStep({ in_force: [era, revision], time_ms: time }, { decisions }) {
   return !due || byId({ era, revision }, due) >= 0;
 }
 
-const shares = (found) => Object.entries(found ?? {}).map(([name, points]) => `${name} ${share(points)}`).join(", ");
+const shares = (found) =>
+  Object.entries(found ?? {})
+    .map(([name, points]) => `${name} ${share(points)}`)
+    .join(", ");

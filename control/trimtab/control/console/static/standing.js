@@ -9,18 +9,28 @@ export function waitsFor(decision, spec) {
   if (behind && !isOver(decision)) return `It waits for ${behind}, which has the traffic of the same service.`;
   const taker = Object.keys(weights).find((name) => weights[name] === 10000);
   switch (phase) {
-    case "paused": return "Weights are held until somebody resumes it. Guardrails stay on guard.";
-    case "frozen": return "Weights are held whatever happens, guardrails included, until somebody resumes it.";
-    case "promoted": return taker ? `It is over: ${taker} takes all traffic.` : "It is over: the best variant takes what the holdout leaves.";
-    case "rolled_back": return `It is over: all traffic is back on ${spec?.baseline ?? taker ?? "the baseline"}.`;
-    case "completed": return "It is over: what was to be found out is found out.";
-    default: return sentence(rule);
+    case "paused":
+      return "Weights are held until somebody resumes it. Guardrails stay on guard.";
+    case "frozen":
+      return "Weights are held whatever happens, guardrails included, until somebody resumes it.";
+    case "promoted":
+      return taker
+        ? `It is over: ${taker} takes all traffic.`
+        : "It is over: the best variant takes what the holdout leaves.";
+    case "rolled_back":
+      return `It is over: all traffic is back on ${spec?.baseline ?? taker ?? "the baseline"}.`;
+    case "completed":
+      return "It is over: what was to be found out is found out.";
+    default:
+      return sentence(rule);
   }
 }
 
 const sentence = (rule) => {
   const [, step, waits] = /^(canary step \d+ of \d+): (.*)$/.exec(rule) ?? [];
-  const text = step ? `${step[0].toUpperCase()}${step.slice(1)} — ${waits}` : `${rule[0].toUpperCase()}${rule.slice(1)}`;
+  const text = step
+    ? `${step[0].toUpperCase()}${step.slice(1)} — ${waits}`
+    : `${rule[0].toUpperCase()}${rule.slice(1)}`;
   return `${text}.`;
 };
 
@@ -30,10 +40,16 @@ export function ladder(decision, spec) {
   const steps = { canary: strategy.steps, blueGreen: [strategy.preview ?? 0, 10000] }[strategy.type];
   if (!steps) return null;
   const names = strategy.type === "blueGreen" ? ["Before the switch", "After the switch"] : steps.map(share);
-  return el("ol.ladder", { "aria-label": "Steps" }, names.map((name, at) => {
-    const state = stepState(decision, at);
-    return el(`li.${state}`, { "aria-current": state === "now" && "step" }, el("span", {}, name));
-  }), strategy.type === "canary" && el(`li.${decision.phase === "promoted" ? "done" : "next"}`, {}, el("span", {}, "all")));
+  return el(
+    "ol.ladder",
+    { "aria-label": "Steps" },
+    names.map((name, at) => {
+      const state = stepState(decision, at);
+      return el(`li.${state}`, { "aria-current": state === "now" && "step" }, el("span", {}, name));
+    }),
+    strategy.type === "canary" &&
+      el(`li.${decision.phase === "promoted" ? "done" : "next"}`, {}, el("span", {}, "all")),
+  );
 }
 
 function stepState({ phase, step }, at) {
@@ -46,7 +62,8 @@ function stepState({ phase, step }, at) {
 export function cause(decision, track) {
   const all = track.decisions;
   for (let at = all.length - 1; at > 0; at -= 1) {
-    if (all[at].phase === decision.phase && all[at - 1].phase !== decision.phase) return `${clock(all[at].time_ms)}: ${all[at].rule}`;
+    if (all[at].phase === decision.phase && all[at - 1].phase !== decision.phase)
+      return `${clock(all[at].time_ms)}: ${all[at].rule}`;
   }
   return "";
 }
@@ -59,16 +76,28 @@ export function pill(decision) {
 
 /** Gives the facts beside the chart. */
 export function facts(decision, spec, track) {
-  const began = [...track.decisions].reverse().find((one, i, all) => all[i + 1]?.phase !== one.phase || all[i + 1]?.step !== one.step) ?? decision;
+  const began =
+    [...track.decisions]
+      .reverse()
+      .find((one, i, all) => all[i + 1]?.phase !== one.phase || all[i + 1]?.step !== one.step) ?? decision;
   const { seen } = decision;
   const rows = [
     ["In this state", duration((isOver(decision) ? decision.time_ms : Date.now()) - began.time_ms)],
-    ["Strategy", `${STRATEGIES[decision.strategy] ?? decision.strategy}${spec?.strategy?.policy ? `, policy ${spec.strategy.policy.type}` : ""}`],
+    [
+      "Strategy",
+      [STRATEGIES[decision.strategy] ?? decision.strategy, spec?.strategy?.policy?.type]
+        .filter(Boolean)
+        .join(", policy "),
+    ],
     ["Objective", spec ? `${spec.objective.goal === "minimize" ? "least" : "most"} ${spec.objective.metric}` : "–"],
     ["Baseline", spec?.baseline ?? "–"],
     ["Newest decision", el("time", { datetime: iso(decision.time_ms) }, clock(decision.time_ms))],
     ["Revision", el("span.mono", {}, idOf(decision))],
     ["Events counted", `${count(seen.counted)}, ${count(seen.late)} late, ${count(seen.dead_lettered)} refused`],
   ];
-  return el("dl.facts", {}, rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  return el(
+    "dl.facts",
+    {},
+    rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+  );
 }

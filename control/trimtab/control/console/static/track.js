@@ -43,7 +43,9 @@ export class Track {
     const out = new Set(this.newest.arms.filter(({ excluded }) => excluded).map(({ variant }) => variant));
     const found = [];
     for (let at = this.decisions.length - 1; at >= 0 && out.size; at -= 1) {
-      const failed = this.decisions[at].assessments.filter(({ variant, verdict }) => verdict === "fail" && out.has(variant));
+      const failed = this.decisions[at].assessments.filter(
+        ({ variant, verdict }) => verdict === "fail" && out.has(variant),
+      );
       for (const one of failed) out.delete(one.variant);
       found.push(...failed.map((one) => ({ ...one, time_ms: this.decisions[at].time_ms })));
     }
@@ -56,7 +58,9 @@ export class Track {
     return this.decisions.flatMap((decision, i) => {
       const before = this.decisions[i - 1];
       if (!before) return [];
-      const out = decision.arms.filter(({ variant, excluded }) => excluded && !before.arms.find((one) => one.variant === variant)?.excluded);
+      const out = decision.arms.filter(
+        ({ variant, excluded }) => excluded && !before.arms.find((one) => one.variant === variant)?.excluded,
+      );
       const begins = decision.phase !== before.phase ? [{ decision, phase: decision.phase }] : [];
       return [...out.map(({ variant }) => ({ decision, variant })), ...begins];
     });

@@ -1,14 +1,19 @@
 // Weights over time, stacked. Between two decisions nothing moved, so the lines are stairs.
 
 import { el, patch, table } from "./dom.js";
-import { clock, idOf, isOver, iso, phaseOf, share } from "./format.js";
+import { clock, idOf, isOver, iso, share } from "./format.js";
+import { drawMarks, faded, paint } from "./chart_paint.js";
 import { look } from "./palette.js";
 import { swatch } from "./bars.js";
 
 const HEIGHT = 280;
 const LABEL_PX = 17;
 const ROWS = 200;
-export const SPANS = [["2 min", 120], ["15 min", 900], ["All", Infinity]];
+export const SPANS = [
+  ["2 min", 120],
+  ["15 min", 900],
+  ["All", Infinity],
+];
 
 /** The chart of one release; `node` is what stands on the page. */
 export class WeightsChart {
@@ -23,15 +28,42 @@ export class WeightsChart {
     this.labels = el("div.plot-labels", { "aria-hidden": "true" });
     this.readout = el("p.readout", { "aria-hidden": "true" });
     this.rows = el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Weights of each decision" });
-    this.more = el("details.more", { ontoggle: () => this.#tabulate() }, el("summary", {}, "The same as a table"), this.rows);
-    this.node = el("div.chart", { opaque: true }, el("div.plot-frame", {}, this.canvas, this.labels), this.readout, this.more);
+    this.more = el(
+      "details.more",
+      { ontoggle: () => this.#tabulate() },
+      el("summary", {}, "The same as a table"),
+      this.rows,
+    );
+    this.node = el(
+      "div.chart",
+      { opaque: true },
+      el("div.plot-frame", {}, this.canvas, this.labels),
+      this.readout,
+      this.more,
+    );
     new ResizeObserver(() => this.#resize()).observe(this.canvas);
   }
 
   /** Gives the buttons that choose how far back it looks. */
   spans() {
-    return el("div.choice", { role: "group", "aria-label": "How far back" }, SPANS.map(([name, seconds]) =>
-      el("button", { type: "button", "aria-pressed": String(seconds === this.#span), onclick: () => { this.#span = seconds; this.onspan?.(); } }, name)));
+    return el(
+      "div.choice",
+      { role: "group", "aria-label": "How far back" },
+      SPANS.map(([name, seconds]) =>
+        el(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(seconds === this.#span),
+            onclick: () => {
+              this.#span = seconds;
+              this.onspan?.();
+            },
+          },
+          name,
+        ),
+      ),
+    );
   }
 
   /** Draws what is known; `isLive`: nothing has been decided since, so that the last weights hold until now. */
@@ -43,8 +75,12 @@ export class WeightsChart {
     if (names.join() !== this.#names.join()) this.#rebuild(names);
     this.#plot?.setData(this.#data(track.decisions), false);
     this.#scale();
-    this.canvas.setAttribute("aria-label", `Weights over time, ${track.decisions.length} decisions since ${clock(track.oldest.time_ms)}. `
-      + `Now ${names.map((name) => `${name} ${share(newest.weights[name] ?? 0)}`).join(", ")}. The same stands in the table below.`);
+    this.canvas.setAttribute(
+      "aria-label",
+      `Weights over time, ${track.decisions.length} decisions since ${clock(track.oldest.time_ms)}. ` +
+        `Now ${names.map((name) => `${name} ${share(newest.weights[name] ?? 0)}`).join(", ")}. ` +
+        "The same stands in the table below.",
+    );
     this.#direct(newest);
     this.#read(null);
     this.#tabulate();
@@ -73,46 +109,47 @@ export class WeightsChart {
   #rebuild(names) {
     this.#names = names;
     this.#plot?.destroy();
-    const colours = names.map((_, at) => paint(this.canvas, look(at).colour));
+    const colours = names.map((_, at) => paint(look(at).colour));
     const path = uPlot.paths.stepped({ align: 1 });
-    const line = paint(this.canvas, "var(--line)");
-    const axis = { stroke: paint(this.canvas, "var(--soft)"), grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "12px Inter, sans-serif" };
-    this.#plot = new uPlot({
-      width: this.canvas.clientWidth || 600, height: HEIGHT, legend: { show: false }, padding: [8, 30, 0, 0],
-      cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-      scales: { x: { time: true }, y: { range: [0, 100] } },
-      axes: [{ ...axis, grid: { show: false }, space: 80, size: 30, values: times }, { ...axis, size: 48, values: (_, at) => at.map((value) => `${value}%`), splits: [0, 25, 50, 75, 100] }],
-      series: [{}, ...colours.map((colour, at) => ({
-        stroke: colour, width: 2, dash: look(at).dashes, paths: path, points: { show: false }, fill: at ? undefined : faded(colour),
-      }))],
-      bands: colours.slice(1).map((colour, at) => ({ series: [at + 2, at + 1], fill: faded(colour) })),
-      hooks: { draw: [(plot) => this.#mark(plot)], setCursor: [(plot) => this.#read(plot.cursor.idx)] },
-    }, [[], ...names.map(() => [])], this.canvas);
-  }
-
-  #mark(plot) {
-    const { ctx } = plot;
-    const ink = paint(this.canvas, "var(--ink)");
-    for (const { decision, variant } of this.#track?.moments() ?? []) {
-      const x = Math.round(plot.valToPos(decision.time_ms / 1000, "x", true));
-      if (x < plot.bbox.left || x > plot.bbox.left + plot.bbox.width) continue;
-      ctx.save();
-      Object.assign(ctx, { strokeStyle: ink, fillStyle: ink, lineWidth: devicePixelRatio, globalAlpha: 0.75 });
-      ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
-      ctx.beginPath();
-      ctx.moveTo(x, plot.bbox.top);
-      ctx.lineTo(x, plot.bbox.top + plot.bbox.height);
-      ctx.stroke();
-      ctx.font = `600 ${11 * devicePixelRatio}px Inter, sans-serif`;
-      ctx.textAlign = x > plot.bbox.left + plot.bbox.width * 0.85 ? "right" : "left";
-      const word = variant ? `✕ ${variant}` : `${phaseOf(decision)[2]} ${phaseOf(decision)[0]}`;
-      const [left, top] = [x + (ctx.textAlign === "left" ? 5 : -5) * devicePixelRatio, plot.bbox.top + (variant ? 16 : 32) * devicePixelRatio];
-      Object.assign(ctx, { globalAlpha: 1, strokeStyle: paint(this.canvas, "var(--card)"), lineWidth: 4 * devicePixelRatio, lineJoin: "round" });
-      ctx.setLineDash([]);
-      ctx.strokeText(word, left, top); // a halo, for the lines of the chart run beneath
-      ctx.fillText(word, left, top);
-      ctx.restore();
-    }
+    const line = paint("var(--line)");
+    const axis = {
+      stroke: paint("var(--soft)"),
+      grid: { stroke: line, width: 1 },
+      ticks: { show: false },
+      font: "12px Inter, sans-serif",
+    };
+    this.#plot = new uPlot(
+      {
+        width: this.canvas.clientWidth || 600,
+        height: HEIGHT,
+        legend: { show: false },
+        padding: [8, 30, 0, 0],
+        cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+        scales: { x: { time: true }, y: { range: [0, 100] } },
+        axes: [
+          { ...axis, grid: { show: false }, space: 80, size: 30, values: times },
+          { ...axis, size: 48, values: (_, at) => at.map((value) => `${value}%`), splits: [0, 25, 50, 75, 100] },
+        ],
+        series: [
+          {},
+          ...colours.map((colour, at) => ({
+            stroke: colour,
+            width: 2,
+            dash: look(at).dashes,
+            paths: path,
+            points: { show: false },
+            fill: at ? undefined : faded(colour),
+          })),
+        ],
+        bands: colours.slice(1).map((colour, at) => ({ series: [at + 2, at + 1], fill: faded(colour) })),
+        hooks: {
+          draw: [(plot) => drawMarks(plot, this.#track?.moments() ?? [])],
+          setCursor: [(plot) => this.#read(plot.cursor.idx)],
+        },
+      },
+      [[], ...names.map(() => [])],
+      this.canvas,
+    );
   }
 
   /** Writes names and shares beside the chart, each at its band, none over another. */
@@ -126,25 +163,58 @@ export class WeightsChart {
       return { name, at, part, top: plot.valToPos(below - part / 2, "y") + plot.over.offsetTop };
     });
     labels.sort((one, other) => other.top - one.top);
-    labels.forEach((label, i) => { if (i) label.top = Math.min(label.top, labels[i - 1].top - LABEL_PX); });
+    labels.forEach((label, i) => {
+      if (i) label.top = Math.min(label.top, labels[i - 1].top - LABEL_PX);
+    });
     const over = Math.min(0, ...labels.map(({ top }) => top - 8));
-    patch(this.labels, labels.map(({ name, at, part, top }) => el("span", { "data-key": name, title: name, style: { top: `${top - over}px` } },
-      swatch(at), el("span.name", {}, name), el("b", {}, share(part * 100)))));
+    patch(
+      this.labels,
+      labels.map(({ name, at, part, top }) =>
+        el(
+          "span",
+          { "data-key": name, title: name, style: { top: `${top - over}px` } },
+          swatch(at),
+          el("span.name", {}, name),
+          el("b", {}, share(part * 100)),
+        ),
+      ),
+    );
   }
 
   #read(place) {
     const decisions = this.#track?.decisions ?? [];
-    const decision = place === null || place === undefined ? this.#track?.newest : decisions[Math.min(place, decisions.length - 1)];
+    const decision =
+      place === null || place === undefined ? this.#track?.newest : decisions[Math.min(place, decisions.length - 1)];
     if (!decision) return;
-    patch(this.readout, el("span.mono", {}, `${clock(decision.time_ms)} · ${idOf(decision).split("-")[1]}`), ` ${decision.rule}`);
+    patch(
+      this.readout,
+      el("span.mono", {}, `${clock(decision.time_ms)} · ${idOf(decision).split("-")[1]}`),
+      ` ${decision.rule}`,
+    );
   }
 
   #tabulate() {
     if (!this.more.open || !this.#track) return;
-    const rows = this.#track.decisions.slice(-ROWS).reverse().map((decision) => [idOf(decision), [
-      idOf(decision), el("time", { datetime: iso(decision.time_ms) }, clock(decision.time_ms)), ...this.#names.map((name) => share(decision.weights[name] ?? 0)),
-    ]]);
-    patch(this.rows, table("Weights of each decision, newest first", [["Revision", ""], ["Time", ""], ...this.#names.map((name) => [name, "number"])], rows, "plain"));
+    const rows = this.#track.decisions
+      .slice(-ROWS)
+      .reverse()
+      .map((decision) => [
+        idOf(decision),
+        [
+          idOf(decision),
+          el("time", { datetime: iso(decision.time_ms) }, clock(decision.time_ms)),
+          ...this.#names.map((name) => share(decision.weights[name] ?? 0)),
+        ],
+      ]);
+    patch(
+      this.rows,
+      table(
+        "Weights of each decision, newest first",
+        [["Revision", ""], ["Time", ""], ...this.#names.map((name) => [name, "number"])],
+        rows,
+        "plain",
+      ),
+    );
   }
 
   #resize() {
@@ -154,14 +224,3 @@ export class WeightsChart {
 }
 
 const times = (_, at) => at.map((second) => clock(second * 1000));
-
-/** Gives a colour of the theme as a canvas understands it. */
-function paint(node, colour) {
-  const probe = el("i", { style: { color: colour } });
-  node.append(probe);
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
-}
-
-const faded = (colour) => colour.replace("rgb(", "rgba(").replace(")", ", 0.32)");
