@@ -114,6 +114,14 @@ class WorkerRig:
             assert time.monotonic() < end_s, f"{events} events expected, seen: {decision and decision.seen}"
             time.sleep(LOOK_S)  # between two looks, not instead of one
 
+    def await_rule(self, start: str, name: str = "checkout") -> Decision:
+        """Gives the decision in Redis once its rule begins so."""
+        end_s = time.monotonic() + READY_S
+        while (decision := self.decision(name)) is None or not decision.rule.startswith(start):
+            assert time.monotonic() < end_s, f"a rule {start!r} expected, seen: {decision and decision.rule}"
+            time.sleep(LOOK_S)  # between two looks, not instead of one
+        return decision
+
     def await_refused(self, events: int) -> list[DeadLetter]:
         """Gives the letters once they stand for `events` events: those of a pane come when its second is final."""
         end_s = time.monotonic() + READY_S

@@ -19,7 +19,10 @@ def config_show(
     config: Config = None,
     output: Annotated[TreeFormat, typer.Option("--output", "-o", help="How to write it.")] = TreeFormat.YAML,
 ) -> None:
-    """Show the settings in force, secrets masked. docs/settings.md tells what each means."""
+    """Show the settings in force, secrets masked. docs/settings.md tells what each means.
+
+    Example: trimtab config show -o json
+    """
     from trimtab.streams.setting_table import shown
 
     write(shown(settings_in_force(config, kafka, redis)), output)
@@ -45,7 +48,10 @@ def schema(name: Annotated[str, typer.Argument(help="One schema; all of them by 
 
 
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: trimtab version
+    """
     from importlib.metadata import version as installed_version
 
     typer.echo(installed_version("trimtab"))

@@ -12,10 +12,12 @@ from trimtab.control.lazy import lazy_group
 COMMANDS: Final = {
     "demo": "demo_command:demo",
     "apply": "apply_command:apply",
+    "diff": "diff_command:diff",
     "lint": "gate_command:lint",
     "get": "cli:get_app",
-    "status": "gate_command:status",
+    "describe": "describe_command:describe",
     "explain": "explain_command:explain",
+    "status": "gate_command:status",
     "pause": "steer_command:pause",
     "resume": "steer_command:resume",
     "promote": "steer_command:promote",
@@ -23,13 +25,20 @@ COMMANDS: Final = {
     "retry": "steer_command:retry",
     "freeze": "steer_command:freeze",
     "set-weights": "steer_command:set_weights",
+    "undo": "undo_command:undo",
+    "history": "decisions_command:history",
+    "decisions": "decisions_command:decisions",
+    "audit": "audit_command:audit",
     "replay": "replay_command:replay",
     "models": "cli:models_app",
     "worker": "worker_command:worker",
     "serve": "serve_command:serve",
     "sidecar": "cli:sidecar_app",
+    "topics": "cli:topics_app",
+    "doctor": "doctor_command:doctor",
     "config": "cli:config_app",
     "schema": "about_command:schema",
+    "completion": "completion_command:completion",
     "version": "about_command:version",
 }
 """name -> where it is; a module is imported when a command of it is called"""
@@ -71,6 +80,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 get_app = typer.Typer(cls=lazy_group(_GET), no_args_is_help=True, help="Show releases and sidecars.")
+topics_app = typer.Typer(
+    cls=lazy_group({"check": "topics_command:check", "create": "topics_command:create"}),
+    no_args_is_help=True,
+    help="Topics of Kafka.",
+)
 config_app = typer.Typer(cls=lazy_group({"show": "about_command:config_show"}), no_args_is_help=True, help="Settings.")
 sidecar_app = typer.Typer(
     cls=lazy_group(_SIDECAR), no_args_is_help=True, help="Run beside a proxy: weights in, telemetry out."

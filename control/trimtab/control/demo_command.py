@@ -29,7 +29,10 @@ def demo(  # noqa: PLR0913 - one argument an option
     kafka: Annotated[str, typer.Option(metavar="HOST:PORT", help="Of the backend external.")] = "",
     redis: Annotated[str, typer.Option(metavar="URL", help="Of the backend external.", callback=redis_url)] = "",
 ) -> None:
-    """Run a real release on this machine: Kafka, Redis, Envoy, three services, traffic, and what becomes of it."""
+    """Run a real release on this machine: Kafka, Redis, Envoy, three services, traffic, and what becomes of it.
+
+    Examples: trimtab demo;  trimtab demo --scenario slow --strategy bandit --duration 30
+    """
     try:
         from trimtab.control.demo.run import run
     except ModuleNotFoundError as error:

@@ -9,6 +9,7 @@ import typer
 
 from trimtab.control.command import Config, RedisUrl, fail, fail_to_reach, settings_in_force
 from trimtab.control.output import ListFormat, write
+from trimtab.control.selector import parse_selector
 from trimtab.schemas.errors import InvalidRecord, Unreachable
 from trimtab.schemas.redis_connection import RedisConnection
 
@@ -20,17 +21,28 @@ def get_releases(
     *,
     redis: RedisUrl = "",
     config: Config = None,
+    selector: Annotated[
+        str,
+        typer.Option("--selector", "-l", metavar="LABELS", help="Only those with: team=payments,tier!=free,canary."),
+    ] = "",
     output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
 ) -> None:
-    """List all releases."""
-    views, problems = _all_releases(settings_in_force(config, redis=redis).redis)
-    if output is ListFormat.TABLE:
-        from rich.console import Console
+    """List all releases.
 
+    Examples: trimtab get releases -o wide;  trimtab get releases -l team=payments -o name
+    """
+    wanted = parse_selector(selector)
+    views, problems = _all_releases(settings_in_force(config, redis=redis).redis)
+    views = [(name, view) for name, view in views if wanted(view.labels)]
+    if output is ListFormat.NAME:
+        for name, _ in views:
+            typer.echo(name)
+    elif output in (ListFormat.TABLE, ListFormat.WIDE):
+        from trimtab.control.console_out import console
         from trimtab.control.show import releases_table
 
         nothing = "no releases that can be shown" if problems else "no releases"
-        Console().print(releases_table(views) if views else nothing)
+        console().print(releases_table(views, is_wide=output is ListFormat.WIDE) if views else nothing)
     else:
         write([view.plain() for _, view in views], output)
     if problems:
@@ -43,15 +55,20 @@ def get_sidecars(
     config: Config = None,
     output: Annotated[ListFormat, typer.Option("--output", "-o", help="How to write it.")] = ListFormat.TABLE,
 ) -> None:
-    """List the sidecars of all releases: what each has in force, and what its proxy refused, in the proxy's words."""
+    """List the sidecars of all releases: what each has in force, and what its proxy refused, in the proxy's words.
+
+    Example: trimtab get sidecars -o json
+    """
     views, problems = _all_releases(settings_in_force(config, redis=redis).redis)
     problems += [f"sidecar {line}" for _, view in views for line in view.unread]
-    if output is ListFormat.TABLE:
-        from rich.console import Console
-
+    if output is ListFormat.NAME:
+        for sidecar in dict.fromkeys(report.sidecar for _, view in views for report in view.sidecars):
+            typer.echo(sidecar)
+    elif output in (ListFormat.TABLE, ListFormat.WIDE):
+        from trimtab.control.console_out import console
         from trimtab.control.show import sidecars_table
 
-        Console().print(sidecars_table(view for _, view in views) or "no sidecars")
+        console().print(sidecars_table(view for _, view in views) or "no sidecars")
     else:
         write([report for _, view in views for report in view.plain()["status"]["sidecars"]], output)
     if problems:
@@ -119,33 +136,35 @@ def _unread(name: str, error: InvalidRecord) -> str:
 
 
 def _watch(releases: "Releases", name: str, output: ListFormat) -> None:
-    from rich.console import Console
     from rich.live import Live
 
+    from trimtab.control.console_out import console
     from trimtab.control.show import release_panel, revision_line
 
-    console = Console()
-    if output is not ListFormat.TABLE or not console.is_terminal:
+    out, is_table = console(), output in (ListFormat.TABLE, ListFormat.WIDE)
+    if not is_table or not out.is_terminal:
         newest = None
         for view in releases.watch(name, 1.0):
             if view is not None and view.decision.id != newest:
                 newest = view.decision.id
-                if output is ListFormat.TABLE:
+                if is_table:
                     typer.echo(revision_line(view.decision))
                 else:
                     _show(view, output)
         return
-    with Live(f"waiting for release {name}", console=console, auto_refresh=False) as live:
+    with Live(f"waiting for release {name}", console=out, auto_refresh=False) as live:
         for view in releases.watch(name, 1.0):
             live.update(f"no release {name!r} yet" if view is None else release_panel(view), refresh=True)
 
 
 def _show(view: "ReleaseView", output: ListFormat) -> None:
-    if output is not ListFormat.TABLE:
+    if output is ListFormat.NAME:
+        typer.echo(view.decision.release)
+        return
+    if output in (ListFormat.JSON, ListFormat.YAML):
         write(view.plain(), output)
         return
-    from rich.console import Console
-
+    from trimtab.control.console_out import console
     from trimtab.control.show import release_panel
 
-    Console().print(release_panel(view))
+    console().print(release_panel(view))

@@ -46,7 +46,10 @@ def sidecar_haproxy(  # noqa: PLR0913 - one argument an option
     cache: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keeps the last weights over restarts.")] = None,
     metrics: Metrics = "",
 ) -> None:
-    """Keep the servers of a HAProxy at the weights, and publish what its log tells."""
+    """Keep the servers of a HAProxy at the weights, and publish what its log tells.
+
+    Example: trimtab sidecar haproxy --release checkout --socket /run/haproxy/admin.sock --state /var/lib/trimtab
+    """
     from trimtab.sidecar.haproxy import HAProxySidecarOptions, run
 
     log_to_stderr()

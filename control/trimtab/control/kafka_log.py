@@ -14,6 +14,9 @@ _SILENCE_S: Final = 10.0
 """How long a broker may keep us waiting for messages that it has."""
 _AHEAD_KIB: Final = 16_384
 """What is fetched ahead; a search reads one message in many places."""
+_LOOK_S: Final = 0.2
+_PASSING: Final = (KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
+"""What does not end following: the end of a log, and a Kafka that may come back."""
 _EMPTY_ANSWER_MS: Final = 20
 """How long the broker holds back an answer at a partition's end: whoever looks elsewhere next waits for it."""
 
@@ -58,6 +61,32 @@ class KafkaLog:
         except KafkaException as error:
             raise self._failure(error) from error
         return low, high
+
+    def place_at(self, topic: str, partition: int, time_ms: int) -> int:
+        """Gives the offset of the first message that is not older than `time_ms`; the end where there is none.
+
+        Found by halves, for not every broker answers by time. Where clocks of publishers differ it is about there.
+        """
+        low, high = self.bounds(topic, partition)
+        while low < high and time_ms:
+            middle = (low + high) // 2
+            entry = next(self.read(topic, partition, middle, high), None)
+            if entry is None or entry.time_ms >= time_ms:
+                high = middle
+            else:
+                low = entry.offset + 1
+        return low
+
+    def follow(self, topic: str, partition: int, start: int) -> Iterator[Entry]:
+        """Gives the messages from `start` on, those that are there and all that come; never ends by itself."""
+        self._consumer.assign([TopicPartition(topic, partition, start)])
+        while True:
+            message = self._consumer.poll(_LOOK_S)
+            error = None if message is None else message.error()
+            if error is not None and error.code() not in _PASSING:
+                raise self._failure(KafkaException(error))
+            if message is not None and error is None:
+                yield Entry(message.offset(), message.timestamp()[1], message.value() or b"")
 
     def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Entry]:
         """Gives the messages with offsets from `start` up to `stop`, that one left out."""

@@ -31,9 +31,18 @@ class ReleaseView:
     unread: list[str]
     """sidecars whose reports cannot be read, and why"""
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Those of the release file."""
+        return {str(name): str(value) for name, value in self._release()["metadata"].get("labels", {}).items()}
+
+    def _release(self) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.json.decode(self.document)
+        return found
+
     def plain(self) -> dict[str, Any]:
         """Gives it as plain data, for JSON and YAML."""
-        release = msgspec.json.decode(self.document)
+        release = self._release()
         known = {"decision": self.decision, "sidecars": self.sidecars, "unread": self.unread}
         return {**release, "status": msgspec.to_builtins(known)}
 

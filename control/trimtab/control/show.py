@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.control.explain import time_text
 from trimtab.control.release_view import ReleaseView
 from trimtab.schemas.decision import Arm, Decision, Phase, Verdict
 
@@ -22,23 +23,45 @@ _VERDICT_STYLE = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSI
 _NOTHING = "-"
 
 
-def releases_table(views: Iterable[tuple[str, ReleaseView]]) -> Table:
-    """Gives one line a release."""
+def releases_table(views: Iterable[tuple[str, ReleaseView]], *, is_wide: bool = False) -> Table:
+    """Gives one line a release; a wide one also tells its labels, P(best), events, sidecars and age."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("NAME", "PHASE", "STRATEGY", "WEIGHTS (bp)", "REVISION", "LAST RULE"):
-        table.add_column(heading, overflow="fold")
+    more = ("P(BEST)", "COUNTED", "LATE", "SIDECARS", "DECIDED AT", "LABELS") if is_wide else ()
+    for heading in ("NAME", "PHASE", "STRATEGY", "WEIGHTS (bp)", "REVISION", "LAST RULE", *more):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "DECIDED AT")
     for name, view in views:
         decision = view.decision
         weights = " ".join(f"{variant}={weight}" for variant, weight in decision.weights.items())
-        table.add_row(name, _phase(decision), decision.strategy, weights, str(decision.revision), decision.rule)
+        cells: list[str | Text] = [
+            name,
+            phase_text(decision),
+            decision.strategy,
+            weights,
+            str(decision.revision),
+            decision.rule,
+        ]
+        table.add_row(*[*cells, *(_wide_cells(view) if is_wide else [])])
     return table
+
+
+def _wide_cells(view: ReleaseView) -> list[str]:
+    decision = view.decision
+    best = max(decision.arms, key=lambda arm: arm.probability_best, default=None)
+    return [
+        f"{best.variant} {best.probability_best:.3f}" if best else _NOTHING,
+        str(decision.seen.counted),
+        str(decision.seen.late),
+        str(len(view.sidecars)),
+        time_text(decision.time_ms),
+        " ".join(f"{name}={value}" for name, value in view.labels.items()) or _NOTHING,
+    ]
 
 
 def release_panel(view: ReleaseView) -> RenderableType:
     """Gives one release: its arms, what its guardrails say, why, and who follows."""
     decision = view.decision
     head = Text.assemble(
-        (decision.release, "bold"), "  ", _phase(decision), f"  {decision.strategy}  revision {decision.revision}"
+        (decision.release, "bold"), "  ", phase_text(decision), f"  {decision.strategy}  revision {decision.revision}"
         f"  counted {decision.seen.counted}  late {decision.seen.late}  dead-lettered {decision.seen.dead_lettered}",
     )  # fmt: skip
     parts: list[RenderableType] = [head, _arms(decision), *_metrics(decision), *_segments(decision)]
@@ -89,10 +112,11 @@ def sidecars_table(views: Iterable[ReleaseView]) -> Table | None:
 def revision_line(decision: Decision) -> str:
     """Gives a decision as one line, for terminals that do not redraw."""
     weights = " ".join(f"{variant}={weight}" for variant, weight in decision.weights.items())
-    return f"{decision.release} {decision.revision} {_phase(decision).plain} {weights}: {decision.rule}"
+    return f"{decision.release} {decision.revision} {phase_text(decision).plain} {weights}: {decision.rule}"
 
 
-def _phase(decision: Decision) -> Text:
+def phase_text(decision: Decision) -> Text:
+    """Gives where a release stands, or what it waits for."""
     if decision.queued_behind and not decision.phase.is_over:
         return Text(f"queued behind {decision.queued_behind}", style="yellow")
     return Text(str(decision.phase), style=_PHASE_STYLE[decision.phase])

@@ -63,7 +63,10 @@ def serve_envoy(  # noqa: PLR0913 - one argument an option
     linger: Annotated[float, typer.Option(metavar="MS", min=1, help="How long events wait to go out together.")] = 50.0,
     metrics: Metrics = "",
 ) -> None:
-    """Serve routes to an Envoy, and publish what its access log tells."""
+    """Serve routes to an Envoy, and publish what its access log tells.
+
+    Example: trimtab sidecar envoy --release checkout --socket /run/trimtab/sidecar.sock --metrics 127.0.0.1:9100
+    """
     from trimtab.sidecar.envoy import EnvoySidecarOptions, run
 
     log_to_stderr()

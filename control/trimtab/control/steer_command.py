@@ -38,7 +38,10 @@ def pause(name: Name, *, reason: Reason = "", kafka: Kafka = "", config: Config 
 
 
 def resume(name: Name, *, reason: Reason = "", kafka: Kafka = "", config: Config = None, wait: Wait = 30.0) -> None:
-    """Let a release that is paused or frozen go on."""
+    """Let a release that is paused or frozen go on.
+
+    Example: trimtab resume checkout --reason "the sale is over"
+    """
     _steer("resume", name, reason, (kafka, config, wait))
 
 
@@ -70,12 +73,18 @@ def abort(name: Name, *, reason: Why = "", kafka: Kafka = "", config: Config = N
 
 
 def retry(name: Name, *, reason: Why = "", kafka: Kafka = "", config: Config = None, wait: Wait = 30.0) -> None:
-    """Begin a release anew with the same file: evidence, exclusions and steps."""
+    """Begin a release anew with the same file: evidence, exclusions and steps.
+
+    Example: trimtab retry checkout --reason "v2 is mended"
+    """
     _steer("retry", name, _required(reason), (kafka, config, wait))
 
 
 def freeze(name: Name, *, reason: Why = "", kafka: Kafka = "", config: Config = None, wait: Wait = 30.0) -> None:
-    """Hold the weights of a release whatever happens, guardrails included, until it is resumed."""
+    """Hold the weights of a release whatever happens, guardrails included, until it is resumed.
+
+    Example: trimtab freeze checkout --reason "an incident elsewhere"
+    """
     _steer("freeze", name, _required(reason), (kafka, config, wait))
 
 

@@ -31,7 +31,10 @@ def worker(
         typer.Option(metavar="HOST:PORT", help="Serve /livez, /readyz and /metrics there; port 0 is any that is free."),
     ] = "",
 ) -> None:
-    """Run a worker: telemetry in, decisions out. More machines means more of them, with the same command."""
+    """Run a worker: telemetry in, decisions out. More machines means more of them, with the same command.
+
+    Example: trimtab worker --kafka broker:9092 --redis redis://cache:6379/0 --health 127.0.0.1:8080
+    """
     try:
         from trimtab.streams.worker import run
     except ModuleNotFoundError as error:

@@ -1,6 +1,6 @@
 """The topics: how many partitions, which configuration, and that they are there before anything starts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -78,10 +78,7 @@ def ensure_topics(settings: KafkaSettings, timeout_s: float = 10.0) -> list[str]
     """
     admin, wanted = Admin(settings), topics(settings)
     try:
-        known = {
-            name: len(found.partitions) for name, found in admin.client.list_topics(timeout=timeout_s).topics.items()
-        }
-        configs = found_config(admin.client, [topic.name for topic in wanted if topic.name in known], timeout_s)
+        known, configs = _found(admin, wanted, timeout_s)
         _check(settings, wanted, known, configs)
         missing = [topic for topic in wanted if topic.name not in known]
         _create(admin, missing, settings, timeout_s)
@@ -90,21 +87,57 @@ def ensure_topics(settings: KafkaSettings, timeout_s: float = 10.0) -> list[str]
     return [topic.name for topic in missing]
 
 
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as it is."""
+
+    name: str
+    expected: int
+    """partitions by the settings"""
+    partitions: int | None
+    """None where there is no such topic"""
+    problems: list[str]
+    """what is not as it has to be, with what would mend it"""
+
+
+def topic_states(settings: KafkaSettings, timeout_s: float = 10.0) -> list[TopicState]:
+    """Gives every topic as it is, and changes nothing. Raises `Refused` and `Unreachable` as `ensure_topics` does."""
+    admin, wanted = Admin(settings), topics(settings)
+    try:
+        known, configs = _found(admin, wanted, timeout_s)
+    except KafkaException as error:
+        raise admin.failure(error) from error
+    return [
+        TopicState(
+            topic.name, topic.partitions, known.get(topic.name), list(_problems(settings, topic, known, configs))
+        )
+        for topic in wanted
+    ]
+
+
+def _found(admin: Admin, wanted: Iterable[Topic], timeout_s: float) -> tuple[dict[str, int], dict[str, dict[str, str]]]:
+    """Gives the partitions of all topics, and the configuration of those that are wanted."""
+    known = {name: len(found.partitions) for name, found in admin.client.list_topics(timeout=timeout_s).topics.items()}
+    return known, found_config(admin.client, [topic.name for topic in wanted if topic.name in known], timeout_s)
+
+
 def _check(
     settings: KafkaSettings, wanted: Iterable[Topic], known: dict[str, int], configs: dict[str, dict[str, str]]
 ) -> None:
-    problems: list[str] = []
-    for topic in wanted:
-        found = known.get(topic.name, topic.partitions)
-        if found != topic.partitions:
-            problems.append(_wrong_partitions(settings, topic, found))
-        problems += [
-            _wrong_config(settings, topic, name, value)
-            for name, value in configs.get(topic.name, {}).items()
-            if topic.needs.get(name, value) != value
-        ]
+    problems = [problem for topic in wanted for problem in _problems(settings, topic, known, configs)]
     if problems:
         raise WrongLayout("\n".join(problems))
+
+
+def _problems(
+    settings: KafkaSettings, topic: Topic, known: dict[str, int], configs: dict[str, dict[str, str]]
+) -> Iterator[str]:
+    found = known.get(topic.name, topic.partitions)
+    if found != topic.partitions:
+        yield _wrong_partitions(settings, topic, found)
+    for name, value in configs.get(topic.name, {}).items():
+        if topic.needs.get(name, value) != value:
+            yield _wrong_config(settings, topic, name, value)
 
 
 def _wrong_partitions(settings: KafkaSettings, topic: Topic, found: int) -> str:

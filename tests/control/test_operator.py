@@ -1,0 +1,180 @@
+"""The commands that read what became of a release, and go back: on a worker that decides."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from conftest import Eventually
+from integration.worker_rig import WorkerRig
+from sidecar.program import Program
+from trimtab.control.cli import app
+
+pytestmark = pytest.mark.integration
+
+ORDERS = (
+    ("pause", "checkout", "--reason", "a sale: big"),
+    ("set-weights", "checkout", "v1=60%", "v2=40%", "--reason", "a look"),
+    ("resume", "checkout"),
+)
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[WorkerRig]:
+    with WorkerRig() as rig:
+        rig.start_worker()
+        rig.apply()
+        rig.await_counted(0)
+        for words in ORDERS:
+            assert trimtab(rig, *words).exit_code == 0
+        yield rig
+
+
+def trimtab(rig: WorkerRig, *words: str) -> Result:
+    takes_redis = words[0] in ("diff", "describe", "undo", "apply", "get")
+    servers = ["--kafka", rig.kafka] if words[0] not in ("diff", "get") else []
+    return CliRunner().invoke(app, [*words, *servers, *(["--redis", rig.redis] if takes_redis else [])])
+
+
+def turns(rig: WorkerRig) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(trimtab(rig, "history", "checkout", "-o", "json").stdout)
+    return found
+
+
+def test_history_tells_what_changed_who_ordered_it_and_why(rig: WorkerRig) -> None:
+    found = turns(rig)[:4]
+    assert [(one["phase"], one["reason"]) for one in found] == [
+        ("progressing", ""), ("paused", "a sale: big"), ("paused", "a look"), ("progressing", ""),
+    ]  # fmt: skip
+    assert found[0]["actor"] == ""
+    assert found[1]["actor"] == found[3]["actor"] != ""
+    assert found[2]["weights"] == {"v1": 6_000, "v2": 4_000}
+    table = trimtab(rig, "history", "checkout").stdout
+    assert "a sale: big" in table
+    assert "v1=6000 v2=4000" in table
+    assert trimtab(rig, "history", "checkout", "-o", "name").stdout.count("\n") == len(turns(rig))
+
+
+def test_decisions_are_listed_one_a_line(rig: WorkerRig) -> None:
+    lines = trimtab(rig, "decisions", "checkout", "--since", "1h").stdout.splitlines()
+    assert "pause by " in lines[1]
+    as_json = [json.loads(line) for line in trimtab(rig, "decisions", "checkout", "-o", "json").stdout.splitlines()]
+    assert [one["phase"] for one in as_json[:3]] == ["progressing", "paused", "paused"]
+    assert [one["revision"] for one in as_json] == sorted({one["revision"] for one in as_json})
+
+
+def test_decisions_are_followed_until_ctrl_c(rig: WorkerRig, eventually: Eventually) -> None:
+    command = [sys.executable, "-u", "-m", "trimtab.control.cli", "decisions", "checkout", "-f", "--kafka", rig.kafka]
+    following = Program(rig.folder / "decisions.log", *command)
+    try:
+        eventually(lambda: "resume by" in following.output, what="what was there")
+        assert trimtab(rig, "pause", "checkout", "--reason", "seen at once").exit_code == 0
+        eventually(lambda: "seen at once" in following.output, what="what came")
+    finally:
+        assert following.end(by=signal.SIGINT) == 130
+    assert "Traceback" not in following.output
+    assert trimtab(rig, "resume", "checkout").exit_code == 0
+
+
+def test_nothing_in_a_time_is_said_with_code_1(rig: WorkerRig) -> None:
+    done = trimtab(rig, "history", "ghost")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "release ghost: no decisions since 24h" in done.stderr
+
+
+def test_describe_tells_standing_guardrails_sidecars_and_changes(rig: WorkerRig) -> None:
+    told = trimtab(rig, "describe", "checkout").stdout
+    assert "Release    checkout" in told
+    assert "Phase      progressing: " in told
+    assert "bandit: policy adaptive, chosen anew every 200ms" in told
+    assert "v1, the baseline: " in told
+    assert "none reports: nobody is known to route by these weights" in told
+    assert "set-weights by " in told
+    assert trimtab(rig, "describe", "ghost").exit_code == 1
+
+
+def test_diff_tells_what_applying_would_change(rig: WorkerRig) -> None:
+    file = rig.folder / "checkout.yaml"
+    same = trimtab(rig, "diff", "-f", str(file))
+    assert (same.exit_code, same.stdout) == (0, "checkout unchanged\n")
+    other = rig.folder / "other.yaml"
+    other.write_text(file.read_text().replace("interval: 200ms", "interval: 1s"))
+    done = trimtab(rig, "diff", "-f", str(other))
+    assert done.exit_code == 1
+    assert "-    interval: 200ms\n+    interval: 1s\n" in done.stdout
+    (found,) = json.loads(trimtab(rig, "diff", "-f", str(other), "-o", "json").stdout)
+    assert found["fields"] == [{"path": "spec.strategy.interval", "before": "200ms", "after": "1s"}]
+    broken = rig.folder / "broken.yaml"
+    broken.write_text(file.read_text().replace("baseline: v1", "baseline: v9"))
+    assert trimtab(rig, "diff", "-f", str(broken)).exit_code == 2
+
+
+def test_undo_goes_back_to_the_file_and_the_weights_of_a_revision(rig: WorkerRig) -> None:
+    to = next(one for one in turns(rig) if one["reason"] == "a look")
+    file = rig.folder / "checkout.yaml"
+    original = file.read_text()
+    file.write_text(original.replace("interval: 200ms", "interval: 2s"))
+    assert trimtab(rig, "apply", "-f", str(file)).exit_code == 0
+    rig.await_rule("applied")
+    planned = trimtab(rig, "undo", "checkout", "--to-revision", str(to["revision"]), "--reason", "x", "--dry-run")
+    assert planned.exit_code == 0, planned.stderr
+    assert "applies the release file of then" in planned.stdout
+    assert rig.decision().phase == "progressing"  # type: ignore[union-attr]  # it is there
+    done = trimtab(rig, "undo", "checkout", "--to-revision", str(to["revision"]), "--reason", "it was better")
+    assert done.exit_code == 0, done.stderr
+    made = rig.decision()
+    assert made is not None
+    assert (made.phase, made.weights) == ("paused", {"v1": 6_000, "v2": 4_000})
+    assert f"undo to revision {to['revision']}: it was better" in made.rule
+    file.write_text(original)
+    assert trimtab(rig, "diff", "-f", str(file)).exit_code == 0
+    over = trimtab(rig, "abort", "checkout", "--reason", "to see it end")
+    assert over.exit_code == 0
+    again = trimtab(rig, "undo", "checkout", "--reason", "too early")
+    assert again.exit_code == 0, again.stderr
+    assert "begins anew, for it is over" in again.stdout
+    assert rig.decision().weights == {"v1": 6_000, "v2": 4_000}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("undo", "checkout"), 2, "--reason: expected why"),
+        (("undo", "ghost", "--reason", "x"), 1, "no release 'ghost'"),
+        (("undo", "checkout", "--to-revision", "999999", "--reason", "x"), 1, "no decision of revision 999999"),
+        (("history", "checkout", "--since", "soon"), 2, "--since: expected a time"),
+    ],
+)
+def test_what_cannot_be_done_is_told(rig: WorkerRig, words: tuple[str, ...], code: int, said: str) -> None:
+    done = trimtab(rig, *words)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("command", ["history", "decisions"])
+def test_a_kafka_that_is_away_is_code_3(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "checkout", "--kafka", "127.0.0.1:1", "--wait", "0.5"])
+    assert done.exit_code == 3
+    assert "127.0.0.1:1" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_for_a_shell(shell: str) -> None:
+    done = CliRunner().invoke(app, ["completion", shell])
+    assert done.exit_code == 0
+    assert "_TRIMTAB_COMPLETE" in done.stdout
+
+
+def test_bash_completes_commands_and_those_of_groups(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from trimtab.control.cli import app; app(prog_name='trimtab')"]
+    for typed, expected in (("trimtab hist", {"history"}), ("trimtab topics c", {"check", "create"})):
+        told = {**os.environ, "_TRIMTAB_COMPLETE": "complete_bash", "COMP_WORDS": typed,  # noqa: TID251 - as bash does
+                "COMP_CWORD": str(typed.count(" "))}  # fmt: skip
+        done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+        assert set(done.stdout.split()) == expected
