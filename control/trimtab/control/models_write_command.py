@@ -52,7 +52,10 @@ def revoke(name: Reference, *, reason: Why = "", catalog: Catalog = "", config: 
 
 
 def reinstate(name: Reference, *, reason: Why = "", catalog: Catalog = "", config: Config = None) -> None:
-    """Undo a revocation."""
+    """Undo a revocation.
+
+    Example: trimtab models reinstate dataset/clicks-2026-03
+    """
     _set_revoked(name, reason, catalog, config, undo=True)
 
 
