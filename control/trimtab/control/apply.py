@@ -1,14 +1,17 @@
 """Applying release files: every mistake told, nothing applied unless all of it is right."""
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
 from confluent_kafka import KafkaException, Producer
 
+from trimtab.control.audit_log import CLI, Author, now_ms
 from trimtab.schemas import evidence, release_file
+from trimtab.schemas.audit import AuditEntry, Standing
+from trimtab.schemas.decision import Decision
 from trimtab.schemas.errors import InvalidRelease, Problem, Unreachable
 from trimtab.schemas.kafka_connection import KafkaConnection, librdkafka_config
 from trimtab.schemas.nearest import near
@@ -65,14 +68,27 @@ def apply_file(path: Path, *, kafka: str | KafkaConnection, wait_s: float) -> li
     return [release.name for release in releases]
 
 
-def publish(releases: Sequence[Release], *, kafka: str | KafkaConnection, wait_s: float, actor: str = "") -> None:
-    """Writes specs into the evidence log, where a worker takes them up. Raises `Unreachable` after `wait_s`.
+def publish(  # noqa: PLR0913 - who, what and where
+    releases: Sequence[Release], *, kafka: str | KafkaConnection, wait_s: float, actor: str = "", by: Author = CLI,
+    before: Mapping[str, Decision] | None = None,
+) -> None:  # fmt: skip
+    """Writes specs into the evidence log, where a worker takes them up, and records that in the audit log.
 
-    `actor`: who applies them; the user of this process where nobody is named.
+    `actor`: who applies them; the user of this process where nobody is named. `before`: the newest decisions of those
+    that exist. Raises `Unreachable` after `wait_s`.
     """
-    connection = KafkaConnection.of(kafka)
-    who = actor or getpass.getuser()
+    connection, asked_ms = KafkaConnection.of(kafka), now_ms()
+    who, known = actor or getpass.getuser(), before or {}
     wait_for("kafka", lambda timeout_s: _publish(releases, connection, timeout_s, who), wait_s)
+    for release in releases:
+        stood = known.get(release.name)
+        by.record(
+            connection,
+            AuditEntry(
+                time_ms=asked_ms, actor=who, role=by.role, source=by.source, release=release.name, action="apply",
+                before=Standing.of(stood) if stood else None, outcome="done", address=by.address,
+            ),
+        )  # fmt: skip
 
 
 def _publish(releases: Sequence[Release], kafka: KafkaConnection, timeout_s: float, actor: str) -> None:

@@ -8,8 +8,11 @@ import time
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from msgspec.structs import replace
 
+from trimtab.control.audit_log import CLI, Author, Outcome, now_ms, standing_before
 from trimtab.schemas import dead_letter, evidence
+from trimtab.schemas.audit import AuditEntry, Standing
 from trimtab.schemas.decision import Decision, decode_decision
 from trimtab.schemas.errors import InvalidRecord, TrimtabError, Unreachable
 from trimtab.schemas.evidence import Command
@@ -37,13 +40,40 @@ class NotTaken(Unreachable):
         )
 
 
-def steer(command: Command, *, kafka: str | KafkaConnection, wait_s: float) -> Decision:
-    """Gives an order, and the decision that it made.
+def steer(
+    command: Command, *, kafka: str | KafkaConnection, wait_s: float, by: Author = CLI, before: Decision | None = None
+) -> Decision:
+    """Gives an order, and the decision that it made; order and outcome are recorded in the audit log.
 
+    `before`: the newest decision, where it is at hand.
     Raises `OrderRefused`; `NotTaken` where no worker has taken the order after `wait_s`; `Unreachable` where Kafka does
     not answer.
     """
     connection = KafkaConnection.of(kafka)
+    entry = _entry(command, by, now_ms())
+    try:
+        made = _steer(command, connection, wait_s)
+    except (OrderRefused, NotTaken) as error:
+        outcome: Outcome = "waiting" if isinstance(error, NotTaken) else "refused"
+        stood = Standing.of(before) if before else standing_before(connection, command.release, None)
+        by.record(connection, replace(entry, before=stood, outcome=outcome, detail=str(error)))
+        raise
+    is_known = before is not None and before.id == made.replaces
+    stood = Standing.of(before) if before and is_known else standing_before(connection, command.release, made)
+    by.record(connection, replace(entry, before=stood, after=Standing.of(made)))
+    return made
+
+
+def _entry(command: Command, by: Author, asked_ms: int) -> AuditEntry:
+    """Gives the entry of an order that is followed."""
+    named = [*([command.variant] if command.variant else []), *(f"{name}={bp}" for name, bp in command.weights.items())]
+    return AuditEntry(
+        time_ms=asked_ms, actor=command.actor, role=by.role, source=by.source, release=command.release,
+        action=command.action, reason=command.reason, outcome="done", detail=" ".join(named), address=by.address,
+    )  # fmt: skip
+
+
+def _steer(command: Command, connection: KafkaConnection, wait_s: float) -> Decision:
     answers = Consumer(
         {
             **librdkafka_config(connection), "group.id": f"{connection.client_id}-steer", "enable.auto.commit": False,
