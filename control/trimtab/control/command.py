@@ -48,12 +48,14 @@ Metrics = Annotated[
 Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for servers.")]
 
 
-def settings_in_force(config: Path | None, kafka: str = "", redis: str = "", catalog: str = "") -> "Settings":
+def settings_in_force(
+    config: Path | None, kafka: str = "", redis: str = "", catalog: str = "", listen: str = ""
+) -> "Settings":
     """Gives the settings in force; ends the command where some cannot be followed."""
     from trimtab.streams.settings_source import WrongSettings, read_settings
 
     try:
-        given = {"kafka.bootstrap": kafka, "redis.url": redis, "catalog.url": catalog}
+        given = {"kafka.bootstrap": kafka, "redis.url": redis, "catalog.url": catalog, "api.listen": listen}
         return read_settings(config, {tuple(name.split(".")): value for name, value in given.items()})
     except WrongSettings as error:
         fail(str(error), USAGE)

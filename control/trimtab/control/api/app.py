@@ -5,21 +5,23 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
-from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import Response
+from fastapi import FastAPI
 
 from trimtab.control.api import problem
+from trimtab.control.api.access import Access
 from trimtab.control.api.applying import Applying
+from trimtab.control.api.auditing import Auditing
 from trimtab.control.api.body import BodyLimit
 from trimtab.control.api.catalogue import Catalogue
+from trimtab.control.api.changing import Changing
 from trimtab.control.api.console_files import ConsoleFiles
-from trimtab.control.api.guard import LOOPBACK, Guard
+from trimtab.control.api.guard import Guard, hosts
 from trimtab.control.api.headers import Outermost
 from trimtab.control.api.health import Health
-from trimtab.control.api.identity import identity_of, local
 from trimtab.control.api.live import Live
 from trimtab.control.api.models import Models
-from trimtab.control.api.reading import Reading, answer
+from trimtab.control.api.reading import Reading
+from trimtab.control.api.signing_in import SigningIn
 from trimtab.control.api.steering import Steering
 from trimtab.control.api.streaming import Streaming
 from trimtab.streams.settings import Settings
@@ -30,8 +32,10 @@ _ABOUT: Final = "Release decisions from live traffic: read them, follow them, st
 
 def create_app(settings: Settings) -> FastAPI:
     """Gives the application for one Kafka and one Redis."""
-    live = Live(settings)
-    steering = Steering(live)
+    live, access = Live(settings), Access(settings.api)
+    auditing = Auditing(live, access)
+    changing = Changing(live, auditing, settings.api.commands_per_minute)
+    steering = Steering(live, changing)
     catalogue = Catalogue(settings.catalog)
 
     @asynccontextmanager
@@ -49,24 +53,12 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False, lifespan=lifespan,
     )  # fmt: skip
     app.state.live = live
-    for part in (Reading(live), Streaming(live), Applying(live), steering, Models(live, catalogue), Health(live)):
+    parts = (Reading(live), Streaming(live), Applying(live, changing), steering, auditing, SigningIn(access))
+    for part in (*parts, Models(live, catalogue), Health(live)):
         app.include_router(part.routes())
-    app.include_router(_session())
     app.router.default = ConsoleFiles()
     problem.install(app)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Guard, hosts=LOOPBACK, identify=lambda _request: local())
+    app.add_middleware(Guard, hosts=hosts(settings.api), identify=access.identify)
     app.add_middleware(Outermost)
     return app
-
-
-def _session() -> APIRouter:
-    routes = APIRouter(prefix="/api/v1", tags=["session"])
-
-    @routes.get("/session", response_class=Response)
-    async def session(request: Request) -> Response:
-        """Tell who asks, and what they may do."""
-        who = identity_of(request)
-        return answer({"actor": who.actor, "role": who.role.label, "version": version("trimtab")})
-
-    return routes

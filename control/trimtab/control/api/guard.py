@@ -15,10 +15,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trimtab.control.api.identity import Identity
 from trimtab.control.api.problem import ApiProblem
+from trimtab.streams.api_settings import ApiSettings, listed
 
 PROBES: Final = ("/livez", "/readyz")
+SESSION: Final = "/api/v1/session"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_ANY: Final = {"0.0.0.0", "::"}  # noqa: S104 - where to listen, but no name to go by
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
+_KEPT: Final = ("/api/", "/metrics")
+"""What is only for those whom we know; the console's files and the OpenAPI document tell no secret."""
 _OWN: Final = ("same-origin", "none")
 
 
@@ -33,9 +38,10 @@ class Guard:
         if scope["type"] == "http" and scope["path"] not in PROBES:
             try:
                 self._check_host(Headers(scope=scope))
-                if scope["path"].startswith("/api/"):
+                if scope["path"].startswith(_KEPT):
                     check_site(scope["method"], Headers(scope=scope))
-                    scope.setdefault("state", {})["identity"] = self._identify(Request(scope))
+                    if not _signs(scope["method"], scope["path"]):
+                        scope.setdefault("state", {})["identity"] = self._identify(Request(scope))
             except ApiProblem as problem:
                 await problem.response()(scope, receive, send)
                 return
@@ -48,6 +54,17 @@ class Guard:
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"the host {host!r:.100} is none that this server goes by; api.hosts of the settings names more",
             )
+
+
+def _signs(method: str, path: str) -> bool:
+    """Whether a request is to sign in or out, which is for everybody."""
+    return path == SESSION and method in ("POST", "DELETE")
+
+
+def hosts(settings: ApiSettings) -> set[str]:
+    """Gives the names that the server goes by."""
+    own = {*LOOPBACK, settings.address.host.lower(), *(host_of(host) for host in listed(settings.hosts))}
+    return own - _ANY
 
 
 def host_of(authority: str) -> str:

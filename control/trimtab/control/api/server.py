@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Final
 
 import structlog
@@ -14,6 +15,8 @@ from fastapi import FastAPI
 from trimtab.control.api.app import create_app
 from trimtab.schemas.address import Address
 from trimtab.schemas.errors import TrimtabError
+from trimtab.streams.api_settings import ApiSettings
+from trimtab.streams.setting_table import both_spellings
 from trimtab.streams.settings import Settings
 
 _GRACE_S: Final = 5
@@ -66,8 +69,29 @@ def listen(address: Address) -> socket.socket:
     return found
 
 
-def serve(settings: Settings, address: Address) -> None:
+def check_exposure(settings: ApiSettings) -> None:
+    """Raises `CannotListen` where others could come, and nobody has to say who they are."""
+    host = settings.address.host
+    if settings.read_tokens() or settings.proxies or is_loopback(host):
+        return
+    names = " or ".join(both_spellings(("api", name)) for name in ("tokens", "trusted_proxies"))
+    raise CannotListen(f"cannot listen at {host}, where everybody could steer releases; set {names}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def serve(settings: Settings) -> None:
     """Serves until a signal ends it. Raises `CannotListen`."""
+    check_exposure(settings.api)
+    address = settings.api.address
     with contextlib.closing(listen(address)) as found:
         server = Server(
             uvicorn.Config(

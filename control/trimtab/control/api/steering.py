@@ -4,18 +4,21 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from trimtab.control.api.body import read_model, request_body
-from trimtab.control.api.identity import Role, at_least
+from trimtab.control.api.body import read_body, request_body, validated
+from trimtab.control.api.changing import Changing, IfMatch, Wish
+from trimtab.control.api.identity import Identity, Role
 from trimtab.control.api.live import Live
+from trimtab.control.api.once import IdempotencyKey
 from trimtab.control.api.order import Order
 from trimtab.control.api.problem import ApiProblem, no_release
 from trimtab.control.api.reading import answer
-from trimtab.control.api.revision_path import Name, etag, matches, written
+from trimtab.control.api.revision_path import Name, etag, written
+from trimtab.control.audit_log import Author
 from trimtab.control.release_view import ReleaseView
 from trimtab.control.steer import NotTaken, OrderRefused, steer
 from trimtab.schemas.decision import encode
@@ -26,14 +29,12 @@ WAIT_S: Final = 10.0
 _AT_ONCE: Final = 4
 _WAITING: Final = 16
 
-IfMatch = Annotated[str | None, Header(description="ETag of the revision that is to be steered: 412 for any other.")]
-
 
 class Steering:
     """Takes orders."""
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, live: Live, changing: Changing) -> None:
+        self._live, self._changing = live, changing
         self._threads = ThreadPoolExecutor(_AT_ONCE, "steer")
         self._room = asyncio.Semaphore(_WAITING)
 
@@ -46,24 +47,31 @@ class Steering:
         )  # fmt: skip
         return routes
 
-    async def command(self, request: Request, name: Name, if_match: IfMatch = None) -> Response:
+    async def command(
+        self, request: Request, name: Name, if_match: IfMatch = None, idempotency_key: IdempotencyKey = None
+    ) -> Response:
         """Steer a release. 200 with the decision that was made, or 202 where no worker has taken the order yet."""
-        identity = at_least(request, Role.OPERATOR)
-        order = await read_model(request, Order)
-        view = await self._live.newest.get(name)
-        if view is None:
-            raise no_release(name)
-        check_revision(name, view, if_match)
-        return await self._give(view, order.command(name, identity.actor))
+        self._changing.admit(request)
+        body = await read_body(request)
+        order = validated(body, Order)
+        wish = Wish(name, order.action, order.reason, Role.OPERATOR, body, if_match, key=idempotency_key)
+
+        async def carry(identity: Identity, by: Author, view: ReleaseView | None) -> Response:
+            if view is None:
+                raise no_release(name)
+            return await self._give(view, order.command(name, identity.actor), by)
+
+        return await self._changing.carry_out(request, wish, carry)
 
     def close(self) -> None:
         """Ends the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _give(self, view: ReleaseView, command: Command) -> Response:
+    async def _give(self, view: ReleaseView, command: Command, by: Author) -> Response:
         if self._room.locked():
             raise ApiProblem(HTTPStatus.TOO_MANY_REQUESTS, "too many orders wait", headers={"Retry-After": "1"})
-        call = partial(steer, command, kafka=self._live.settings.kafka, wait_s=WAIT_S)
+        kafka = self._live.settings.kafka
+        call = partial(steer, command, kafka=kafka, wait_s=WAIT_S, by=by, before=view.decision)
         try:
             async with self._room:
                 decision = await asyncio.get_running_loop().run_in_executor(self._threads, call)
@@ -77,12 +85,3 @@ class Steering:
         self._live.newest.forget(command.release)
         headers = {"ETag": etag(decision.id)}
         return Response(b'{"decision":%s}' % encode(decision), HTTPStatus.OK, headers, "application/json")
-
-
-def check_revision(name: str, view: ReleaseView | None, if_match: str | None) -> None:
-    """Raises the answer 412 where a release is not of the revision that is asked for."""
-    if if_match is None or matches(if_match, view.decision.id if view else None):
-        return
-    now = f"is at revision {written(view.decision.id)}" if view else "does not exist"
-    headers = {"ETag": etag(view.decision.id)} if view else {}
-    raise ApiProblem(HTTPStatus.PRECONDITION_FAILED, f"release {name} {now}, expected {if_match:.200}", headers=headers)
