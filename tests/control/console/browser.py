@@ -35,8 +35,9 @@ def chromium() -> Iterator[Browser]:
 class Visit:
     """One person's visit: a page, every request that it made, and everything that it complained of."""
 
-    def __init__(self, context: BrowserContext, address: str) -> None:
+    def __init__(self, context: BrowserContext, address: str, may_refuse: int) -> None:
         self.address = address
+        self._may_refuse = f"status of {may_refuse}"
         self.requests: list[Request] = []
         self.complaints: list[str] = []
         context.on("request", self._ask)
@@ -48,8 +49,9 @@ class Visit:
         self.requests.append(request)
 
     def _say(self, message: ConsoleMessage) -> None:
-        # A server that is being started again makes the browser say so.
-        if message.type in ("error", "warning") and not _LOST.search(message.text):
+        # The browser itself tells of a server that is being started again, and of every answer that refuses.
+        is_expected = _LOST.search(message.text) or self._may_refuse in message.text
+        if message.type in ("error", "warning") and not is_expected:
             self.complaints.append(f"{message.text} {message.location['url']}")
 
     def _fail(self, error: WebError) -> None:
@@ -80,15 +82,17 @@ class Visit:
 
 
 @contextmanager
-def visit(browser: Browser, address: str, *, theme: str = "light", width: int = 1280) -> Iterator[Visit]:
-    """Opens a window; every complaint of the page fails the test."""
+def visit(
+    browser: Browser, address: str, *, theme: str = "light", width: int = 1280, may_refuse: int = 0
+) -> Iterator[Visit]:
+    """Opens a window; every complaint of the page fails the test, but for answers of the status `may_refuse`."""
     context = browser.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if theme == "dark" else "light",
         reduced_motion="reduce",
     )
     try:
-        seen = Visit(context, address)
+        seen = Visit(context, address, may_refuse)
         yield seen
         assert not seen.complaints, seen.complaints
         assert not seen.foreign(), seen.foreign()

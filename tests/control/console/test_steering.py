@@ -82,6 +82,8 @@ def test_a_release_is_promoted_set_and_aborted_by_buttons(rig: WorkerRig, browse
         expect(page.locator("h1")).to_contain_text("Rolled back")
         expect(page.locator(".page-head")).to_contain_text("It is over: all traffic is back on v1.")
         expect(page.get_by_role("group", name="Steer this release").get_by_role("button")).to_have_text(["Retry"])
+        expect(page.locator("#audit li").first).to_contain_text("v2 writes wrong totals", timeout=20_000)
+        expect(page.locator("#audit li b")).to_have_text(["abort", "set-weights", "promote", "apply"])
     decision = rig.decision()
     assert decision is not None
     assert decision.weights == {"v1": 10_000, "v2": 0}

@@ -7,6 +7,7 @@ import { ReleasesPage } from "./list.js";
 import { ReleasePage } from "./release.js";
 
 const NOTICE_MS = 8000;
+const SIGNED_IN = "trimtab-signed-in"; // that there is a session to end: its cookie is not for scripts to see
 const [root, trail, link, who, themeButton, notices, live] = [
   "main",
   "trail",
@@ -66,6 +67,23 @@ const frame = {
 let page = null;
 let retryTimer = 0;
 
+/** Keeps a word for the next visit; where storage is refused, for none. */
+function remember(name, word) {
+  try {
+    localStorage.setItem(name, word);
+  } catch {
+    // It holds for this page only, then.
+  }
+}
+
+function remembered(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return "";
+  }
+}
+
 function drawLink() {
   const { state } = frame.state;
   const lost = state === "lost";
@@ -111,13 +129,13 @@ function drawWho() {
   patch(
     who,
     el("span", { title: `Trimtab ${version}` }, actor || "anybody", el("small", {}, ` ${role}`)),
-    frame.isSignedIn && el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out"),
+    remembered(SIGNED_IN) && el("button", { type: "button", class: "quiet", onclick: signOut }, "Sign out"),
   );
 }
 
 async function signOut() {
   await remove("/session").catch(() => {}); // an expired session is signed out, too
-  frame.isSignedIn = false;
+  remember(SIGNED_IN, "");
   signIn();
 }
 
@@ -135,7 +153,7 @@ function signIn() {
         event.preventDefault();
         try {
           await post("/session", { token: token.value });
-          frame.isSignedIn = true;
+          remember(SIGNED_IN, "yes");
           await route();
         } catch (error) {
           patch(
@@ -176,11 +194,7 @@ function drawTheme() {
 themeButton.onclick = () => {
   const theme = themeNow() === "dark" ? "light" : "dark";
   document.documentElement.dataset.theme = theme;
-  try {
-    localStorage.setItem("trimtab-theme", theme);
-  } catch {
-    // It is for this page only, then.
-  }
+  remember("trimtab-theme", theme);
   drawTheme();
 };
 

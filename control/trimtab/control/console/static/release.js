@@ -1,6 +1,7 @@
 // One release: everything that is known of it, live, and the orders that a person may give.
 
 import { follow, get } from "./api.js";
+import { audit } from "./audit.js";
 import { controls } from "./controls.js";
 import { card, el, patch } from "./dom.js";
 import { idOf, isOver, phaseOf, share } from "./format.js";
@@ -24,6 +25,7 @@ export class ReleasePage {
   spec = null;
   reports = [];
   windows = null;
+  orders = null;
   #isLive = false;
   #spokenMs = 0;
   #fetchedMs = 0;
@@ -99,8 +101,10 @@ export class ReleasePage {
   async #refresh() {
     if (!this.#isLive) return;
     this.#fetchedMs = Date.now();
-    const [windows, release] = await Promise.allSettled([get(`${this.path}/windows`), get(this.path)]);
+    const parts = ["/windows", "/commands", ""].map((part) => get(this.path + part));
+    const [windows, orders, release] = await Promise.allSettled(parts);
     if (windows.status === "fulfilled") this.windows = windows.value;
+    if (orders.status === "fulfilled") this.orders = orders.value.items;
     if (release.status === "fulfilled") this.spec = release.value.spec; // another file may have been applied
     this.draw();
   }
@@ -171,7 +175,12 @@ export class ReleasePage {
         own && card("metrics", "Metrics", own),
         apart && card("segments", "Segments", apart),
         card("decisions", "Decisions", { beside: this.log.choice() }, this.log.render(this.track, names)),
-        el("div.aside", { "data-key": "aside" }, card("sidecars", "Sidecars", sidecars(this.reports, this.track))),
+        el(
+          "div.aside",
+          { "data-key": "aside" },
+          card("sidecars", "Sidecars", sidecars(this.reports, this.track)),
+          card("audit", "Orders", audit(this.orders)),
+        ),
       ),
     );
     this.chart.update(this.track, names, this.#isLive);

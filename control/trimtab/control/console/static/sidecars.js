@@ -9,7 +9,7 @@ const GRACE_MS = 2000;
 export function sidecars(reports, track) {
   if (!reports.length)
     return el("p.empty", {}, "No proxy reports on this release. Services that pick variants themselves do not.");
-  const inStep = reports.filter((report) => isInStep(report, track)).length;
+  const inStep = reports.filter((report) => !report.refused && isInStep(report, track)).length;
   const revisions = reports.map(({ in_force: [, revision] }) => revision);
   const spread = Math.max(...revisions) - Math.min(...revisions);
   return [
