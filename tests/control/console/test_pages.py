@@ -9,7 +9,7 @@ from redis import Redis
 from control.api.api_rig import ApiRig, chain
 from control.console.browser import Visit, needs_browser, visit
 from trimtab.schemas import sidecar
-from trimtab.schemas.decision import Decision
+from trimtab.schemas.decision import Decision, ScaleChange, ScalingAdvice
 from trimtab.schemas.redis_keys import sidecar_key
 from trimtab.schemas.sidecar import SidecarReport
 
@@ -78,6 +78,20 @@ def test_a_server_that_is_started_again_leaves_no_gap_in_the_chart(fresh: ApiRig
         fresh.decide(*after)
         shows(page, after)
         assert revisions(page) == told([*before, *meanwhile, *after])
+
+
+def test_reasons_and_advice_on_size_are_told(fresh: ApiRig, browser: Browser) -> None:
+    advice = ScalingAdvice(
+        variant="v2", action="escalate", reason="240 ms over 200 ms", changes=[ScaleChange("instances", 2, 4)],
+        value_ms=240.0, n=90, baseline_ms=None, baseline_n=0, quiet_until_ms=0,
+    )  # fmt: skip
+    fresh.decide(*chain(1, 3, rule="first", reasons=["first", "v2 waits: more of it is advised"], scaling=[advice]))
+    server = fresh.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open(CHECKOUT)
+        expect(page.locator(".page-head")).to_contain_text("v2 waits: more of it is advised")
+        told = "Size of v2: escalate, instances 2 → 4, 240 ms over 200 ms"
+        expect(page.locator("#variants")).to_contain_text(told)
 
 
 def test_what_a_person_typed_is_text(fresh: ApiRig, browser: Browser) -> None:

@@ -68,6 +68,7 @@ def test_a_release_is_promoted_set_and_aborted_by_buttons(rig: WorkerRig, browse
         dialog.get_by_label("v2").fill("70")
         expect(dialog.get_by_role("status")).to_have_text("together 130%, expected 100%")
         expect(dialog.get_by_role("button", name="Set weights")).to_be_disabled()
+        assert seen.violations() == []
         dialog.get_by_label("v1").fill("30")
         dialog.get_by_role("button", name="Set weights").click()
         expect(dialog).to_be_visible()  # for a reason is required

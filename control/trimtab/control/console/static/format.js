@@ -47,6 +47,12 @@ export function clock(timeMs) {
   return today ? CLOCK.format(time) : `${DAY.format(time)} ${CLOCK.format(time)}`;
 }
 
+/** Gives an instant for an axis of so many seconds. */
+export function axisTime(timeMs, seconds) {
+  const time = new Date(timeMs);
+  return seconds < 86_400 ? CLOCK.format(time) : `${DAY.format(time)} ${CLOCK.format(time).slice(0, 5)}`;
+}
+
 export const iso = (timeMs) => new Date(timeMs).toISOString();
 
 /** Gives a stretch of time in its two largest units at most. */

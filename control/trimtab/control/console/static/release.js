@@ -161,6 +161,7 @@ export class ReleasePage {
           el("h1", {}, this.name, " ", pill(decision)),
           el("p.lead", {}, waitsFor(decision, this.spec)),
           decision.phase !== "progressing" && el("p.soft.rule", {}, cause(decision, this.track)),
+          decision.reasons.filter((reason) => reason !== decision.rule).map((reason) => el("p.soft.rule", {}, reason)),
         ),
         controls(steered, this.page.session),
       ),

@@ -71,7 +71,21 @@ export function variants(track, names, baseline, windows) {
     out.map(({ variant, excluded }) =>
       el("p.note", { "data-key": `out-${variant}` }, el("b.bad", {}, `✕ ${variant} takes no traffic: `), excluded),
     ),
+    track.newest.scaling.map(advice),
   ];
+}
+
+/** Gives what was last advised on the size of a variant. */
+function advice({ variant, action, reason, changes }) {
+  const told = changes.map(
+    ({ resource, before, after, target }) => `${resource}${target && ` of ${target}`} ${before} → ${after}`,
+  );
+  return el(
+    "p.note",
+    { "data-key": `size-${variant}` },
+    el("b", {}, `Size of ${variant}: `),
+    [action.replaceAll("_", " "), ...told, reason].join(", "),
+  );
 }
 
 const inOrder = (arms, names) =>

@@ -1,7 +1,7 @@
 // Weights over time, stacked. Between two decisions nothing moved, so the lines are stairs.
 
 import { el, patch, table } from "./dom.js";
-import { clock, idOf, isOver, iso, share } from "./format.js";
+import { axisTime, clock, idOf, isOver, iso, share } from "./format.js";
 import { drawMarks, faded, paint } from "./chart_paint.js";
 import { look } from "./palette.js";
 import { swatch } from "./bars.js";
@@ -9,6 +9,7 @@ import { swatch } from "./bars.js";
 const HEIGHT = 280;
 const LABEL_PX = 17;
 const ROWS = 200;
+const LEAST_QUIET_MS = 120_000;
 export const SPANS = [
   ["2 min", 120],
   ["15 min", 900],
@@ -70,7 +71,7 @@ export class WeightsChart {
   update(track, names, isLive) {
     this.#track = track;
     const { newest } = track;
-    if (isLive && !isOver(newest)) this.#toMs = Date.now();
+    if (isLive && !isOver(newest)) this.#toMs = Math.min(Date.now(), newest.time_ms + quietMs(track));
     this.#toMs = Math.max(this.#toMs, newest.time_ms + 1000);
     if (names.join() !== this.#names.join()) this.#rebuild(names);
     this.#plot?.setData(this.#data(track.decisions), false);
@@ -223,4 +224,7 @@ export class WeightsChart {
   }
 }
 
-const times = (_, at) => at.map((second) => clock(second * 1000));
+/** Gives how long an unchanged end is drawn at most, for what came before it is not to shrink to a line. */
+const quietMs = ({ oldest, newest }) => Math.max(LEAST_QUIET_MS, 3 * (newest.time_ms - oldest.time_ms));
+
+const times = (_, at) => at.map((second) => axisTime(second * 1000, at.at(-1) - at[0]));
