@@ -147,3 +147,17 @@ def test_a_decision_in_redis_that_the_topic_has_no_more_is_listed(rig: ApiRig, a
     assert api.get(f"{V1}/releases/old").json["status"]["decision"]["revision"] == 9
     assert next(api.events(f"{V1}/releases/old/events")).id == "3-9"
     assert api.get(f"{V1}/releases/old/decisions").json == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize("path", [f"{V1}/releases", f"{V1}/releases/checkout", f"{V1}/audit", f"{V1}/events"])
+@pytest.mark.parametrize("accept", ["text/html", "application/xml, image/*", "*/*;q=0", "application/json;q=0", ""])
+def test_what_a_client_does_not_take_is_not_sent(api: ApiServer, path: str, accept: str) -> None:
+    found = api.get(path, Accept=accept)
+    assert (found.status, found.headers["content-type"]) == (406, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json", "text/html, */*;q=0.1", "APPLICATION/JSON; charset=utf-8", "application/*"]
+)
+def test_what_a_client_takes_is_sent(api: ApiServer, accept: str) -> None:
+    assert api.get(f"{V1}/releases", Accept=accept).status == 200

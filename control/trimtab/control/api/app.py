@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from trimtab.control.api import problem
+from trimtab.control.api import openapi, problem
 from trimtab.control.api.access import Access
 from trimtab.control.api.applying import Applying
 from trimtab.control.api.auditing import Auditing
@@ -24,6 +24,7 @@ from trimtab.control.api.reading import Reading
 from trimtab.control.api.signing_in import SigningIn
 from trimtab.control.api.steering import Steering
 from trimtab.control.api.streaming import Streaming
+from trimtab.control.api.supposing import Supposing
 from trimtab.streams.settings import Settings
 
 TITLE: Final = "Trimtab"
@@ -53,11 +54,20 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False, lifespan=lifespan,
     )  # fmt: skip
     app.state.live = live
-    parts = (Reading(live), Streaming(live), Applying(live, changing), steering, auditing, SigningIn(access))
+    parts = (
+        Reading(live),
+        Streaming(live),
+        Applying(live, changing),
+        steering,
+        auditing,
+        Supposing(live),
+        SigningIn(access),
+    )
     for part in (*parts, Models(live, catalogue), Health(live)):
         app.include_router(part.routes())
     app.router.default = ConsoleFiles()
     problem.install(app)
+    openapi.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, hosts=hosts(settings.api), identify=access.identify)
     app.add_middleware(Outermost)

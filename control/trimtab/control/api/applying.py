@@ -11,6 +11,7 @@ from trimtab.control.api.body import JSON, YAML, read_body
 from trimtab.control.api.changing import Changing, IfMatch, IfNoneMatch, Wish
 from trimtab.control.api.identity import Identity, Role
 from trimtab.control.api.live import Live
+from trimtab.control.api.negotiation import gives
 from trimtab.control.api.once import IdempotencyKey
 from trimtab.control.api.problem import ApiProblem, invalid
 from trimtab.control.api.reading import answer
@@ -42,7 +43,7 @@ class Applying:
 
     def routes(self) -> APIRouter:
         """Gives the routes."""
-        routes = APIRouter(prefix="/api/v1", tags=["releases"])
+        routes = APIRouter(prefix="/api/v1", tags=["releases"], dependencies=[gives("application/json")])
         routes.add_api_route(
             "/releases/{name}", self.apply, methods=["PUT"], response_class=Response, openapi_extra=_request_body()
         )

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from trimtab.control.api.access import Access
 from trimtab.control.api.identity import Identity
 from trimtab.control.api.live import Live
+from trimtab.control.api.negotiation import gives
 from trimtab.control.api.problem import ApiProblem
 from trimtab.control.api.reading import Limit, answer
 from trimtab.control.api.revision_path import Name
@@ -34,7 +35,7 @@ class Auditing:
 
     def routes(self) -> APIRouter:
         """Gives the routes."""
-        routes = APIRouter(prefix="/api/v1", tags=["audit"])
+        routes = APIRouter(prefix="/api/v1", tags=["audit"], dependencies=[gives("application/json")])
         routes.add_api_route("/audit", self.all, response_class=Response)
         routes.add_api_route("/releases/{name}/commands", self.release, response_class=Response)
         return routes

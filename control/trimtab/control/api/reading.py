@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from trimtab.control.api import revision_path
 from trimtab.control.api.live import Live
+from trimtab.control.api.negotiation import gives
 from trimtab.control.api.problem import ApiProblem, no_release
 from trimtab.control.api.revision_path import Before, Name, RevisionPath, etag, matches, written
 from trimtab.control.api.summary import listed, windows
@@ -43,7 +44,7 @@ class Reading:
 
     def routes(self) -> APIRouter:
         """Gives the routes."""
-        routes = APIRouter(prefix="/api/v1")
+        routes = APIRouter(prefix="/api/v1", dependencies=[gives("application/json")])
         for path, endpoint, tag in (
             ("/releases", self.releases, "releases"),
             ("/releases/{name}", self.release, "releases"),

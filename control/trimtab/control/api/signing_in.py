@@ -11,6 +11,7 @@ from starlette.responses import Response
 from trimtab.control.api.access import Access
 from trimtab.control.api.body import read_model, request_body
 from trimtab.control.api.identity import Identity, Role, identity_of
+from trimtab.control.api.negotiation import gives
 from trimtab.control.api.problem import ApiProblem
 from trimtab.control.api.rate import Rate
 from trimtab.control.api.reading import answer
@@ -35,7 +36,7 @@ class SigningIn:
 
     def routes(self) -> APIRouter:
         """Gives the routes."""
-        routes = APIRouter(prefix="/api/v1", tags=["session"])
+        routes = APIRouter(prefix="/api/v1", tags=["session"], dependencies=[gives("application/json")])
         routes.add_api_route("/session", self.session, response_class=Response)
         routes.add_api_route(
             "/session", self.sign_in, methods=["POST"], response_class=Response, openapi_extra=request_body(SignIn)

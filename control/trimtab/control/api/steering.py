@@ -13,6 +13,7 @@ from trimtab.control.api.body import read_body, request_body, validated
 from trimtab.control.api.changing import Changing, IfMatch, Wish
 from trimtab.control.api.identity import Identity, Role
 from trimtab.control.api.live import Live
+from trimtab.control.api.negotiation import gives
 from trimtab.control.api.once import IdempotencyKey
 from trimtab.control.api.order import Order
 from trimtab.control.api.problem import ApiProblem, no_release
@@ -40,7 +41,7 @@ class Steering:
 
     def routes(self) -> APIRouter:
         """Gives the routes."""
-        routes = APIRouter(prefix="/api/v1", tags=["commands"])
+        routes = APIRouter(prefix="/api/v1", tags=["commands"], dependencies=[gives("application/json")])
         routes.add_api_route(
             "/releases/{name}/commands", self.command, methods=["POST"], response_class=Response,
             openapi_extra=request_body(Order),

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from trimtab.control.api import revision_path
 from trimtab.control.api.hub import ALL, TooManyViewers, Viewer
 from trimtab.control.api.live import Live
+from trimtab.control.api.negotiation import gives
 from trimtab.control.api.problem import ApiProblem, invalid, no_release
 from trimtab.control.api.revision_path import Name
-from trimtab.control.api.stream import EventStream
+from trimtab.control.api.stream import MEDIA_TYPE, EventStream
 
 LastEventId = Annotated[
     str | None, Header(alias="Last-Event-ID", description="ERA-OFFSET of the last decision that came; the next follow.")
@@ -27,9 +28,9 @@ class Streaming:
 
     def routes(self) -> APIRouter:
         """Gives the routes."""
-        routes = APIRouter(prefix="/api/v1", tags=["streams"])
-        routes.add_api_route("/events", self.all, response_class=EventStream)
-        routes.add_api_route("/releases/{name}/events", self.release, response_class=EventStream)
+        routes = APIRouter(prefix="/api/v1", tags=["streams"], dependencies=[gives(MEDIA_TYPE)])
+        routes.add_api_route("/events", self.all, response_class=Response)
+        routes.add_api_route("/releases/{name}/events", self.release, response_class=Response)
         return routes
 
     async def release(self, name: Name, last_event_id: LastEventId = None) -> Response:
