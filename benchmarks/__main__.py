@@ -8,6 +8,7 @@ from typing import Final
 
 from benchmarks import (
     catalog,
+    cli,
     decide,
     evidence,
     gates,
@@ -27,6 +28,7 @@ _BENCHMARKS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]]
 ] = {
     "catalog": (catalog.add_options, catalog.measure),
+    "cli": (cli.add_options, cli.measure),
     "decide": (decide.add_options, decide.measure),
     "evidence": (evidence.add_options, evidence.measure),
     "gates": (gates.add_options, gates.measure),

@@ -14,8 +14,10 @@ from control.decisions import arm, assessment, decision
 from trimtab.control.describe import describe
 from trimtab.control.diff import difference
 from trimtab.control.explain import explain
+from trimtab.control.limited import limited
+from trimtab.control.notation import revision_line
 from trimtab.control.release_view import ReleaseView
-from trimtab.control.show import release_panel, releases_table, revision_line, sidecars_table
+from trimtab.control.show import release_panel, releases_table, sidecars_table
 from trimtab.control.show_log import audit_table, history_table
 from trimtab.control.turns import turns
 from trimtab.schemas.audit import AuditEntry, Standing
@@ -110,7 +112,7 @@ TEXTS: Final[Mapping[str, Callable[[], str]]] = {
     "describe-excluded": lambda: _lines(
         describe(_view(decision(phase=Phase.PAUSED, arms=[arm("v1"), arm(excluded="error_rate is above 0.05")])), None)
     ),
-    "explain": lambda: _lines(explain(_now(), _life()[2], _release().spec)),
+    "explain": lambda: _lines(explain(_now(), _life()[2], limited(_release().document()))),
     "history": lambda: _printed(history_table(turns(_life()))),
     "decisions": lambda: _lines([revision_line(made) for made in _life()]),
     "audit": lambda: _printed(audit_table(_audit())),

@@ -8,10 +8,11 @@ import pytest
 from control.decisions import arm, assessment, decision
 from engine.builders import error_rate, latency, release, response
 from engine.evidence_rig import EvidenceRig, decisions
-from trimtab.control.explain import explain, revision_text, time_text
+from trimtab.control.explain import explain
+from trimtab.control.limited import limited
+from trimtab.control.notation import revision_text, time_text
 from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, ScaleChange, ScalingAdvice, SegmentArm, Verdict
 from trimtab.schemas.ids import NO_REVISION
-from trimtab.schemas.release import parse_document
 
 WHOLE = """\
 checkout: revision 7.42, decided at 2023-11-14T22:13:20.123Z
@@ -76,7 +77,7 @@ def test_a_whole_decision_reads_like_this() -> None:
     limits = {"minWeight": 300, "maxWeight": 4_000, "maxStep": 700}
     applied = release(variants=("v1", "v2"), limits=limits, strategy={"type": "bandit", "interval": "2s"})
     before = decision(revision=40, weights={"v1": 8_000, "v2": 2_000})
-    assert "\n".join(explain(made, before, applied.spec)) + "\n" == WHOLE
+    assert "\n".join(explain(made, before, limited(applied.document()))) + "\n" == WHOLE
 
 
 def test_every_field_of_a_decision_is_told() -> None:
@@ -126,7 +127,7 @@ def test_a_canary_tells_its_step_counted_from_one() -> None:
 
 def test_limits_of_a_canary_have_no_floor() -> None:
     applied = release(strategy={"type": "canary", "steps": [1_000]})
-    told = "\n".join(explain(decision(), None, applied.spec))
+    told = "\n".join(explain(decision(), None, limited(applied.document())))
     assert "keeps at least" not in told
     assert "a weight moves by at most 2000" in told
 
@@ -169,7 +170,9 @@ def test_advice_on_scaling_is_told_with_its_numbers() -> None:
 def test_limits_that_are_not_there_by_default_are_told() -> None:
     said = {"holdout": 300, "hysteresis": 40, "cooldown": "30s"}
     own = ({"name": "v1"}, {"name": "v2", "minWeight": 5, "maxWeight": 50})
-    told = "\n".join(explain(decision(), None, release(variants=("v1", "v2"), limits=said, own=own).spec))
+    told = "\n".join(
+        explain(decision(), None, limited(release(variants=("v1", "v2"), limits=said, own=own).document()))
+    )
     assert "v1 keeps at least 300, the holdout, also after a promotion" in told
     assert "after a move weights stay where they are for 30s" in told
     assert "a move of less than 40 in every weight is not made" in told
@@ -226,7 +229,7 @@ def test_what_the_engine_decided_comes_out_as_the_explanation_says() -> None:
         bad = [response("canary", running.now_ms, status=500, duration_ms=400.0)] * 3
         running.bring(*bad, *[response(variant, running.now_ms) for variant in ("stable", "canary") for _ in range(9)])
     made = decisions(running.replay())
-    told = "\n".join(explain(made[-1], made[-2], parse_document(applied.document()).spec))
+    told = "\n".join(explain(made[-1], made[-2], limited(applied.document())))
     for known in made[-1].arms:
         assert f"Beta(1 + {known.reward_sum:g}, 1 + {known.trials} - {known.reward_sum:g})" in told
     assert made[-1].assessments

@@ -25,7 +25,8 @@ def trimtab(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_all_examples_are_without_a_mistake() -> None:
-    files = sorted(EXAMPLES.glob("*.yaml"))
+    files = sorted(file for file in EXAMPLES.glob("*.yaml") if "\nkind: Release\n" in file.read_text())
+    assert len(files) > 1
     done = trimtab("lint", *(part for file in files for part in ("-f", file)))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count(" ok\n") == len(files)

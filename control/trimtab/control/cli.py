@@ -3,6 +3,8 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage or a wrong file, 3 a server could not be reached, 4 not over in time.
 """
 
+import os
+import sys
 from typing import Final
 
 import typer
@@ -99,8 +101,14 @@ def _trimtab() -> None:
     """Has typer take it for a group."""
 
 
+_QUICK: Final = ("get", "status", "explain", "describe")
+
+
 def main() -> None:
     """Runs the command."""
+    if sys.argv[1:2] and sys.argv[1] in _QUICK:
+        # Else pydantic looks through every package that is installed for plugins of its own, for 20 ms.
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # noqa: TID251 - no setting of ours
     app()
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 
 from trimtab.schemas.errors import Refused, Unreachable
-from trimtab.schemas.redis_connection import checked_redis_url
 
 if TYPE_CHECKING:
     from trimtab.schemas.address import Address
@@ -27,8 +26,12 @@ Kafka = Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Kafka'
 
 def redis_url(url: str) -> str:
     """Gives a URL as it is. Raises typer's `BadParameter`, without any password, for what is none."""
+    if not url:
+        return url
+    from trimtab.schemas.redis_connection import checked_redis_url
+
     try:
-        return checked_redis_url(url) if url else url
+        return checked_redis_url(url)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

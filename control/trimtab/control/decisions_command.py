@@ -37,8 +37,7 @@ def decisions(  # noqa: PLR0913 - one argument an option
     """
     import msgspec
 
-    from trimtab.control.explain import time_text
-    from trimtab.control.show import revision_line
+    from trimtab.control.notation import revision_line, time_text
 
     start_ms, count = since_ms(since), 0
     with _log(name, kafka, config, wait) as log:

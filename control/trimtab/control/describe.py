@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from trimtab.control.explain import revision_text, time_text
+from trimtab.control.notation import revision_text, time_text
 from trimtab.control.release_view import ReleaseView
 from trimtab.control.turns import Turn
 from trimtab.schemas.decision import Assessment, Decision, Phase

@@ -13,7 +13,7 @@ from trimtab.schemas.errors import InvalidRecord, Unreachable
 from trimtab.schemas.redis_client import REDIS_FAILURES, open_redis
 from trimtab.schemas.redis_keys import worker_key
 from trimtab.streams.layout import topic_states
-from trimtab.streams.reach import redis_failure
+from trimtab.streams.redis_reach import redis_failure
 from trimtab.streams.settings import Settings
 
 _STUCK_MS: Final = 10_000

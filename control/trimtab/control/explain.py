@@ -6,46 +6,35 @@ there. Shares and probabilities are written with as many digits as tell them apa
 are whole.
 """
 
-from datetime import UTC, datetime
 from math import exp, isclose
 from typing import Final
 
+from trimtab.control.limited import Limited, LimitedVariant
+from trimtab.control.notation import revision_text, time_text
 from trimtab.schemas.decision import Arm, Assessment, Decision, ScalingAdvice, SegmentArm
-from trimtab.schemas.ids import NO_REVISION, Revision
-from trimtab.schemas.limits import Variant
-from trimtab.schemas.part import duration_text
-from trimtab.schemas.release import Spec
-from trimtab.schemas.strategy import Bandit
+from trimtab.schemas.ids import NO_REVISION
 
 _UNKNOWN: Final = "unknown"
+_NO_TIME: Final = "0ms"
 
 
-def explain(decision: Decision, replaced: Decision | None, spec: Spec | None = None) -> list[str]:
+def explain(decision: Decision, replaced: Decision | None, limited: Limited | None = None) -> list[str]:
     """Gives the lines that explain a decision.
 
-    `replaced` is the decision before it, None where that is not known; `spec` what the decision was made under.
+    `replaced` is the decision before it, None where that is not known; `limited` what the file that it was made under
+    says of limits.
     """
     return [
         *_head(decision),
         *_section("Weights, in basis points", _weights(decision, replaced)),
         *_section("Weights of segments, in basis points", _segment_weights(decision, replaced)),
-        *_section("Limits", [] if spec is None else _limits(spec)),
+        *_section("Limits", [] if limited is None else _limits(limited)),
         *_section("What it saw", [line for arm in decision.arms for line in _arm(arm)]),
         *_section("What it concluded", [line for found in decision.assessments for line in _assessment(found)]),
         *_section("Traffic that does not follow the weights", [one.words for one in decision.divergences]),
         *_section("Scaling", [line for advice in decision.scaling for line in _advice(advice)]),
         *_section("What it rests on", _rests_on(decision)),
     ]
-
-
-def revision_text(revision: Revision) -> str:
-    """Gives a revision as the headers of a response have it, era first."""
-    return f"{revision[0]}.{revision[1]}"
-
-
-def time_text(time_ms: int) -> str:
-    """Gives an instant in UTC, with its milliseconds."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _head(decision: Decision) -> list[str]:
@@ -99,26 +88,26 @@ def _short_move(variant: str, before: int, now: int) -> str:
     return f"{variant} {before} -> {now}" if now != before else f"{variant} {now}"
 
 
-def _limits(spec: Spec) -> list[str]:
-    limits, is_bandit = spec.limits, isinstance(spec.strategy, Bandit)
+def _limits(limited: Limited) -> list[str]:
+    limits, bandit = limited.limits, limited.strategy if limited.strategy.type == "bandit" else None
     lines = [
         f"a weight moves by at most {limits.max_step} in one decision",
-        f"what an exclusion or an abort takes goes straight to {spec.baseline}, the baseline",
+        f"what an exclusion or an abort takes goes straight to {limited.baseline}, the baseline",
         f"a candidate takes at most {limits.max_weight} while the release progresses",
     ]
     if limits.holdout:
-        lines.append(f"{spec.baseline} keeps at least {limits.holdout}, the holdout, also after a promotion")
-    if limits.cooldown:
-        lines.append(f"after a move weights stay where they are for {duration_text(limits.cooldown)}")
-    if isinstance(spec.strategy, Bandit):
+        lines.append(f"{limited.baseline} keeps at least {limits.holdout}, the holdout, also after a promotion")
+    if limits.cooldown != _NO_TIME:
+        lines.append(f"after a move weights stay where they are for {limits.cooldown}")
+    if bandit is not None:
         lines.append(f"a variant that may take traffic keeps at least {limits.min_weight}")
-        lines.append(f"weights are chosen anew every {duration_text(spec.strategy.interval)} at most")
-    if is_bandit and limits.hysteresis:
+        lines.append(f"weights are chosen anew every {bandit.interval} at most")
+    if bandit is not None and limits.hysteresis:
         lines.append(f"a move of less than {limits.hysteresis} in every weight is not made")
-    return lines + [line for variant in spec.variants for line in _own_limits(variant)]
+    return lines + [line for variant in limited.variants for line in _own_limits(variant)]
 
 
-def _own_limits(variant: Variant) -> list[str]:
+def _own_limits(variant: LimitedVariant) -> list[str]:
     floor = [] if variant.min_weight is None else [f"{variant.name} keeps at least {variant.min_weight}"]
     cap = [] if variant.max_weight is None else [f"{variant.name} takes at most {variant.max_weight}"]
     return floor + cap

@@ -28,8 +28,8 @@ from trimtab.schemas.errors import InvalidRecord, Unreachable
 from trimtab.schemas.ids import NO_REVISION, Revision
 
 if TYPE_CHECKING:
+    from trimtab.control.limited import Limited
     from trimtab.control.release_view import ReleaseView
-    from trimtab.schemas.release import Spec
     from trimtab.streams.settings import Settings
 
 _REVISION: Final = re.compile(r"(?:(\d+)\.)?(\d+)")
@@ -62,14 +62,14 @@ def explain(  # noqa: PLR0913 - one argument an option
     wanted = _revision(revision) if revision else NO_REVISION
     try:
         if wanted == NO_REVISION:
-            decision, replaced, spec = _newest(name, settings, wait)
+            decision, replaced, bounds = _newest(name, settings, wait)
         else:
-            decision, replaced, spec = *_recorded(name, wanted, settings, wait), None
+            decision, replaced, bounds = *_recorded(name, wanted, settings, wait), None
     except InvalidRecord as error:
         fail(f"release {name}: {error}", FAILED)
     except Unreachable as error:
         fail_to_reach(error)
-    _write(decision, replaced, spec, output)
+    _write(decision, replaced, bounds, output)
 
 
 def _revision(text: str) -> Revision:
@@ -80,10 +80,10 @@ def _revision(text: str) -> Revision:
     return int(match[1] or 0), int(match[2])
 
 
-def _newest(name: str, settings: "Settings", wait_s: float) -> "tuple[Decision, Decision | None, Spec]":
+def _newest(name: str, settings: "Settings", wait_s: float) -> "tuple[Decision, Decision | None, Limited]":
     """Gives the decision in Redis; what it replaced is in Kafka, without which the rest is told all the same."""
+    from trimtab.control.limited import limited
     from trimtab.control.release_view import Releases
-    from trimtab.schemas.release import parse_document
 
     view: ReleaseView | None = Releases(settings.redis).get(name)
     if view is None:
@@ -93,7 +93,7 @@ def _newest(name: str, settings: "Settings", wait_s: float) -> "tuple[Decision, 
         replaced = _replaced_in_kafka(view.decision, settings, wait_s)
     except (Unreachable, InvalidRecord) as error:
         say(f"the decision before it is not shown: {error}")
-    return view.decision, replaced, parse_document(view.document).spec
+    return view.decision, replaced, limited(view.document)
 
 
 def _replaced_in_kafka(decision: Decision, settings: "Settings", wait_s: float) -> Decision | None:
@@ -120,7 +120,7 @@ def _recorded(name: str, wanted: Revision, settings: "Settings", wait_s: float) 
 
 
 def _no_such(name: str, wanted: Revision, oldest: Revision) -> str:
-    from trimtab.control.explain import revision_text
+    from trimtab.control.notation import revision_text
 
     told = f"release {name}: no decision of revision {wanted[1]}"
     if oldest > (wanted[0] or oldest[0], wanted[1]):
@@ -128,10 +128,10 @@ def _no_such(name: str, wanted: Revision, oldest: Revision) -> str:
     return told
 
 
-def _write(decision: Decision, replaced: Decision | None, spec: "Spec | None", output: ExplainFormat) -> None:
+def _write(decision: Decision, replaced: Decision | None, bounds: "Limited | None", output: ExplainFormat) -> None:
     from trimtab.control.explain import explain as lines_of
 
-    lines = lines_of(decision, replaced, spec)
+    lines = lines_of(decision, replaced, bounds)
     if output is ExplainFormat.TEXT:
         typer.echo("\n".join(lines))
         return

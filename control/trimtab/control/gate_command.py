@@ -55,8 +55,8 @@ def status(
 
     Example: trimtab status checkout --watch --timeout 1800
     """
+    from trimtab.control.notation import revision_line
     from trimtab.control.release_view import Releases, told
-    from trimtab.control.show import revision_line
 
     try:
         view = _awaited(Releases(settings_in_force(config, redis=redis).redis), name, timeout if watch else None)

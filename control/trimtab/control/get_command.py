@@ -11,10 +11,10 @@ from trimtab.control.command import Config, RedisUrl, fail, fail_to_reach, setti
 from trimtab.control.output import ListFormat, write
 from trimtab.control.selector import parse_selector
 from trimtab.schemas.errors import InvalidRecord, Unreachable
-from trimtab.schemas.redis_connection import RedisConnection
 
 if TYPE_CHECKING:
     from trimtab.control.release_view import Releases, ReleaseView
+    from trimtab.schemas.redis_connection import RedisConnection
 
 
 def get_releases(
@@ -105,13 +105,13 @@ def get_release(
     _show(view, output)
 
 
-def _releases(redis: RedisConnection) -> "Releases":
+def _releases(redis: "RedisConnection") -> "Releases":
     from trimtab.control.release_view import Releases
 
     return Releases(redis)
 
 
-def _all_releases(redis: RedisConnection) -> tuple[list[tuple[str, "ReleaseView"]], list[str]]:
+def _all_releases(redis: "RedisConnection") -> tuple[list[tuple[str, "ReleaseView"]], list[str]]:
     """Gives the releases that can be shown, and a line for each that cannot. Ends the command where Redis is away."""
     views: list[tuple[str, ReleaseView]] = []
     problems: list[str] = []
@@ -139,7 +139,8 @@ def _watch(releases: "Releases", name: str, output: ListFormat) -> None:
     from rich.live import Live
 
     from trimtab.control.console_out import console
-    from trimtab.control.show import release_panel, revision_line
+    from trimtab.control.notation import revision_line
+    from trimtab.control.show import release_panel
 
     out, is_table = console(), output in (ListFormat.TABLE, ListFormat.WIDE)
     if not is_table or not out.is_terminal:

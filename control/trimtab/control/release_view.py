@@ -14,7 +14,7 @@ from trimtab.schemas.redis_client import REDIS_FAILURES, open_redis
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import RELEASES, sidecar_key, sidecar_pattern, weights_channel, weights_key
 from trimtab.schemas.sidecar import SidecarReport
-from trimtab.streams.reach import redis_failure
+from trimtab.streams.redis_reach import redis_failure
 
 _TIMEOUT_S: Final = 2.0
 _ALL_SIDECARS: Final = sidecar_pattern("*")

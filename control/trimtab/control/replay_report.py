@@ -1,6 +1,6 @@
 """What a replay showed, in words."""
 
-from trimtab.control.explain import revision_text
+from trimtab.control.notation import revision_text
 from trimtab.control.replay import Comparison
 
 

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.control.explain import time_text
+from trimtab.control.notation import phase_words, time_text
 from trimtab.control.release_view import ReleaseView
 from trimtab.schemas.decision import Arm, Decision, Phase, Verdict
 
@@ -109,17 +109,10 @@ def sidecars_table(views: Iterable[ReleaseView]) -> Table | None:
     return table if table.row_count else None
 
 
-def revision_line(decision: Decision) -> str:
-    """Gives a decision as one line, for terminals that do not redraw."""
-    weights = " ".join(f"{variant}={weight}" for variant, weight in decision.weights.items())
-    return f"{decision.release} {decision.revision} {phase_text(decision).plain} {weights}: {decision.rule}"
-
-
 def phase_text(decision: Decision) -> Text:
-    """Gives where a release stands, or what it waits for."""
-    if decision.queued_behind and not decision.phase.is_over:
-        return Text(f"queued behind {decision.queued_behind}", style="yellow")
-    return Text(str(decision.phase), style=_PHASE_STYLE[decision.phase])
+    """Gives where a release stands, or what it waits for, in its colour."""
+    is_queued = decision.queued_behind and not decision.phase.is_over
+    return Text(phase_words(decision), style="yellow" if is_queued else _PHASE_STYLE[decision.phase])
 
 
 def _arms(decision: Decision) -> Table:

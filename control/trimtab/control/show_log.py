@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.control.explain import time_text
+from trimtab.control.notation import time_text
 from trimtab.control.show import phase_text
 from trimtab.control.turns import Turn
 from trimtab.schemas.audit import AuditEntry

@@ -124,7 +124,7 @@ def _shares(given: list[str]) -> dict[str, int]:
 
 
 def _steer(action: str, name: str, reason: str, how: tuple[Any, Any, float], **more: Any) -> None:
-    from trimtab.control.show import revision_line
+    from trimtab.control.notation import revision_line
     from trimtab.control.steer import OrderRefused, steer
     from trimtab.schemas.evidence import Command
     from trimtab.schemas.ids import is_release_name

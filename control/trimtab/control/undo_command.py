@@ -101,7 +101,7 @@ def _told(undoing: "Undoing") -> list[str]:
 
 def _do(undoing: "Undoing", reason: str, settings: "Settings", wait_s: float) -> None:
     from trimtab.control.apply import publish
-    from trimtab.control.show import revision_line
+    from trimtab.control.notation import revision_line
     from trimtab.control.steer import OrderRefused, steer
     from trimtab.schemas.release import parse_document
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from trimtab.control.explain import revision_text, time_text
+from trimtab.control.notation import revision_text, time_text
 from trimtab.control.what_if import Step, WhatIf, Worth
 from trimtab.engine.off_policy import Estimate, TooFew, Values
 from trimtab.schemas.decision import Decision, Phase

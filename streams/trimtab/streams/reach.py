@@ -6,10 +6,10 @@ from typing import Final
 
 import structlog
 
-from trimtab.schemas.errors import Refused, Unreachable
-from trimtab.schemas.redis_client import REDIS_FAILURES, open_redis, settings_behind, words_for
+from trimtab.schemas.errors import Unreachable
+from trimtab.schemas.redis_client import REDIS_FAILURES, open_redis
 from trimtab.schemas.redis_connection import RedisConnection
-from trimtab.streams.setting_table import both_spellings
+from trimtab.streams.redis_reach import redis_failure
 
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 3.0
@@ -44,11 +44,3 @@ def ping_redis(redis: str | RedisConnection, timeout_s: float) -> None:
             client.ping()
     except REDIS_FAILURES as error:
         raise redis_failure(connection, error) from error
-
-
-def redis_failure(redis: RedisConnection, error: Exception) -> Unreachable:
-    """Gives the error to raise where Redis does not do what is asked of it."""
-    told = f"redis at {redis.address}: {words_for(error)}"
-    if names := settings_behind(error):
-        return Refused(f"{told}; look at {', '.join(both_spellings(('redis', *name.split('.'))) for name in names)}")
-    return Unreachable(told)

@@ -1,12 +1,10 @@
 """Reading settings: from a file, from the environment, from options; every mistake told, in both spellings."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -75,6 +73,8 @@ def _of_environment(variables: Mapping[str, str], problems: list[str]) -> _Value
 
 
 def _of_file(file: Path, problems: list[str]) -> _Values:
+    import yaml  # noqa: PLC0415 - most commands have no file, and are not to wait for it
+
     try:
         tree = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -92,7 +92,7 @@ def _of_file(file: Path, problems: list[str]) -> _Values:
     return _with_secrets(dict(_leaves(tree or {}, (), str(file), problems)), problems)
 
 
-def _place_of(error: yaml.YAMLError) -> str:
+def _place_of(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     return f"cannot be read at line {mark.line + 1}, column {mark.column + 1}" if mark else "cannot be read"
 
@@ -133,7 +133,9 @@ def _with_secrets(values: _Values, problems: list[str]) -> _Values:
 
 
 def _like(name: str, known: Any) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
+    from difflib import get_close_matches  # noqa: PLC0415 - as yaml
+
+    found = get_close_matches(name, list(known), n=1, cutoff=0.8)
     return f"; did you mean {found[0]}?" if found else "; docs/settings.md lists them"
 
 

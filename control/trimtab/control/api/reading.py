@@ -17,10 +17,10 @@ from trimtab.control.api.summary import listed, windows
 from trimtab.control.explain import explain
 from trimtab.control.history import Found, History, Page
 from trimtab.control.kafka_log import KafkaLog
+from trimtab.control.limited import limited
 from trimtab.control.release_view import ReleaseView
 from trimtab.schemas.decision import Decision, decode_decision
 from trimtab.schemas.ids import NO_REVISION, Revision
-from trimtab.schemas.release import parse_document
 
 _JSON: Final = "application/json"
 _PAGE: Final = 50
@@ -92,8 +92,8 @@ class Reading:
         decision = (await self._found(name, revision)).decision
         replaced = await self._find(name, decision.replaces) if decision.replaces != NO_REVISION else None
         view = await self._view(name)
-        spec = parse_document(view.document).spec if view.decision.id == decision.id else None
-        return answer({"lines": explain(decision, replaced and replaced.decision, spec)})
+        bounds = limited(view.document) if view.decision.id == decision.id else None
+        return answer({"lines": explain(decision, replaced and replaced.decision, bounds)})
 
     async def windows(self, name: Name) -> Response:
         """Get the evidence of the newest decision: what each variant showed, and how old that is."""
