@@ -126,5 +126,6 @@ def commands() -> st.SearchStrategy[Command]:
     return st.one_of(
         st.builds(Command, release=names, action=plain, reason=st.sampled_from(("", "lunch"))),
         st.builds(Command, release=names, action=st.just("promote"), variant=variants, full=st.booleans()),
+        st.builds(Command, release=names, action=st.just("exclude"), variant=variants),
         st.builds(Command, release=names, action=st.just("set-weights"), weights=weights, actor=st.just("operator")),
     )

@@ -24,6 +24,7 @@ ORDERS: dict[str, Json] = {
     "abort": {"action": "abort"},
     "retry": {"action": "retry"},
     "set-weights": {"action": "set-weights", "weights": {"stable": 4_000, "canary": 6_000}},
+    "exclude": {"action": "exclude", "variant": "canary"},
     "promote": {"action": "promote", "variant": "canary"},
     "promote one step": {"action": "promote", "full": False},
 }
@@ -39,7 +40,7 @@ LED_TO = {
 OVER = ("rolled_back", "promoted")
 NEXT = {
     "pause": Phase.PAUSED, "resume": Phase.PROGRESSING, "freeze": Phase.FROZEN, "abort": Phase.ROLLED_BACK,
-    "retry": Phase.PROGRESSING, "set-weights": Phase.PAUSED,
+    "retry": Phase.PROGRESSING, "set-weights": Phase.PAUSED, "exclude": Phase.ROLLED_BACK,
 }  # fmt: skip
 """order -> the phase after it, wherever it is allowed"""
 
@@ -64,6 +65,8 @@ def refusal_of(phase: str, order: str) -> str:
     """Why an order is refused in a phase; empty where it is followed."""
     if phase == "queued" and order != "abort":
         return "it waits for checkout, which has the traffic of the same service"
+    if order == "exclude":
+        return "the release is over (rolled_back), and canary has no traffic" if phase == "rolled_back" else ""
     return f"the release is over ({phase})" if phase in OVER and order != "retry" else ""
 
 
@@ -92,7 +95,7 @@ def check(strategy: str, order: str, made: Decision, before: list[int]) -> None:
     """What has to have come of an order that was followed."""
     weights = list(made.weights.values())
     match order:
-        case "abort":
+        case "abort" | "exclude":
             assert weights == [10_000, 0]
         case "set-weights":
             assert weights == [4_000, 6_000]

@@ -106,6 +106,10 @@ def test_promote_finds_a_candidate_however_unlikely_it_is_the_best() -> None:
         ({"action": "set-weights", "weights": {"stable": 10_001, "fine": -1}}, "expected 10000 of none below 0"),
         ({"action": "set-weights", "weights": {"stable": 1, "phantom": 9_999}}, "no variant 'phantom'"),
         ({"action": "set-weights"}, "sum to 0 bp"),
+        ({"action": "exclude", "variant": "phantom"}, "no variant 'phantom', expected one of stable, broken, fine"),
+        ({"action": "exclude"}, "no variant '', expected one of stable, broken, fine"),
+        ({"action": "exclude", "variant": "stable"}, "stable is the baseline, which takes what others lose: "),
+        ({"action": "exclude", "variant": "broken"}, "broken takes no traffic: error_rate over 10s is 1"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_reason_and_changes_nothing(order: Json, refusal: str) -> None:
@@ -117,6 +121,44 @@ def test_what_cannot_be_done_is_refused_with_its_reason_and_changes_nothing(orde
     assert refusal in effects.rejected
     assert effects.published == []
     assert len(running.ledger.releases["checkout"].snapshot()) == len(before)
+
+
+def test_an_excluded_variant_loses_its_traffic_to_the_baseline_and_the_others_go_on() -> None:
+    running = EvidenceRig()
+    uniform: Json = {"type": "bandit", "policy": {"type": "uniform"}}
+    running.apply(release(variants=("stable", "canary", "other"), strategy=uniform, limits={"maxStep": 10_000}))
+    running.append(
+        Command(release="checkout", action="set-weights", weights={"stable": 2_000, "canary": 5_000, "other": 3_000})
+    )
+    running.command("resume")
+    order = Command(release="checkout", action="exclude", variant="canary", reason="data withdrawn", actor="ada")
+    made = decision(running.append(order))
+    assert made.rule == "exclude by ada: data withdrawn"
+    assert made.phase is Phase.PROGRESSING
+    assert made.weights == {"stable": 7_000, "canary": 0, "other": 3_000}
+    assert made.arms[1].excluded == "exclude by ada: data withdrawn"
+    assert "canary takes no traffic: exclude by ada: data withdrawn" in made.reasons
+    running.bring(*[response(variant) for variant in ("stable", "other") for _ in range(50)])
+    assert running.ledger.releases["checkout"]._state.weights[1] == 0
+    assert "canary takes no traffic" in running.append(order).rejected
+    assert decision(running.command("retry")).arms[1].excluded == ""
+
+
+def test_an_excluded_variant_loses_its_traffic_in_a_frozen_release_and_in_one_that_is_over() -> None:
+    for lead, phase in (("freeze", Phase.FROZEN), ("promote", Phase.ROLLED_BACK)):
+        running = EvidenceRig()
+        running.apply(release(variants=("stable", "canary", "other"), limits={"maxStep": 10_000}))
+        running.append(
+            Command(
+                release="checkout", action="set-weights", weights={"stable": 1_000, "canary": 4_000, "other": 5_000}
+            )
+        )
+        variant = "canary" if lead == "promote" else ""
+        running.append(Command(release="checkout", action=lead, variant=variant))  # type: ignore[arg-type]  # one of them
+        made = decision(running.append(Command(release="checkout", action="exclude", variant="canary")))
+        assert made.phase is phase
+        assert made.weights["canary"] == 0
+        assert made.weights == {"stable": 5_000, "canary": 0, "other": 5_000} or phase is Phase.ROLLED_BACK
 
 
 def test_a_frozen_release_holds_its_weights_whatever_happens() -> None:

@@ -192,7 +192,7 @@ SPECS = (
                variants=("stable", "canary", "other"), segments=list(SEGMENTS[:1])),
     release(variants=("stable", "canary", "other"), strategy={"type": "bandit", "policy": {"type": "thompson"}}),
 )  # fmt: skip
-ORDERS = ("pause", "resume", "freeze", "promote", "abort", "retry", "set-weights")
+ORDERS = ("pause", "resume", "freeze", "promote", "abort", "retry", "set-weights", "exclude")
 Log = list[tuple[int, Record]]
 
 
@@ -205,7 +205,8 @@ def log_of(seconds: list[bytes]) -> Log:
         if cells[0] % 16 == 0:
             weights = {"stable": 2_000, "canary": 5_000, "other": 3_000}
             action = ORDERS[cells[1] % len(ORDERS)]
-            rig.append(Command(release="checkout", action=action, weights=weights))  # type: ignore[arg-type]
+            variant = "canary" if action == "exclude" else ""
+            rig.append(Command(release="checkout", action=action, weights=weights, variant=variant))  # type: ignore[arg-type]
         elif cells[0] % 16 == 1:
             rig.apply(SPECS[cells[1] % len(SPECS)])
         events = []

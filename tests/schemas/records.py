@@ -98,6 +98,7 @@ ATTRIBUTED: Final = msgspec.structs.replace(
 )  # fmt: skip
 SPEC: Final = Spec(release="checkout", document=b'{"kind": "Release"}', actor="operator")
 COMMAND: Final = Command(release="checkout", action="promote", reason="looks good", actor="operator", variant="v2")
+EXCLUSION: Final = Command(release="checkout", action="exclude", reason="withdrawn", actor="ada", variant="v2", v=4)
 ENTRY: Final = audit.AuditEntry(
     time_ms=NOW_MS, actor="ada", role="operator", source="api", release="checkout", action="promote",
     reason="as good as v1", before=audit.Standing.of(DECISION),
@@ -172,6 +173,7 @@ SAMPLES: Final = [
     _own("evidence-tick", "msgpack", Tick(), evidence.decode),
     _own("evidence-spec", "msgpack", SPEC, evidence.decode),
     _own("evidence-command", "msgpack", COMMAND, evidence.decode),
+    _own("evidence-command-exclude", "msgpack", EXCLUSION, evidence.decode),
     _own("evidence-sidecars", "msgpack", SIDECARS, evidence.decode),
     _own("decision-held", "json", msgspec.structs.replace(DECISION, divergences=[DIVERGENCE]),
          decision.decode_decision),

@@ -93,6 +93,10 @@ class Snapshot:
         """Whether there is such a node."""
         return ref in self._rows
 
+    def edges(self, ref: ModelRef) -> tuple[ModelRef, ...]:
+        """Gives what a node rests on; nothing for what is not there."""
+        return self._rows[ref].edges if ref in self._rows else ()
+
     def column(self, figure: str) -> list[float | None]:
         """Gives a figure of each of `candidates`."""
         if figure not in self._columns:

@@ -3,8 +3,9 @@
 # Imports stand inside the commands: others are not to wait for what they need.
 # ruff: noqa: PLC0415
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +21,10 @@ from trimtab.control.command import (
     settings_in_force,
 )
 from trimtab.schemas.errors import InvalidRelease, Unreachable
+
+if TYPE_CHECKING:
+    from trimtab.schemas.ids import ReleaseId
+    from trimtab.schemas.release import Release
 
 
 def apply(
@@ -45,6 +50,7 @@ def apply(
         wait_for("redis", lambda timeout_s: ping_redis(settings.redis, timeout_s), wait)
         known = Releases(settings.redis)
         documents = {release.name: known.document(release.name) for release in releases}
+        releases = _with_models(releases, documents, config)
         changed = [release for release in releases if documents[release.name] != release.document()]
         if changed:
             publish(changed, kafka=settings.kafka, wait_s=wait)
@@ -57,3 +63,20 @@ def apply(
     for release in releases:
         is_new = documents[release.name] is None
         typer.echo(f"{release.name} {'created' if is_new else 'configured' if release in changed else 'unchanged'}")
+
+
+def _with_models(
+    releases: "list[Release]", documents: "Mapping[ReleaseId, bytes | None]", config: Path | None
+) -> "list[Release]":
+    """Gives releases in which every variant that is a model has it; ends the command where one must not be used."""
+    if not any(variant.model for release in releases for variant in release.spec.variants):
+        return releases
+    from trimtab.catalog.view import View
+    from trimtab.control.model_arms import resolve
+    from trimtab.control.models_options import catalogue
+    from trimtab.schemas.release import parse_document
+
+    with catalogue("", config) as store:
+        now = View(store).now()
+        before = {name: parse_document(document) for name, document in documents.items() if document is not None}
+        return [resolve(release, now, before.get(release.name)) for release in releases]

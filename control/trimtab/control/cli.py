@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "retry": "steer_command:retry",
     "freeze": "steer_command:freeze",
     "set-weights": "steer_command:set_weights",
+    "exclude": "steer_command:exclude",
     "undo": "undo_command:undo",
     "history": "decisions_command:history",
     "decisions": "decisions_command:decisions",
@@ -69,6 +70,7 @@ _MODELS: Final = {
     "choose": "models_command:choose",
     "revoke": "models_write_command:revoke",
     "reinstate": "models_write_command:reinstate",
+    "follow": "models_follow_command:follow",
     "import-mlflow": "models_write_command:import_mlflow",
     "export-mlflow": "models_write_command:export_mlflow",
 }

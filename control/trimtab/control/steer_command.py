@@ -1,4 +1,4 @@
-"""`trimtab pause`, `resume`, `promote`, `abort`, `retry`, `freeze` and `set-weights`."""
+"""`trimtab pause`, `resume`, `promote`, `abort`, `retry`, `freeze`, `set-weights` and `exclude`."""
 
 # Imports stand inside the commands: others are not to wait for what they need.
 # ruff: noqa: PLC0415
@@ -102,6 +102,24 @@ def set_weights(  # noqa: PLR0913 - one argument an option
     Example: trimtab set-weights checkout v1=75% v2=2500 --reason "to see it under load"
     """
     _steer("set-weights", name, _required(reason), (kafka, config, wait), weights=_shares(weights))
+
+
+def exclude(  # noqa: PLR0913 - one argument an option
+    name: Name,
+    variant: Annotated[str, typer.Argument(metavar="VARIANT", help="Which one; never the baseline.")],
+    *,
+    reason: Why = "",
+    kafka: Kafka = "",
+    config: Config = None,
+    wait: Wait = 30.0,
+) -> None:
+    """Take all traffic away from a variant, at once and until the release is retried; it goes to the baseline.
+
+    Also where the release is frozen or over. Without any candidate left it is rolled back.
+
+    Example: trimtab exclude recommend v2 --reason "its training data were withdrawn"
+    """
+    _steer("exclude", name, _required(reason), (kafka, config, wait), variant=variant)
 
 
 def _required(reason: str) -> str:

@@ -9,6 +9,7 @@ The rules of a release's life are here, and only here:
 * A paused release holds its weights; its guardrails stay on guard. A frozen one holds them whatever happens.
 * A release that is over (promoted, rolled back, completed) moves no more until it is retried or applied with another
   spec, which starts it anew: evidence, exclusions and steps; the weights stay where they are.
+* A variant that is excluded by order loses its traffic also in a release that is frozen or over.
 * A decision's revision is the offset of the record that caused it, plus one.
 """
 
@@ -248,7 +249,7 @@ class ReleaseFold:
         """
         if not self._take(at):
             return None
-        if refusal := refusal_of(command, self._state, self._movement.names, in_the_way):
+        if refusal := refusal_of(command, self._state, self._movement.names, self._spec.baseline, in_the_way):
             raise InvalidRecord(f"{command.action}: release {self.name}: {refusal}")
         rule = self._follow(command)
         return self._decision(at, rule, self._assess())
@@ -283,6 +284,11 @@ class ReleaseFold:
                 self._movement.put(command.weights)
             case "promote":
                 self._promote(command, rule)
+            case "exclude":
+                was_promoted = state.phase is Phase.PROMOTED
+                self._movement.exclude({command.variant: rule})
+                if was_promoted:  # to that variant, for no other has traffic
+                    self._movement.roll_back()
             case _:
                 assert_never(command.action)
         return rule

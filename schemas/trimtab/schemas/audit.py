@@ -44,7 +44,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     source: Literal["cli", "api", "console"]
     release: str
     action: str
-    """apply, or the action of a command: pause, resume, promote, abort, retry, freeze, set-weights"""
+    """apply, or the action of a command: pause, resume, promote, abort, retry, freeze, set-weights,
+    exclude"""
     reason: str = ""
     """why, in the actor's words"""
     before: Standing | None = None

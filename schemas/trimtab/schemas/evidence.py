@@ -7,14 +7,17 @@ the broker appended it; that and its offset come with the Kafka message, not in 
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.version import Reader, Version, peek_message_pack
 
-VERSION: Final = 3
+VERSION: Final = 4
 """The newest; a record is of the oldest one that knows its kind, so that older readers go on with what they know."""
 
 _TWO: Final = 2
+_EXCLUDES: Final = 4
+"""The version since which commands exclude."""
 
 FAILURES: Final = ("timeouts", "connects", "resets", "overloads")
 """Counters of the errors that are a failure of this kind, rather than an answer of the service. Each of them is one of
@@ -163,11 +166,11 @@ class Command(msgspec.Struct, frozen=True, tag_field="t", tag="command"):
     """A person steers a release."""
 
     release: str
-    action: Literal["pause", "resume", "promote", "abort", "retry", "freeze", "set-weights"]
+    action: Literal["pause", "resume", "promote", "abort", "retry", "freeze", "set-weights", "exclude"]
     reason: str = ""
     actor: str = ""
     variant: str = ""
-    """which variant to promote; empty: the one that does best"""
+    """which variant to promote, the one that does best where empty, or to exclude"""
     full: bool = True
     """of `promote`: to the end; else by one step, where the strategy has steps"""
     weights: dict[str, int] = {}
@@ -190,7 +193,9 @@ _read: Reader[Record] = Reader("an evidence record", VERSION, msgspec.msgpack.De
 
 
 def encode(record: Record) -> bytes:
-    """Gives the MessagePack form of a record."""
+    """Gives the MessagePack form of a record, of a version whose readers know all that it says."""
+    if isinstance(record, Command) and record.action == "exclude":
+        return _encode(replace(record, v=_EXCLUDES))
     return _encode(record)
 
 

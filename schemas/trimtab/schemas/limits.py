@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from trimtab.schemas.condition_text import ConditionText
 from trimtab.schemas.ids import BASIS_POINTS
+from trimtab.schemas.model_arm import PLACEHOLDERS, ModelArm
 from trimtab.schemas.part import BasisPoints, DurationMs, Name, Part
 from trimtab.schemas.strategy import AbTest, BlueGreen, Canary, Strategy
 
@@ -21,7 +22,10 @@ class Variant(Part):
 
     name: Name
     target: str = ""
-    """the proxy's name for it (Envoy: a cluster); the variant's own name where empty"""
+    """the proxy's name for it (Envoy: a cluster); the variant's own name where empty. `{model}` and `{version}` stand
+    for those of its model"""
+    model: ModelArm | None = None
+    """which model it is: `{ref: NAME:VERSION}`, or a query to the models' catalogue"""
     min_weight: BasisPoints | None = None
     """floor of this variant in place of `limits.minWeight`"""
     max_weight: BasisPoints | None = None
@@ -37,10 +41,22 @@ class Variant(Part):
             raise ValueError("conditionStrength: expected a condition beside it")
         return self
 
+    @model_validator(mode="after")
+    def _target_is_of_a_model(self) -> Self:
+        if self.model is None and any(one in self.target for one in PLACEHOLDERS):
+            raise ValueError(f"target: expected a model beside {' and '.join(PLACEHOLDERS)}, got {self.target!r:.80}")
+        return self
+
     @property
     def at_proxy(self) -> str:
         """The proxy's name for this variant."""
-        return self.target or self.name
+        target = self.target or self.name
+        return self.model.named(target) if self.model else target
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether it is known which model it is, where it is one."""
+        return self.model is None or self.model.model is not None
 
 
 class Limits(Part):

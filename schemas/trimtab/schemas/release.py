@@ -113,7 +113,9 @@ class Spec(Part):
     def _names_fit(self) -> Self:
         names = [variant.name for variant in self.variants]
         refuse_repeated("variants", names)
-        refuse_repeated("variants", [variant.at_proxy for variant in self.variants], what="target")
+        refuse_repeated(
+            "variants", [variant.at_proxy for variant in self.variants if variant.is_resolved], what="target"
+        )
         if self.baseline not in names:
             raise ValueError(f"baseline: expected one of the variants {', '.join(names)}, got {self.baseline!r}")
         refuse_repeated("guardrails", [rail.title for rail in self.guardrails])

@@ -118,3 +118,24 @@ def test_without_a_catalogue_the_routes_say_which_setting_is_missing(rig: ApiRig
     code, told = problem(rig.serve().get(f"{V1}/models"))
     assert code == 404
     assert "catalog.url (TRIMTAB_CATALOG__URL) is not set" in told["detail"]
+
+
+def release(model: str) -> bytes:
+    return json.dumps(
+        {
+            "apiVersion": "trimtab.dev/v1", "kind": "Release", "metadata": {"name": "digits"},
+            "spec": {
+                "baseline": "v1", "strategy": {"type": "bandit"},
+                "variants": [{"name": "v1"}, {"name": "v2", "target": "d-{version}", "model": {"where": model}}],
+            },
+        }
+    ).encode()  # fmt: skip
+
+
+def test_a_release_whose_variant_is_a_query_is_applied_with_its_model(api: ApiServer) -> None:
+    json_type = {"Content-Type": "application/json"}
+    done = api.ask("PUT", f"{V1}/releases/digits?dryRun=true", release("accuracy > 0.96"), json_type)
+    assert done.json["release"]["spec"]["variants"][1]["model"]["resolved"] == "model/digits:2"
+    code, told = problem(api.ask("PUT", f"{V1}/releases/digits?dryRun=true", release("accuracy > 1"), json_type))
+    assert code == 409
+    assert told["detail"].startswith("release digits, variant v2: no model of 2 matches")

@@ -57,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     parts = (
         Reading(live),
         Streaming(live),
-        Applying(live, changing),
+        Applying(live, changing, catalogue),
         steering,
         auditing,
         Supposing(live),

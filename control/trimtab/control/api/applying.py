@@ -7,7 +7,9 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from trimtab.catalog.errors import CatalogError
 from trimtab.control.api.body import JSON, YAML, read_body
+from trimtab.control.api.catalogue import Catalogue
 from trimtab.control.api.changing import Changing, IfMatch, IfNoneMatch, Wish
 from trimtab.control.api.identity import Identity, Role
 from trimtab.control.api.live import Live
@@ -18,9 +20,10 @@ from trimtab.control.api.reading import answer
 from trimtab.control.api.revision_path import Name, written
 from trimtab.control.apply import missing_policies, publish
 from trimtab.control.audit_log import Author
+from trimtab.control.model_arms import has_models, resolve
 from trimtab.control.release_view import ReleaseView
 from trimtab.schemas import release_file
-from trimtab.schemas.release import Release
+from trimtab.schemas.release import Release, parse_document
 
 _WAIT_S: Final = 5.0
 
@@ -38,8 +41,8 @@ class Change(StrEnum):
 class Applying:
     """Takes release files."""
 
-    def __init__(self, live: Live, changing: Changing) -> None:
-        self._live, self._changing = live, changing
+    def __init__(self, live: Live, changing: Changing, catalogue: Catalogue) -> None:
+        self._live, self._changing, self._catalogue = live, changing, catalogue
 
     def routes(self) -> APIRouter:
         """Gives the routes."""
@@ -63,13 +66,24 @@ class Applying:
         )  # fmt: skip
 
         async def carry(identity: Identity, by: Author, view: ReleaseView | None) -> Response:
-            change = _change(release, view)
+            resolved = await self._with_models(release, view)
+            change = _change(resolved, view)
             if not dry_run and change is not Change.UNCHANGED:
-                await self._live.threads.run(self._publish, release, identity.actor, by, view)
+                await self._live.threads.run(self._publish, resolved, identity.actor, by, view)
                 self._live.newest.forget(name)
-            return _told(release, change, view, dry_run=dry_run)
+            return _told(resolved, change, view, dry_run=dry_run)
 
         return await self._changing.carry_out(request, wish, carry)
+
+    async def _with_models(self, release: Release, view: ReleaseView | None) -> Release:
+        """Gives a release in which every variant that is a model has it; raises the answer 409 where one may not be."""
+        if not has_models(release):
+            return release
+        before = parse_document(view.document) if view else None
+        try:
+            return await self._live.threads.run(lambda: resolve(release, self._catalogue.view.now(), before))
+        except CatalogError as error:
+            raise ApiProblem(HTTPStatus.CONFLICT, str(error)) from error
 
     def _publish(self, release: Release, actor: str, by: Author, view: ReleaseView | None) -> None:
         before = {str(release.name): view.decision} if view else {}

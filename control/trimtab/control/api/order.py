@@ -8,10 +8,10 @@ from trimtab.schemas.evidence import Command
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.part import BasisPoints, Name
 
-_NEED_REASON: Final = ("abort", "retry", "freeze", "set-weights")
+_NEED_REASON: Final = ("abort", "retry", "freeze", "set-weights", "exclude")
 _MOST_VARIANTS: Final = 64
 
-Action = Literal["pause", "resume", "promote", "abort", "retry", "freeze", "set-weights"]
+Action = Literal["pause", "resume", "promote", "abort", "retry", "freeze", "set-weights", "exclude"]
 
 
 class Order(BaseModel):
@@ -21,11 +21,11 @@ class Order(BaseModel):
 
     action: Action
     reason: Annotated[str, Field(max_length=1_000)] = ""
-    """why; it stands in the decision. Required of abort, retry, freeze and set-weights"""
+    """why; it stands in the decision. Required of abort, retry, freeze, set-weights and exclude"""
     full: bool = False
     """of promote: to the end, not by one step"""
     variant: Annotated[str, Field(max_length=63)] = ""
-    """of promote: which variant, to the end; else the best"""
+    """of promote: which variant, to the end, else the best; of exclude: which one"""
     weights: Annotated[dict[Name, BasisPoints], Field(max_length=_MOST_VARIANTS)] = {}
     """of set-weights: variant -> basis points, summing to 10,000; those that are not named have none"""
 
@@ -38,7 +38,9 @@ class Order(BaseModel):
                 raise ValueError(f"weights: expected a sum of {BASIS_POINTS}, got {sum(self.weights.values())}")
         elif self.weights:
             raise ValueError(f"weights: {self.action} takes none")
-        if self.action != "promote" and (self.full or self.variant):
+        if self.action == "exclude" and not self.variant:
+            raise ValueError("variant: expected which one is to take no traffic")
+        if self.action != "promote" and (self.full or (self.variant and self.action != "exclude")):
             raise ValueError(f"{'full' if self.full else 'variant'}: {self.action} takes none")
         return self
 

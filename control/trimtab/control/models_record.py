@@ -1,0 +1,107 @@
+"""What the catalogue learns of releases: which model answers as which variant since when, and how well it serves.
+
+A deployment is written when a variant is first seen to be a model. Its figures are those of decisions, at most one of
+each variant, segment and metric a minute: share of the traffic, error ratio, latency, the objective, and the metrics of
+the release file.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from trimtab.catalog.entry import Change
+from trimtab.catalog.figure import Figure
+from trimtab.catalog.node import Deployment, parse_node
+from trimtab.catalog.store import Store
+from trimtab.catalog.view import Snapshot
+from trimtab.schemas.decision import Arm, Decision
+from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
+from trimtab.schemas.model_ref import MAX_NAME, ModelRef
+from trimtab.schemas.model_term import METRIC
+from trimtab.schemas.release import Release
+
+MINUTE_S: Final = 60
+
+
+class Recorder:
+    """Writes into one catalogue."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._minutes: dict[str, int] = {}
+        """release -> the minute of which its figures were written last"""
+
+    def record(self, release: Release, decision: Decision, snapshot: Snapshot) -> None:
+        """Writes what is new of a release. Raises `Unreachable`."""
+        deployments: dict[str, ModelRef] = {}
+        nodes: list[Deployment] = []
+        for variant in release.spec.variants:
+            model = variant.model.model if variant.model else None
+            if model is None or not snapshot.has(model):
+                continue
+            known = snapshot.deployment(release.name, variant.name, decision.id)
+            if known is None or model not in snapshot.edges(known):
+                nodes.append(_deployment(release.name, variant.name, model, decision.id if known else NO_REVISION))
+                known = nodes[-1].ref
+            deployments[variant.name] = known
+        minute = decision.time_ms // 1000 // MINUTE_S
+        is_due = bool(deployments) and self._minutes.get(release.name, -1) < minute
+        figures = dict(_figures(release, decision, deployments, minute * MINUTE_S)) if is_due else {}
+        if nodes or figures:
+            self._store.write(
+                Change(nodes=tuple(nodes), figures=figures, actor="trimtab models", time_s=int(time.time()))
+            )
+            self._minutes[release.name] = minute if is_due else self._minutes.get(release.name, -1)
+
+
+def _deployment(release: str, variant: str, model: ModelRef, since: Revision) -> Deployment:
+    name = f"{release}.{variant}.{since[1]}"
+    if len(name) > MAX_NAME:
+        name = hashlib.sha256(name.encode()).hexdigest()
+    made = parse_node(
+        {
+            "kind": "deployment", "name": name, "release": release, "variant": variant, "since": list(since),
+            "restsOn": [model],
+        }
+    )  # fmt: skip
+    assert isinstance(made, Deployment)  # noqa: S101 - for mypy; it says so itself
+    return made
+
+
+def _figures(
+    release: Release, decision: Decision, deployments: Mapping[str, ModelRef], time_s: int
+) -> Iterator[tuple[ModelRef, tuple[Figure, ...]]]:
+    objective = metric_name(release.spec.objective.metric)
+    for arm in decision.arms:
+        if arm.variant in deployments and arm.responses:
+            yield deployments[arm.variant], tuple(_of_arm(arm, objective, time_s))
+
+
+def _of_arm(arm: Arm, objective: str, time_s: int) -> Iterator[Figure]:
+    whole: dict[str, float | None] = {
+        "share": arm.weight / BASIS_POINTS, "error_ratio": arm.error_ratio, "p50_ms": arm.p50_ms, "p99_ms": arm.p99_ms,
+        **{metric_name(name): value for name, value in arm.metrics.items()},
+        objective: arm.mean if arm.trials else None,
+    }  # fmt: skip
+    yield from _known(whole, "", time_s, arm.responses)
+    for segment, of in arm.segments.items():
+        values = {"share": of.weight / BASIS_POINTS, "error_ratio": of.error_ratio}
+        yield from _known(values, segment, time_s, of.responses)
+
+
+def _known(values: Mapping[str, float | None], segment: str, time_s: int, count: int) -> Iterator[Figure]:
+    for metric, value in values.items():
+        if metric and value is not None and abs(value) < float("inf"):
+            yield Figure(metric=metric, value=value, segment=segment, time_s=time_s, count=count)
+
+
+def metric_name(name: str) -> str:
+    """Gives how the catalogue calls a metric of a release file; empty where it cannot.
+
+    >>> metric_name("converted"), metric_name("qoe-eu"), metric_name("9")
+    ('converted', 'qoe_eu', '')
+    """
+    made = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
+    return made if re.fullmatch(METRIC, made) else ""
