@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from redis import Redis
 
 from control.decisions import arm, decision
@@ -69,6 +70,28 @@ def test_the_exit_code_says_whether_a_release_does_well(  # noqa: PLR0913, PLR09
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert f" {phase} " in done.stdout
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("phase", "fallback", "code", "said"),
+    [
+        (Phase.PROGRESSING, "baseline", 1, "has stood behind its weights for 312 s: all goes to the baseline"),
+        (Phase.PROGRESSING, "", 1, "sidecar edge: nobody has stood behind its weights for 312 s: they stay in force"),
+        (Phase.FROZEN, "", 1, "they stay in force"),
+        (Phase.PROMOTED, "", 0, ""),
+    ],
+)
+def test_weights_past_their_age_are_a_problem_while_a_release_goes_on(
+    redis: EmbeddedRedis, phase: Phase, fallback: str, code: int, said: str
+) -> None:
+    write(redis, phase)
+    with Redis.from_url(redis.url) as client:
+        key = sidecar_key("checkout", "edge")
+        aged = replace(sidecar.decode(client.get(key) or b""), age_s=312.4, stale=True, fallback=fallback)
+        client.set(key, sidecar.encode(aged))
+    done = trimtab("status", "checkout", "--redis", redis.url)
+    assert (done.returncode, said in done.stderr) == (code, True)
 
 
 @pytest.mark.integration

@@ -1,6 +1,5 @@
 """Every metric that the code tells, from collectors that have something to say of each."""
 
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -8,7 +7,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from control.decisions import arm, assessment, decision
-from trimtab.schemas.decision import Phase, WeightsRecord
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.sidecar.metrics import SidecarMetrics
 from trimtab.streams.app import create_app
@@ -33,15 +31,9 @@ class Told(NamedTuple):
 
 
 class StillWeights:
-    """Weights of every release, decided now, of which nothing newer will come."""
+    """A follower of weights whose connection stands."""
 
     connected = True
-
-    def get(self, release: str) -> WeightsRecord:
-        return WeightsRecord(
-            release=release, era=7, revision=42, time_ms=time.time_ns() // 1_000_000, phase=Phase.PROGRESSING,
-            weights={"v1": 10_000}, targets={"v1": "v1"},
-        )  # fmt: skip
 
 
 def worker_metrics() -> CollectorRegistry:
@@ -67,7 +59,7 @@ def sidecar_metrics() -> SidecarMetrics:
         [
             SidecarReport(
                 sidecar="edge", proxy="haproxy", release="checkout", in_force=(7, 41), offered=(7, 42), refusals=2,
-                refused="no such server", events=9, shares={"v1": 9_961.0}, routed={"v1": 5},
+                refused="no such server", events=9, shares={"v1": 9_961.0}, routed={"v1": 5}, age_s=2.5,
             )
         ]
     )  # fmt: skip

@@ -76,6 +76,7 @@ STICKY: Final = msgspec.structs.replace(
     WEIGHTS, weights={"v1": 7_000, "v2": 3_000}, sticky=Sticky(seed="checkout", cookie="visitor"),
     ranges={"": [("v1", 4_000), ("v2", 3_000), ("v1", 3_000)]},
 )  # fmt: skip
+AGEING: Final = msgspec.structs.replace(ROUTED, stale_after_ms=300_000, stale_then="baseline")
 SEGMENT_WEIGHTS: Final = {"mobile": {"v1": 4_000, "v2": 6_000}}
 IN_SEGMENT: Final = SegmentArm(
     weight=4_000, trials=5, reward_sum=2.5, requests=6, responses=5, errors=1, error_ratio=0.2, p50_ms=5.5, p99_ms=None
@@ -117,6 +118,7 @@ SIDECAR_REPORT: Final = sidecar.SidecarReport(
     sidecar="edge-1", proxy="envoy", release="checkout", in_force=(1, 7), offered=(1, 8), refused="no such cluster",
     refusals=3, events=1_000, dropped=2, unattributed=4, time_ms=5,
 )  # fmt: skip
+AGED_REPORT: Final = msgspec.structs.replace(SIDECAR_REPORT, age_s=312.5, stale=True, fallback="baseline")
 WORKER_REPORT: Final = worker.WorkerReport(
     worker="host-1", events=1_000, refused={"future": 2}, decisions=5, written=4, time_ms=5
 )
@@ -184,9 +186,11 @@ SAMPLES: Final = [
          decision.decode_weights),
     _own("weights-routed", "json", ROUTED, decision.decode_weights),
     _own("weights-sticky", "json", STICKY, decision.decode_weights),
+    _own("weights-ageing", "json", AGEING, decision.decode_weights),
     _own("dead-letter", "json", LETTER, dead_letter.decode),
     _own("audit-entry", "json", ENTRY, audit.decode),
     _own("sidecar-report", "json", SIDECAR_REPORT, sidecar.decode),
+    _own("sidecar-report-aged", "json", AGED_REPORT, sidecar.decode),
     _own("worker-report", "json", WORKER_REPORT, worker.decode),
 ]  # fmt: skip
 MAPS: Final = [sample for sample in SAMPLES if sample.name != "telemetry-events"]

@@ -36,6 +36,7 @@ def test_what_is_left_out_takes_its_default() -> None:
     assert release.spec.strategy.type == "canary"
     assert release.spec.strategy.steps == (500, 2_500, 5_000)
     assert release.spec.strategy.hold == 10_000
+    assert (release.spec.stale_weights.after, release.spec.stale_weights.then) == (60_000, "keep")
 
 
 def test_json_is_read_too() -> None:
@@ -186,6 +187,18 @@ MISTAKES = [
     (CANARY + "  limits: {maxWeight: 50}\n", "12: spec.limits.maxWeight: expected at least minWeight 100, got 50"),
     (CANARY + "  limits: {maxStep: 0}\n", "12: spec.limits.maxStep: expected at least 1, got 0"),
     (CANARY + "  limits: {min_weight: 5}\n", "12: spec.limits.min_weight: no such field"),
+    # stale weights
+    (
+        CANARY + "  staleWeights: {then: rollback}\n",
+        "12: spec.staleWeights.then: expected 'keep' or 'baseline', got 'rollback'",
+    ),
+    (
+        CANARY + "  staleWeights:\n    after: 5s\n",
+        "13: spec.staleWeights.after: expected at least 15s, for workers vouch for weights every 5s, got 5s",
+    ),
+    (CANARY + "  staleWeights: {after: never}\n", f"12: spec.staleWeights.after: {DURATION}, got 'never'"),
+    (CANARY + "  staleWeights: baseline\n", "12: spec.staleWeights: expected a mapping, got 'baseline'"),
+    (CANARY + "  staleWeights: {afterS: 60}\n", "12: spec.staleWeights.afterS: no such field"),
     # strategy
     (with_change("  strategy:\n    type: canary\n", ""), "5: spec.strategy: expected a value, found none"),
     (

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from schemas.records import ARM, DECISION, ROUTED, STICKY, WEIGHTS
+from schemas.records import AGEING, ARM, DECISION, ROUTED, STICKY, WEIGHTS
 from schemas.release_text import CANARY
 from trimtab.schemas.decision import Claim, Phase, decode_weights, encode
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease
@@ -53,6 +53,13 @@ def test_claims_end_with_the_release(phase: Phase) -> None:
     document = release(variants=variants(condition="has header X")).document()
     claims = routed(WEIGHTS, replace(DECISION, phase=phase), document).claims
     assert bool(claims) != phase.is_over
+
+
+def test_what_becomes_of_weights_past_their_age_is_told() -> None:
+    told = routed(WEIGHTS, DECISION, release(staleWeights={"after": "5m", "then": "baseline"}).document())
+    assert (told.stale_after_ms, told.stale_then, told.baseline) == (300_000, "baseline", "v1")
+    assert (told.condition, told.claims, told.segment_conditions, told.sticky) == ("", [], {}, None)
+    assert decode_weights(encode(told)) == told
 
 
 def test_a_release_with_conditions_is_read_back() -> None:
@@ -109,6 +116,9 @@ def test_a_condition_that_cannot_be_routed_by_is_refused_with_its_place(fields: 
             "release checkout: condition: segment m: .* column 1: expected",
         ),
         (replace(ROUTED, baseline="v9"), "release checkout: 'v9' is none of v1, v2"),
+        (replace(WEIGHTS, stale_then="baseline"), "release checkout: '' is none of v1, v2"),
+        (replace(WEIGHTS, stale_after_ms=0), "Expected `int` >= 1 - at `\\$.stale_after_ms`"),
+        (replace(AGEING, fallback="baseline"), "release checkout: fallback is 'baseline', expected none in a record"),
         (replace(STICKY, ranges={"": [("v1", 10_000)]}), "release checkout: ranges of the whole: "),
         (replace(STICKY, ranges={"": [("v1", 7_000), ("v9", 3_000)]}), "release checkout: ranges of the whole: "),
         (replace(STICKY, ranges={"eu": [("v1", 8_000), ("v2", 3_000), ("v1", -1_000)]}), "ranges of segment 'eu': "),

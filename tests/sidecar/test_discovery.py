@@ -7,7 +7,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 from structlog.testing import capture_logs
 
-from sidecar.weights import ERA, weights
+from sidecar.weights import ERA, fallen_back, weights
 from trimtab.sidecar.envoy.discovery import TYPE_URL, Discovery, Standing
 
 _TURNS = 20
@@ -192,6 +192,42 @@ def test_older_weights_and_the_same_ones_again_change_nothing() -> None:
         discovery.update(weights(revision=2))
         await stream.all_is_said()
         assert stream.is_silent
+        await stream.hang_up()
+
+    converse(scene)
+
+
+def test_an_envoy_is_offered_the_fallback_of_weights_and_then_these_again() -> None:
+    async def scene(discovery: Discovery) -> None:
+        discovery.update(weights(revision=7))
+        stream = Stream(discovery)
+        stream.ask()
+        await stream.take()
+        discovery.update(fallen_back(revision=7))
+        assert (await stream.take()).version_info == f"checkout@{ERA}.7+baseline"
+        assert discovery.standing("checkout") == Standing(in_force=(ERA, 7), offered=(ERA, 7), fallback="baseline")
+        discovery.update(fallen_back(revision=7))
+        await stream.all_is_said()
+        assert stream.is_silent
+        discovery.update(weights(revision=7))
+        assert (await stream.take()).version_info == f"checkout@{ERA}.7"
+        assert discovery.standing("checkout") == Standing(in_force=(ERA, 7), offered=(ERA, 7))
+        await stream.hang_up()
+
+    converse(scene)
+
+
+def test_an_envoy_with_a_fallback_in_force_is_known_to_whoever_serves_it_next() -> None:
+    async def scene(discovery: Discovery) -> None:
+        stream = Stream(discovery)
+        stream.ask(f"checkout@{ERA}.5+baseline")
+        await stream.all_is_said()
+        assert discovery.standing("checkout") == Standing(in_force=(ERA, 5), fallback="baseline")
+        discovery.update(weights(revision=4))
+        await stream.all_is_said()
+        assert stream.is_silent
+        discovery.update(weights(revision=5))
+        assert (await stream.take()).version_info == f"checkout@{ERA}.5"
         await stream.hang_up()
 
     converse(scene)

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from sidecar.weights import claim, weights
+from sidecar.weights import ERA, claim, fallen_back, weights
 from trimtab.schemas.decision import Sticky
+from trimtab.schemas.fallback import on_baseline
+from trimtab.sidecar.edition import Edition
 from trimtab.sidecar.haproxy.names import (
     claim_backend,
+    edition_in,
     outside_backend,
     place_of,
     revision_of,
@@ -38,6 +42,46 @@ def test_weights_are_raised_before_they_are_lowered_and_stamped_only_then() -> N
         "set server checkout/at-v1 weight 1",
         "set map /s/trimtab.map checkout 1767225600.2",
     ]
+
+
+def test_a_fallback_leaves_requests_without_a_revision_and_the_map_says_whose_it_is() -> None:
+    entries = {"checkout": "1767225600.2", "checkout/at-v1": "1", "checkout/at-v2": "1"}
+    old, before = plan(fallen_back(revision=2, v1=1, v2=9_999), at(1, 256)), at(1, 256)
+    assert old.commands(before, entries, MAP) == [
+        "set map /s/trimtab.map checkout 0.0",
+        "set map /s/trimtab.map checkout/at-v2 0",
+        "add map /s/trimtab.map checkout:fallback 1767225600.2",
+        "set server checkout/at-v1 weight 256",
+        "set server checkout/at-v2 weight 0",
+        "set map /s/trimtab.map checkout 0.0",
+    ]
+    entries |= {"checkout": "0.0", "checkout/at-v2": "0", "checkout:fallback": "1767225600.2"}
+    assert old.commands(at(256, 0), entries, MAP) == []
+    assert edition_in(entries, "checkout") == Edition((ERA, 2), "baseline")
+    assert plan(weights(revision=2, v1=1, v2=9_999), at(256, 0)).commands(at(256, 0), entries, MAP) == [
+        "set map /s/trimtab.map checkout 0.0",
+        "set map /s/trimtab.map checkout/at-v2 1",
+        "set map /s/trimtab.map checkout:fallback -",
+        "set server checkout/at-v2 weight 256",
+        "set server checkout/at-v1 weight 1",
+        "set map /s/trimtab.map checkout 1767225600.2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "edition"),
+    [
+        ({}, Edition()),
+        ({"checkout": "7.8"}, Edition((7, 8))),
+        ({"checkout": "7.8", "checkout:fallback": "-"}, Edition((7, 8))),
+        ({"checkout": "0.0", "checkout:fallback": "-"}, Edition()),
+        ({"checkout": "0.0", "checkout:fallback": "7.8"}, Edition((7, 8), "baseline")),
+        ({"checkout": "7.9", "checkout:fallback": "7.8"}, Edition((7, 9))),
+        ({"checkout": "nonsense", "checkout:fallback": "7.8"}, Edition((7, 8), "baseline")),
+    ],
+)
+def test_what_is_in_force_is_what_the_map_says(entries: dict[str, str], edition: Edition) -> None:
+    assert edition_in(entries, "checkout") == edition
 
 
 def test_cookies_are_void_before_the_weight_is_gone() -> None:
@@ -146,6 +190,8 @@ def test_buckets_of_visitors_change_over_as_one_value() -> None:
     assert entries["checkout:ranges"] == "1767225600.7|400=at-v1|1000=at-v2|8600=at-v1"
     assert entries[f"{beta}:ranges"] == "1767225600.7|10000=at-v2"
     assert shares_at(record, servers["checkout"], "beta") == {"v1": 0.0, "v2": 10_000.0}
+    aged = plan(on_baseline(replace(record, baseline="v1")), servers).entries
+    assert aged["checkout:ranges"] == aged[f"{beta}:ranges"] == "0.0|10000=at-v1"
     assert plan(weights(), servers).entries["checkout:ranges"] == "-"
     assert "checkout:ranges" not in plan(weights(), at(256, 0)).entries
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.weights import ERA, weights
+from sidecar.weights import ERA, fallen_back, weights
 from trimtab.schemas.decision import WeightsRecord
-from trimtab.schemas.ids import Revision
+from trimtab.sidecar.edition import Edition
 from trimtab.sidecar.envoy.ledger import Ledger, Offer, Refusal
 
 RELEASES = ("a", "b", "c")
@@ -20,6 +20,7 @@ class Envoy:
     def __init__(self, releases: tuple[str, ...] = RELEASES) -> None:
         self.releases = releases
         self.bad: set[tuple[str, int]] = set()
+        self.fallback_is_bad: dict[tuple[str, int], bool] = {}
         self.newest: dict[str, WeightsRecord] = {}
         self.accepted: dict[str, WeightsRecord] = {}
         self.table: Offer | None = None
@@ -34,13 +35,24 @@ class Envoy:
         self.connect()
 
     @property
-    def in_force(self) -> dict[str, Revision]:
-        return {name: record.id for name, record in self.table.records.items()} if self.table else {}
+    def in_force(self) -> dict[str, Edition]:
+        return {name: Edition.of(record) for name, record in self.table.records.items()} if self.table else {}
 
     def publish(self, release: str, revision: int, *, is_bad: bool = False) -> None:
         self.newest[release] = weights(release, revision, prefix=f"/{release}")
         if is_bad:
             self.bad.add((release, revision))
+
+    def age(self, release: str, *, is_bad: bool = False) -> None:
+        """Has the newest weights make way for the baseline, or come back from there."""
+        record = self.newest[release]
+        made = weights if record.fallback else fallen_back
+        self.newest[release] = made(release, record.revision, prefix=f"/{release}")
+        self.fallback_is_bad.setdefault((release, record.revision), is_bad)
+
+    def is_bad(self, record: WeightsRecord) -> bool:
+        key = (record.release, record.revision)
+        return self.fallback_is_bad[key] if record.fallback else key in self.bad
 
     def settle(self) -> None:
         """Answers offers until there are none."""
@@ -50,18 +62,19 @@ class Envoy:
 
     def answer(self, offer: Offer) -> None:
         self.offers.append(offer)
-        if self.bad & {(name, record.revision) for name, record in offer.records.items()}:
+        if any(map(self.is_bad, offer.records.values())):
             self.ledger.refuse("bad")
             return
         self._check_not_back(offer)
         self.table = offer
         self.ledger.accept()
         for name, record in offer.records.items():
-            self.accepted[name] = max(record, self.accepted.get(name, record), key=lambda record: record.id)
+            if record.replaces(self.accepted.get(name)):
+                self.accepted[name] = record
 
     def _check_not_back(self, offer: Offer) -> None:
-        for name, revision in self.in_force.items():
-            assert offer.records[name].id >= revision, f"{name} went back, or away"
+        for name, edition in self.in_force.items():
+            assert offer.records[name].id >= edition.revision, f"{name} went back, or away"
 
 
 def envoy(**revisions: int) -> Envoy:
@@ -72,7 +85,11 @@ def envoy(**revisions: int) -> Envoy:
 
 
 def in_force(model: Envoy) -> dict[str, int]:
-    return {name: revision for name, (_, revision) in model.in_force.items()}
+    return {name: edition.revision[1] for name, edition in model.in_force.items()}
+
+
+def fallbacks(model: Envoy) -> dict[str, str]:
+    return {name: edition.fallback for name, edition in model.in_force.items()}
 
 
 def tried(offers: Iterable[Offer]) -> list[str]:
@@ -196,14 +213,14 @@ def test_the_first_offer_is_made_even_if_envoy_has_it_all() -> None:
 
 
 def test_a_release_that_the_sidecar_no_longer_has_goes_with_the_first_offer() -> None:
-    ledger = Ledger(("a",), in_force={"a": (ERA, 1), "gone": (ERA, 7)})
+    ledger = Ledger(("a",), in_force={"a": Edition((ERA, 1)), "gone": Edition((ERA, 7))})
     assert ledger.offer({"a": weights("a", 1)}, {}) is not None
     ledger.accept()
-    assert ledger.in_force == {"a": (ERA, 1)}
+    assert ledger.in_force == {"a": Edition((ERA, 1))}
 
 
 def test_older_weights_than_envoy_has_are_never_offered() -> None:
-    ledger = Ledger(("a",), in_force={"a": (ERA, 5)})
+    ledger = Ledger(("a",), in_force={"a": Edition((ERA, 5))})
     assert ledger.offer({"a": weights("a", 4)}, {"a": weights("a", 3)}) is None
     assert ledger.offer({"a": weights("a", 6)}, {}) is not None
 
@@ -222,9 +239,56 @@ def test_a_new_life_of_the_sidecar_never_closes_what_envoy_has_in_force() -> Non
     assert in_force(model) == {"a": 3, "b": 2}
 
 
+def test_a_fallback_takes_the_place_of_its_revision_and_makes_way_for_it_again() -> None:
+    model = envoy(a=1, b=1)
+    model.settle()
+    model.age("a")
+    model.settle()
+    assert (in_force(model), fallbacks(model)) == ({"a": 1, "b": 1}, {"a": "baseline", "b": ""})
+    model.age("a")
+    model.settle()
+    assert (in_force(model), fallbacks(model)) == ({"a": 1, "b": 1}, {"a": "", "b": ""})
+    assert tried(model.offers) == ["ab", "a", "a"]
+
+
+def test_a_fallback_of_older_weights_than_envoy_has_is_never_offered() -> None:
+    ledger = Ledger(("a",), in_force={"a": Edition((ERA, 5))})
+    assert ledger.offer({"a": fallen_back("a", 4)}, {}) is None
+
+
+def test_the_fallback_of_a_refused_revision_is_offered_and_neither_comes_again() -> None:
+    model = envoy(a=1)
+    model.settle()
+    model.publish("a", 2, is_bad=True)
+    model.settle()
+    model.age("a", is_bad=True)
+    model.settle()
+    for _ in range(4):
+        model.age("a")
+        model.settle()
+    assert [offer.records["a"].revision for offer in model.offers] == [1, 2, 2]
+    assert in_force(model) == {"a": 1}
+    assert model.ledger.refused == {"a": Refusal((ERA, 2), "bad", frozenset({"", "baseline"}))}
+
+
+def test_a_revision_that_was_refused_stays_refused_while_its_fallback_is_in_force() -> None:
+    model = envoy(a=1)
+    model.settle()
+    model.publish("a", 2, is_bad=True)
+    model.settle()
+    model.age("a")
+    model.settle()
+    assert (in_force(model), fallbacks(model)) == ({"a": 2}, {"a": "baseline"})
+    assert model.ledger.standing_refusal("a") == Refusal((ERA, 2), "bad")
+    model.age("a")
+    model.settle()
+    assert (len(model.offers), fallbacks(model)) == (3, {"a": "baseline"})
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("publish"), st.sampled_from(RELEASES), st.booleans()),
+        st.tuples(st.just("age"), st.sampled_from(RELEASES), st.booleans()),
         st.tuples(st.just("settle")),
         st.tuples(st.just("reconnect")),
         st.tuples(st.just("restart")),
@@ -239,6 +303,8 @@ def play(model: Envoy, script: list[tuple[object, ...]]) -> None:
         match step:
             case ("publish", str(release), bool(is_bad)):
                 model.publish(release, number, is_bad=is_bad)
+            case ("age", str(release), bool(is_bad)):
+                model.age(release, is_bad=is_bad)
             case ("settle",):
                 model.settle()
             case ("reconnect",):
@@ -272,5 +338,5 @@ def test_in_one_life_of_the_sidecar_every_good_release_is_up_to_date(script: lis
     model = envoy(a=1, b=1, c=1)
     play(model, script)
     model.settle()
-    good = {name for name, record in model.newest.items() if (name, record.revision) not in model.bad}
-    assert {name: in_force(model).get(name) for name in good} == {name: model.newest[name].revision for name in good}
+    good = {name: Edition.of(record) for name, record in model.newest.items() if not model.is_bad(record)}
+    assert {name: model.in_force.get(name) for name in good} == good

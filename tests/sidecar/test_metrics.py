@@ -6,6 +6,7 @@ import sys
 from urllib.request import urlopen
 
 import pytest
+from msgspec.structs import replace
 
 from conftest import Eventually
 from sidecar.follower_rig import FollowerRig
@@ -69,6 +70,19 @@ def test_before_there_are_weights_there_is_no_age_of_them() -> None:
     metrics.take([report()])
     assert values(metrics, "trimtab_sidecar_weights_age_seconds") == {}
     assert values(metrics, "trimtab_sidecar_redis_up") == {(): 0}
+
+
+def test_weights_past_their_age_and_what_became_of_them_are_told() -> None:
+    metrics = SidecarMetrics()
+    metrics.take([replace(report(), age_s=312.5, stale=True, fallback="baseline"), replace(report("search"), age_s=2)])
+    told = {
+        name: {release: value for (_, _, release), value in values(metrics, f"trimtab_sidecar_{name}").items()}
+        for name in ("weights_age_seconds", "weights_stale", "fallback")
+    }
+    assert told == {
+        "weights_age_seconds": {"checkout": 312.5, "search": 2}, "weights_stale": {"checkout": 1, "search": 0},
+        "fallback": {"checkout": 1, "search": 0},
+    }  # fmt: skip
 
 
 def test_an_address_that_is_taken_is_refused() -> None:

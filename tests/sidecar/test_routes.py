@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sidecar.weights import ERA, weights
-from trimtab.schemas.decision import WeightsRecord
+from sidecar.weights import ERA, claim, fallen_back, weights
+from trimtab.schemas.decision import Sticky, WeightsRecord
+from trimtab.schemas.fallback import on_baseline
 from trimtab.schemas.telemetry import RoutingKey
-from trimtab.sidecar.envoy.routes import revisions, route_configuration, version
+from trimtab.sidecar.edition import Edition
+from trimtab.sidecar.envoy.routes import editions, route_configuration, version
 from trimtab.sidecar.envoy.stamp import read_stamp
+from trimtab.sidecar.envoy.sticky_filter import HEADER_BUCKET
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
 
@@ -104,6 +107,31 @@ def test_the_stamp_leads_from_each_cluster_to_its_routing_key() -> None:
     }
 
 
+def test_a_fallback_sends_all_that_takes_part_to_the_baseline_and_names_no_revision() -> None:
+    routing = {
+        "condition": "host = a", "baseline": "v1", "claims": [claim("v2", "has header X")], "mirror": {"v2": 500},
+        "segment_conditions": {"m": "has header M"}, "segments": {"m": {"v1": 0, "v2": 10_000}},
+    }  # fmt: skip
+    segment, whole, outside = routes(on_baseline(weights(routing=routing, v1=0, v2=10_000)))
+    for route in (segment, whole):
+        shares = route.route.weighted_clusters.clusters
+        assert [(share.name, share.weight.value) for share in shares] == [("at-v1", 10_000)]
+        assert headers(list(route.response_headers_to_add))["x-trimtab-revision"] == "0.0"
+        stamped = read_stamp(route.metadata.filter_metadata["trimtab"]["stamp"])
+        assert stamped.keys["at-v1"] == RoutingKey("checkout", "v1", "m" if route is segment else "", 0, 0)
+        assert not route.route.request_mirror_policies
+    assert outside.route.cluster == "at-v1"
+
+
+def test_visitors_stay_recognised_while_all_goes_to_the_baseline() -> None:
+    routing = {
+        "sticky": Sticky(seed="s", cookie="visitor"), "baseline": "v1", "ranges": {"": [("v2", 3_000), ("v1", 7_000)]},
+    }  # fmt: skip
+    (route,) = routes(on_baseline(weights(routing=routing, v1=7_000, v2=3_000)))
+    assert route.route.weighted_clusters.header_name == HEADER_BUCKET
+    assert [share.weight.value for share in route.route.weighted_clusters.clusters] == [10_000]
+
+
 def test_a_closed_prefix_answers_503_ahead_of_shorter_ones() -> None:
     closed, open_ = routes(weights("all", prefix="/"), closed=(weights("shop", prefix="/shop"),))
     assert (closed.name, closed.direct_response.status) == ("shop", 503)
@@ -116,15 +144,18 @@ def test_a_closed_prefix_carries_no_stamp() -> None:
 
 
 def test_the_version_names_every_revision() -> None:
-    assert version([weights("b", 2), weights("a", 1)]) == f"a@{ERA}.1,b@{ERA}.2"
+    assert version([weights("b", 2), fallen_back("a", 1)]) == f"a@{ERA}.1+baseline,b@{ERA}.2"
 
 
-@given(st.dictionaries(names, st.integers(0, 2**53)))
-def test_a_version_is_read_back_as_the_revisions_it_names(numbers: dict[str, int]) -> None:
-    records = [weights(name, revision) for name, revision in numbers.items()]
-    assert revisions(version(records)) == {record.release: record.id for record in records}
+@given(st.dictionaries(names, st.tuples(st.integers(0, 2**53), st.booleans())))
+def test_a_version_is_read_back_as_the_editions_it_names(numbers: dict[str, tuple[int, bool]]) -> None:
+    records = [
+        fallen_back(name, revision) if is_old else weights(name, revision)
+        for name, (revision, is_old) in numbers.items()
+    ]
+    assert editions(version(records)) == {record.release: Edition.of(record) for record in records}
 
 
 @given(st.text())
 def test_a_version_of_another_control_plane_is_no_mistake(text: str) -> None:
-    assert all(len(revision) == 2 for revision in revisions(text).values())
+    assert all(len(edition.revision) == 2 for edition in editions(text).values())

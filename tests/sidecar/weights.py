@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from trimtab.schemas.decision import Claim, Phase, WeightsRecord
+from trimtab.schemas.fallback import on_baseline
 from trimtab.sidecar.envoy.stamp import stamp
 
 ERA = 1_767_225_600
@@ -22,6 +25,11 @@ def weights(
         release=release, era=ERA, revision=revision, time_ms=0, phase=Phase.PROGRESSING, weights=shares,
         targets=targets, prefix=prefix, **(routing or {}),
     )  # fmt: skip
+
+
+def fallen_back(release: str = "checkout", revision: int = 1, **more: Any) -> WeightsRecord:
+    """What is routed by in place of such weights, once they are past their age; v1 is the baseline."""
+    return on_baseline(replace(weights(release, revision, **more), baseline="v1"))
 
 
 def claim(variant: str, condition: str, strength: int = 10_000) -> Claim:

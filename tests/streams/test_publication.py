@@ -1,6 +1,7 @@
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 
 import pytest
 from redis import Redis
@@ -19,11 +20,16 @@ def offer(era: int, revision: int, release: str = "checkout") -> Offer:
     return Offer(release, (era, revision), b"weights " + name, b"decision " + name, b"spec")
 
 
-def publish(url: str, *stages: Callable[[Publication], object], repeat_s: float = 5.0) -> None:
+def publish(
+    url: str,
+    *stages: Callable[[Publication], object],
+    repeat_s: float = 5.0,
+    follows: Callable[[], bool] = lambda: True,
+) -> None:
     """Runs a publication; each stage acts on it, then everything that waits is given time to arrive."""
 
     async def stage_by_stage() -> None:
-        publication = Publication(RedisSettings(url=url), repeat_s)
+        publication = Publication(RedisSettings(url=url), repeat_s, follows=follows)
         task = asyncio.create_task(publication.publish_forever())
         try:
             for stage in stages:
@@ -59,19 +65,66 @@ def test_key_fields_and_index_are_written_together(redis: EmbeddedRedis) -> None
         assert client.smembers(RELEASES) == {b"checkout"}
 
 
-def test_an_older_revision_changes_nothing_and_tells_nobody(redis: EmbeddedRedis) -> None:
-    with Redis.from_url(redis.url) as client, client.pubsub() as channel:
-        channel.subscribe(weights_channel("checkout"))
+@contextmanager
+def heard(url: str, release: str = "checkout") -> Iterator[Callable[[], list[bytes]]]:
+    """Subscribes, and gives what gives what was announced since it was asked last."""
+    with Redis.from_url(url) as client, client.pubsub() as channel:
+        channel.subscribe(weights_channel(release))
         assert channel.get_message(timeout=5)["type"] == "subscribe"
+
+        def since() -> list[bytes]:
+            told = []
+            client.publish(weights_channel(release), b"that is all")
+            while (message := channel.get_message(timeout=5))["data"] != b"that is all":
+                told.append(message["data"])
+            return told
+
+        yield since
+
+
+def test_an_older_revision_changes_nothing_and_tells_nobody(redis: EmbeddedRedis) -> None:
+    with heard(redis.url) as told:
         publish(redis.url, lambda to: to.offer(offer(7, 3)))
         # Another worker, that slept through the newer decision.
-        publish(redis.url, lambda to: to.offer(offer(7, 2)), lambda to: to.offer(offer(7, 3)))
+        publish(redis.url, lambda to: to.offer(offer(7, 2)))
         publish(redis.url, lambda to: to.offer(offer(7, 4)))
-        told = []
-        while (message := channel.get_message(timeout=0.5)) is not None:
-            told.append(message["data"])
-    assert told == [b"weights 7.3", b"weights 7.4"]
+        assert told() == [b"weights 7.3", b"weights 7.4"]
     assert field(redis.url, "revision") == b"4"
+
+
+def test_weights_that_redis_has_are_announced_again_by_whoever_stands_behind_them(redis: EmbeddedRedis) -> None:
+    publish(redis.url, lambda to: to.offer(offer(7, 3)))
+    with heard(redis.url) as told:
+        written = []
+        publish(redis.url, lambda to: to.offer(offer(7, 3)), lambda to: written.append(to.written))
+        assert (told(), written) == ([b"weights 7.3"], [0])
+
+
+def test_a_worker_that_does_not_follow_the_evidence_vouches_for_nothing(redis: EmbeddedRedis) -> None:
+    publish(redis.url, lambda to: to.offer(offer(7, 3)))
+    with heard(redis.url) as told:
+        publish(redis.url, lambda to: to.offer(offer(7, 3)), follows=lambda: False)
+        assert told() == []
+        publish(redis.url, lambda to: to.offer(offer(7, 4)), follows=lambda: False)
+        assert told() == [b"weights 7.4"]  # that was decided before, and is the newest
+
+
+def test_a_release_at_rest_is_vouched_for_while_another_is_busy(redis: EmbeddedRedis) -> None:
+    """Decisions of one release come more often than everything is repeated."""
+    with heard(redis.url) as told:
+
+        async def decide_on(publication: Publication) -> None:
+            publication.offer(offer(7, 3))
+            revision, words = 0, list[bytes]()
+            async with asyncio.timeout(10):
+                while len(words) < 4:
+                    revision += 1
+                    publication.offer(offer(7, revision, "search"))
+                    await asyncio.sleep(0.005)  # the pace of decisions
+                    words += await asyncio.to_thread(told)
+            assert set(words) == {b"weights 7.3"}
+
+        publish(redis.url, decide_on, repeat_s=0.1)
 
 
 def test_a_later_era_wins_over_any_revision(redis: EmbeddedRedis) -> None:
@@ -197,6 +250,25 @@ def test_a_release_that_redis_refuses_does_not_hold_up_the_others(redis: Embedde
     publish(redis.url, offer_all)
     with Redis.from_url(redis.url) as client:
         assert client.hget(weights_key("release-499"), "revision") == b"3"
+
+
+def test_a_release_that_redis_refuses_does_not_keep_the_others_from_being_vouched_for(redis: EmbeddedRedis) -> None:
+    with heard(redis.url) as told:
+
+        async def refuse_one(publication: Publication) -> None:
+            publication.offer(offer(7, 3))
+            publication.offer(offer(7, 3, "release-0"))
+            await arrived(publication)
+            with Redis.from_url(redis.url) as client:
+                client.delete(weights_key("release-0"))
+                client.set(weights_key("release-0"), "no hash")  # EVAL fails with WRONGTYPE
+            words = list[bytes]()
+            async with asyncio.timeout(10):
+                while len(words) < 5:
+                    await asyncio.sleep(0.005)  # between two looks, not instead of one
+                    words += await asyncio.to_thread(told)
+
+        publish(redis.url, refuse_one, repeat_s=0.1)
 
 
 def test_a_half_open_connection_is_noticed_and_replaced_within_seconds(redis: EmbeddedRedis) -> None:

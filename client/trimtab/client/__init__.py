@@ -8,7 +8,8 @@ For FastAPI and Starlette all of it is one middleware, `trimtab.client.asgi.Trim
 from trimtab.client.assign import Assign, Assignment
 from trimtab.client.outcome import Outcome
 from trimtab.client.telemetry import Telemetry, TelemetryStats
-from trimtab.client.weights import Weights, WeightsStats
+from trimtab.client.weights import Weights
+from trimtab.client.weights_stats import WeightsStats
 from trimtab.schemas.decision import Phase, WeightsRecord
 from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.kafka_connection import KafkaConnection, OAuthSettings, SaslSettings

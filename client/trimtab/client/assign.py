@@ -6,6 +6,8 @@ What a request is of is told by its key (who is asking), and where a release has
 2. What a variant claims gets that variant, and carries no revision: it is no sample of what weights do.
 3. All else goes by the weights of its segment. With a key the same one gets the same variant for as long as its share
    allows (`trimtab.schemas.stickiness`); without one each request is drawn for by itself.
+
+Where weights past their age have made way for the baseline, 2 and 3 get that, and carry no revision either.
 """
 
 import random
@@ -106,7 +108,8 @@ class Assign:
             return Assignment(claimed, record.targets[claimed], key_of, *began)
         segment = _segment(record, request, segment)
         variant = variant_at(_ranges(record, segment), self._bucket(record, key))
-        return Assignment(variant, record.targets[variant], RoutingKey(release, variant, segment, *record.id), *began)
+        key_of = RoutingKey(release, variant, segment, *record.routed_by)
+        return Assignment(variant, record.targets[variant], key_of, *began)
 
     def _bucket(self, record: WeightsRecord, key: str | None) -> int:
         if key is None:

@@ -1,19 +1,27 @@
-"""Following the weights of releases: always the newest, never back, with or without Redis."""
+"""Following the weights of releases: always the newest, never back, with or without Redis.
+
+Where nobody has stood behind weights for longer than their release file allows, and it says so, all weight is on the
+baseline in what is given here, until somebody does again (`ages.py`).
+"""
 
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from trimtab.client.ages import Ages
 from trimtab.client.board import Board
 from trimtab.client.cache import Cache
 from trimtab.client.subscription import Subscription
+from trimtab.client.weights_stats import WeightsStats
 from trimtab.schemas.decision import WeightsRecord, decode_weights
 from trimtab.schemas.errors import InvalidRecord, NewerVersion, Unreachable
+from trimtab.schemas.fallback import falls_back, on_baseline
 from trimtab.schemas.ids import is_name
 from trimtab.schemas.redis_client import REDIS_FAILURES, words_for
 from trimtab.schemas.redis_connection import RedisConnection
@@ -22,31 +30,17 @@ _LOG: Final = logging.getLogger("trimtab.client")
 
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsStats:
-    """What was offered by Redis and by the cache so far."""
-
-    accepted: int = 0
-    stale: int = 0
-    """not newer than what was held; every reconnect brings some"""
-    invalid: int = 0
-    """records and cache files that could not be read, or belong to another release"""
-    newer: int = 0
-    """records of a newer version than this client reads: it stays with the last weights until it is upgraded"""
-    connects: int = 0
-    cache_failures: int = 0
-    """records that could not be written to the cache"""
-    callback_failures: int = 0
+_LOOK_S: Final = 0.2
+"""How soon it shows that weights are past their age."""
 
 
 class Weights:
-    """Follows the weights of `releases` in Redis, in a thread of its own, and reconnects for as long as it is open.
+    """Follows the weights of `releases` in Redis, in threads of its own, and reconnects for as long as it is open.
 
     `redis` is a URL, or a `RedisConnection` for what a URL cannot say. With `cache`, a folder, each record is kept in a
-    file; those are there at once at the next start. `on_change` is called from the thread with each newer record,
-    cached ones included. In the child of a fork nothing follows.
+    file; those are there at once at the next start. `on_change` is called from these threads, one call at a time, with
+    each newer record, cached ones included; and with the same one where it makes way for the baseline (`fallback`), or
+    is in force again. In the child of a fork nothing follows.
     """
 
     def __init__(
@@ -56,20 +50,28 @@ class Weights:
         *,
         cache: Path | None = None,
         on_change: Callable[[WeightsRecord], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock`: what ages are told by; seconds that never go back."""
         _check_names(releases)
         self._redis, self._releases = RedisConnection.of(redis), tuple(dict.fromkeys(releases))
         self._cache = Cache(cache) if cache is not None else None
         self._on_change = on_change
-        self._board = Board(self._releases)
+        self._board, self._ages = Board(self._releases), Ages(clock)
+        self._in_force: dict[str, WeightsRecord] = {}
         self._stats = WeightsStats()
         self._changed = threading.Condition()
+        self._turn, self._counting = threading.Lock(), threading.Lock()
         self._stopping = threading.Event()
         self._is_connected = False
         self._told_newer: set[tuple[str, int]] = set()
         self._cached = self._load()
-        self._thread = threading.Thread(target=self._run, name="trimtab weights", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=work, name=name, daemon=True)
+            for name, work in (("trimtab weights", self._run), ("trimtab weights age", self._watch_ages))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def connected(self) -> bool:
@@ -82,16 +84,27 @@ class Weights:
         return self._stats
 
     def get(self, release: str) -> WeightsRecord | None:
-        """Gives the newest weights of `release`, or None before the first."""
-        return self._board.get(release)
+        """Gives the weights of `release` to route by, or None before the first.
+
+        They are the newest; or, where those are past their age and the release file says so, all is on the baseline.
+        """
+        return self._in_force.get(release)
+
+    def age_s(self, release: str) -> float | None:
+        """Gives the time since it was known last that the weights of `release` are the newest; None before any."""
+        return self._ages.age_s(release)
+
+    def is_stale(self, release: str) -> bool:
+        """Whether the weights of `release` are past the age that the release file says."""
+        return self._ages.is_stale(release)
 
     def wait(self, release: str, timeout_s: float) -> WeightsRecord:
         """Gives the newest weights of `release` as soon as there are any; raises `Unreachable` after `timeout_s`."""
         if release not in self._releases:
             raise ValueError(f"release {release!r}: expected one of {', '.join(self._releases)}")
         with self._changed:
-            self._changed.wait_for(lambda: self._board.get(release), timeout_s)
-        record = self._board.get(release)
+            self._changed.wait_for(lambda: self.get(release), timeout_s)
+        record = self.get(release)
         if record is None:
             state = self._state(release)
             raise Unreachable(f"release {release}: no weights from {self._redis.address} in {timeout_s} s ({state})")
@@ -100,8 +113,9 @@ class Weights:
     def close(self) -> None:
         """Ends the subscription; what was last known can still be read."""
         self._stopping.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        if threading.current_thread() not in self._threads:
+            for thread in self._threads:
+                thread.join()
 
     def _state(self, release: str) -> str:
         if any(name == release for name, _ in self._told_newer):
@@ -115,7 +129,8 @@ class Weights:
 
     def _run(self) -> None:
         for record in self._cached:
-            self._tell(record)
+            with self._turn:
+                self._tell(record)
         failures = 0
         while not self._stopping.is_set():
             connects = self._stats.connects
@@ -129,7 +144,7 @@ class Weights:
             subscription = Subscription(self._redis, self._releases)
             for release, payload in subscription.open():
                 if payload is not None:
-                    self._take(release, payload)
+                    self._take(release, payload, is_announced=False)
             self._is_connected = True
             self._count(connects=1)
             subscription.follow(self._take, self._stopping.is_set)
@@ -141,7 +156,7 @@ class Weights:
             if subscription is not None:
                 subscription.close()
 
-    def _take(self, release: str, payload: bytes) -> None:
+    def _take(self, release: str, payload: bytes, *, is_announced: bool = True) -> None:
         try:
             record = decode_weights(payload)
         except NewerVersion as error:
@@ -152,9 +167,10 @@ class Weights:
             return
         if record.release != release:
             self._count(invalid=1)
-        elif self._post(record):
-            self._tell(record)
+        elif self._accept(record):
             self._store(record)
+        elif is_announced and self._vouch(record):
+            self._count(vouched=1)
         else:
             self._count(stale=1)
 
@@ -164,12 +180,56 @@ class Weights:
             _LOG.warning("weights_newer_version release=%s version=%d known=%d", release, error.version, error.known)
         self._count(newer=1)
 
+    def _accept(self, record: WeightsRecord) -> bool:
+        with self._turn:
+            was_stale = self._ages.is_stale(record.release)
+            if not self._post(record):
+                return False
+            if was_stale:
+                _LOG.info("weights_fresh release=%s", record.release)
+            self._tell(record)
+        return True
+
     def _post(self, record: WeightsRecord) -> bool:
         with self._changed:
             is_newer = self._board.offer(record)
+            if is_newer:
+                self._ages.vouch(record.release)
+                self._in_force[record.release] = record
             self._changed.notify_all()
         self._count(accepted=is_newer)
         return is_newer
+
+    def _vouch(self, record: WeightsRecord) -> bool:
+        """Takes note that a record is the newest, where it is the one held; gives whether it is."""
+        with self._turn:
+            held = self._board.get(record.release)
+            if held is None or held.id != record.id:
+                return False
+            if self._ages.vouch(record.release):
+                _LOG.info("weights_fresh release=%s", record.release)
+                self._put_in_force(held)
+        return True
+
+    def _watch_ages(self) -> None:
+        """Has a thread of its own: the other one may hang for long just where nobody vouches for anything."""
+        while not self._stopping.wait(_LOOK_S):
+            for release in self._releases:
+                with self._turn:
+                    held = self._board.get(release)
+                    if held is not None and self._ages.turns_stale(held):
+                        self._take_for_stale(held)
+
+    def _take_for_stale(self, held: WeightsRecord) -> None:
+        then = "baseline" if falls_back(held) else "keep"
+        _LOG.warning("weights_stale release=%s after_s=%g then=%s", held.release, held.stale_after_ms / 1_000, then)
+        self._put_in_force(on_baseline(held) if then == "baseline" else held)
+
+    def _put_in_force(self, record: WeightsRecord) -> None:
+        """Has the held weights or their fallback in force from now on, and tells of it where it is a change."""
+        if record.replaces(self._in_force.get(record.release)):
+            self._in_force[record.release] = record
+            self._tell(record)
 
     def _tell(self, record: WeightsRecord) -> None:
         if self._on_change is None:
@@ -191,8 +251,9 @@ class Weights:
             self._count(cache_failures=1)
 
     def _count(self, **changes: int) -> None:
-        """Adds to the counters. Called by the constructor, and then by the thread alone."""
-        self._stats = replace(self._stats, **{name: getattr(self._stats, name) + n for name, n in changes.items()})
+        """Adds to the counters."""
+        with self._counting:
+            self._stats = replace(self._stats, **{name: getattr(self._stats, name) + n for name, n in changes.items()})
 
     def __enter__(self) -> Self:
         return self

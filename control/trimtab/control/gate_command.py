@@ -52,6 +52,9 @@ def status(
 
     Exit code 0: it goes on, was promoted or is completed. 1: rolled back, a variant is excluded, traffic does not
     follow the weights, or there is no such release. 3: Redis does not answer. 4: not over within --timeout.
+    Exit code 0: it goes on, was promoted or is completed. 1: rolled back, a variant is excluded, a sidecar's proxy
+    refuses its weights or these are past their age, or there is no such release. 3: Redis does not answer. 4: not over
+    within --timeout.
 
     Example: trimtab status checkout --watch --timeout 1800
     """
@@ -85,12 +88,14 @@ def _awaited(releases: "Releases", name: str, timeout_s: float | None) -> "Relea
 
 
 def _problems(view: "ReleaseView") -> list[str]:
+    from trimtab.control.show import stale_words
     from trimtab.schemas.decision import Phase
 
     decision = view.decision
     found = [f"rolled back: {decision.rule}"] if decision.phase is Phase.ROLLED_BACK else []
     found += [f"{arm.variant} takes no traffic: {arm.excluded}" for arm in decision.arms if arm.excluded]
     found += [f"traffic does not follow: {one.words}" for one in decision.divergences if one.kind != "refused"]
-    return found + [
-        f"sidecar {report.sidecar}: refused: {report.refused}" for report in view.sidecars if report.refused
-    ]
+    found += [f"sidecar {report.sidecar}: refused: {report.refused}" for report in view.sidecars if report.refused]
+    # Of a release that is over nobody has to stand behind the weights.
+    stale = [report for report in view.sidecars if report.stale and not decision.phase.is_over]
+    return found + [f"sidecar {report.sidecar}: {stale_words(report)}" for report in stale]

@@ -29,3 +29,4 @@ def configure(level: int = logging.INFO) -> None:
     ])  # fmt: skip
     handler.setFormatter(formatted)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("trimtab.client").setLevel(level)

@@ -10,6 +10,7 @@ from rich.text import Text
 from trimtab.control.notation import phase_words, time_text
 from trimtab.control.release_view import ReleaseView
 from trimtab.schemas.decision import Arm, Decision, Phase, Verdict
+from trimtab.schemas.sidecar import SidecarReport
 
 _PHASE_STYLE = {
     Phase.PROGRESSING: "cyan",
@@ -72,8 +73,9 @@ def release_panel(view: ReleaseView) -> RenderableType:
     parts += [
         Text(
             f"sidecar {report.sidecar}: revision {report.in_force[1]} in force"
-            + (f", refused {report.offered[1]}: {report.refused}" if report.refused else ""),
-            style="red" if report.refused else "",
+            + (f", refused {report.offered[1]}: {report.refused}" if report.refused else "")
+            + (f"; {stale_words(report)}" if report.stale else ""),
+            style=_style(report),
         )
         for report in view.sidecars
     ]
@@ -90,6 +92,7 @@ def sidecars_table(views: Iterable[ReleaseView]) -> Table | None:
         "PROXY",
         "IN FORCE",
         "NEWEST",
+        "AGE",
         "SHARES (bp)",
         "EVENTS",
         "DROPPED",
@@ -102,11 +105,30 @@ def sidecars_table(views: Iterable[ReleaseView]) -> Table | None:
         for report in view.sidecars:
             table.add_row(
                 report.release, report.sidecar, report.proxy, str(report.in_force[1]), str(view.decision.revision),
+                _age(report),
                 " ".join(f"{variant}={share:g}" for variant, share in report.shares.items()) or _NOTHING,
                 str(report.events), str(report.dropped), str(report.unattributed), report.refused or _NOTHING,
-                style="red" if report.refused else "",
+                style=_style(report),
             )  # fmt: skip
     return table if table.row_count else None
+
+
+def stale_words(report: SidecarReport) -> str:
+    """Gives what has become of a sidecar's weights past their age."""
+    then = f"all goes to the {report.fallback}" if report.fallback else "they stay in force"
+    return f"nobody has stood behind its weights for {report.age_s or 0.0:.0f} s: {then}"
+
+
+def _age(report: SidecarReport) -> str:
+    if report.age_s is None:
+        return _NOTHING
+    return f"{report.age_s:.0f} s" + (f", {report.fallback or 'stale'}" if report.stale else "")
+
+
+def _style(report: SidecarReport) -> str:
+    if report.refused:
+        return "red"
+    return "yellow" if report.stale else ""
 
 
 def phase_text(decision: Decision) -> Text:

@@ -101,7 +101,12 @@ def _channels() -> Document:
     }  # fmt: skip
     address = weights_channel("key")  # the braces around it make it a parameter
     redis = {
-        "weightsChannel": _channel(address, "redis", "Each newer revision of a release's weights.", ["weights"]),
+        "weightsChannel": _channel(
+            address,
+            "redis",
+            "Each newer revision of a release's weights; the newest again every 5 s while a worker stands behind it.",
+            ["weights"],
+        ),
         "weightsKey": _channel(
             address, "redis", "A hash of the same name; its field `weights` has the newest ones.", ["weights"]
         ),

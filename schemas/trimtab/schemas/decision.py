@@ -4,7 +4,7 @@ JSON throughout: decisions are read by people and by any language.
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -15,6 +15,9 @@ from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
 from trimtab.schemas.version import Reader, Version, peek_json
 
 VERSION: Final = 2
+
+STALE_AFTER_MS: Final = 60_000
+"""The age from which weights are stale, where the release file says none."""
 
 
 class Phase(StrEnum):
@@ -265,7 +268,7 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     condition: str = ""
     """which of the requests with the prefix take part; the others go to the baseline, and are nobody's evidence"""
     baseline: str = ""
-    """the variant that they go to"""
+    """the variant that they go to, as do all requests where weights past their age make way for it"""
     claims: list[Claim] = []
     """none of variants that may take no traffic, nor of a release that is over"""
     segment_conditions: dict[str, str] = {}
@@ -275,6 +278,24 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     ranges: dict[str, list[tuple[str, int]]] = {}
     """segment ("" for the whole) -> variants and how many of 10,000 buckets in a row each has, beginning at bucket 0
     (`trimtab.schemas.stickiness`); a segment that is not named has those of the whole. Empty without `sticky`"""
+    stale_after_ms: Annotated[int, msgspec.Meta(ge=1)] = STALE_AFTER_MS
+    """the age from which they are stale: the time since it was announced last that they are the newest"""
+    stale_then: Literal["keep", "baseline"] = "keep"
+    """what becomes of them then: they stay in force, or all goes to the baseline (`trimtab.schemas.fallback`)"""
+    fallback: Literal["", "baseline"] = ""
+    """`baseline` in what a holder has made of weights past their age; never in what is published"""
+
+    @property
+    def routed_by(self) -> Revision:
+        """What requests say that they were routed by: the revision; of a fallback none, for nobody decided on it."""
+        return NO_REVISION if self.fallback else self.id
+
+    def replaces(self, held: "WeightsRecord | None") -> bool:
+        """Whether it is to be routed by in place of what is held: as it is newer, or the fallback of that, or its end.
+
+        A revision never goes back, and its fallback comes and goes.
+        """
+        return held is None or held.id < self.id or (held.id == self.id and held.fallback != self.fallback)
 
     @property
     def is_queued(self) -> bool:
@@ -305,10 +326,12 @@ def decode_decision(payload: bytes | str) -> Decision:
 def decode_weights(payload: bytes | str) -> WeightsRecord:
     """Gives the weights that `payload` holds.
 
-    Raises `NewerVersion`, or `InvalidRecord` for anything else, wrong sums included, overall and of each segment, and
-    conditions that cannot be routed by.
+    Raises `NewerVersion`, or `InvalidRecord` for anything else, wrong sums included, overall and of each segment,
+    conditions that cannot be routed by, and a fallback, which is the reader's own to make.
     """
     record = _read_weights(payload)
+    if record.fallback:
+        raise InvalidRecord(f"release {record.release}: fallback is {record.fallback!r}, expected none in a record")
     _check_conditions(record)
     for segment, weights in (("", record.weights), *record.segments.items()):
         total = sum(weights.values())
@@ -342,6 +365,7 @@ def _check_conditions(record: WeightsRecord) -> None:
         check_conditions(record.condition, [*claims, *segments])
     except ValueError as error:
         raise InvalidRecord(f"release {record.release}: condition: {error}") from None
-    for variant in [*([record.baseline] if record.condition else []), *(claim.variant for claim in record.claims)]:
+    needs_baseline = record.condition or record.stale_then == "baseline"
+    for variant in [*([record.baseline] if needs_baseline else []), *(claim.variant for claim in record.claims)]:
         if variant not in record.targets:
             raise InvalidRecord(f"release {record.release}: {variant!r} is none of {', '.join(record.targets)}")

@@ -2,7 +2,8 @@
 
     trimtab:releases                      set: the names of all releases
     trimtab:{NAME}:weights                hash: era, revision, weights (JSON), decision (JSON)
-    trimtab:{NAME}:weights                channel of the same name: the weights (JSON), at each new revision
+    trimtab:{NAME}:weights                channel of the same name: the weights (JSON), at each new revision, and again
+                                          every 5 s for as long as a worker stands behind them
     trimtab:{NAME}:sidecar:ID             string (JSON), expires: what a sidecar has in force
     trimtab:worker:ID                     string (JSON), expires: what a worker has taken, refused and decided
 
@@ -20,7 +21,7 @@ def weights_key(release: str) -> str:
 
 
 def weights_channel(release: str) -> str:
-    """Gives the channel on which each newer revision of `release` is announced."""
+    """Gives the channel on which each newer revision of `release` is announced, and the newest again and again."""
     return f"trimtab:{{{release}}}:weights"
 
 

@@ -29,6 +29,7 @@ from trimtab.schemas.reading import (
 )
 from trimtab.schemas.scaling import Scaling
 from trimtab.schemas.segment import MAX_SEGMENTS, Segment, check_segments
+from trimtab.schemas.stale_weights import StaleWeights
 from trimtab.schemas.stickiness import Stickiness
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Strategy
 
@@ -102,6 +103,8 @@ class Spec(Part):
     limits: Limits = Limits()
     scaling: Scaling | None = None
     """bounds on response times, and what to scale when they are crossed"""
+    stale_weights: StaleWeights = StaleWeights()
+    """what becomes of the weights at proxies and services when nobody stands behind them any more"""
     strategy: Strategy
 
     @property

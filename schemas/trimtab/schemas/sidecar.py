@@ -42,6 +42,12 @@ class SidecarReport(msgspec.Struct, frozen=True, kw_only=True):
     """variant -> requests that the proxy's log told of since the sidecar started"""
     gaps: int = 0
     """times that part of the log was lost: a file gone before it was read, a stream that was none"""
+    age_s: float | None = None
+    """since it was announced last that the weights which the sidecar holds are the newest; null before any"""
+    stale: bool = False
+    """whether they are past the age that the release file says"""
+    fallback: str = ""
+    """`baseline` where the proxy sends everything there, because the weights in force are past their age"""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -2,6 +2,7 @@
 
 The rules, which are decided here and nowhere else:
   * One try at a time. Weights that come meanwhile are in the next one, and only the newest.
+  * Where weights past their age make way for the baseline, that is brought as any change is, and so is their return.
   * Nothing is brought before every release has weights: a proxy that is told of one alone would forget the others.
   * What is refused is tried again, later each time, up to half a minute; newer weights do not hasten that. What the
     proxy had stays in force meanwhile.
@@ -23,9 +24,9 @@ from trimtab.client import Weights
 from trimtab.schemas.address import Address
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import TrimtabError
-from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.sidecar import SidecarReport
+from trimtab.sidecar.edition import Edition
 from trimtab.sidecar.metrics import SidecarMetrics
 from trimtab.sidecar.releases import check_redis, check_releases
 from trimtab.sidecar.report import EVERY_S, ReportDesk
@@ -81,8 +82,8 @@ class Follower:
         self._options, self._bring = options, bring
         self._loop = asyncio.get_running_loop()
         self._has_changed = asyncio.Event()
-        self._in_force: dict[str, Revision] = {}
-        self._offered: dict[str, Revision] = {}
+        self._in_force: dict[str, Edition] = {}
+        self._offered: dict[str, Edition] = {}
         self._refused = ""
         self._refusals = 0
         self._wait_s = 0.0
@@ -129,11 +130,11 @@ class Follower:
 
     def _is_due(self, *, is_again: bool) -> bool:
         records = self._newest()
-        return bool(records) and (is_again or {record.release: record.id for record in records} != self._in_force)
+        return bool(records) and (is_again or _editions(records) != self._in_force)
 
     async def _try(self) -> None:
         records = self._newest()
-        self._offered = {record.release: record.id for record in records}
+        self._offered = _editions(records)
         try:
             await self._bring(records)
         except NotTaken as error:
@@ -156,12 +157,18 @@ class Follower:
             await asyncio.sleep(EVERY_S)
 
     def _report(self, release: str) -> SidecarReport:
+        in_force, offered = self._in_force.get(release, Edition()), self._offered.get(release, Edition())
         return SidecarReport(
             sidecar=self._options.id, proxy=self._options.proxy, release=release,
-            in_force=self._in_force.get(release, NO_REVISION), offered=self._offered.get(release, NO_REVISION),
+            in_force=in_force.revision, offered=offered.revision,
             refused=self._refused, refusals=self._refusals,
             interval_s=self._options.interval_s, time_ms=time.time_ns() // 1_000_000,
+            age_s=self._weights.age_s(release), stale=self._weights.is_stale(release), fallback=in_force.fallback,
         )  # fmt: skip
+
+
+def _editions(records: Sequence[WeightsRecord]) -> dict[str, Edition]:
+    return {record.release: Edition.of(record) for record in records}
 
 
 async def _up_to(timeout_s: float | None, event: asyncio.Event) -> bool:

@@ -1,10 +1,9 @@
-"""What a sidecar tells Prometheus: the reports that it writes to Redis anyway, and how old its weights are.
+"""What a sidecar tells Prometheus: the reports that it writes to Redis anyway.
 
 A server of its own answers in a thread. docs/metrics.md describes each metric.
 """
 
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
@@ -16,7 +15,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from trimtab.schemas.address import Address
-from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.sidecar import SidecarReport
 
 REASONS: Final = {
@@ -44,18 +42,14 @@ class Following(Protocol):
     def connected(self) -> bool:
         """Whether newer ones would be told."""
 
-    def get(self, release: str) -> WeightsRecord | None:
-        """Gives the newest of a release."""
-
 
 class SidecarMetrics(Collector):
     """The newest reports of one sidecar, and a server for them where there is an address.
 
-    Raises `OSError` for one that cannot be listened on. `clock` gives seconds since the epoch.
+    Raises `OSError` for one that cannot be listened on.
     """
 
-    def __init__(self, address: Address | None = None, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self, address: Address | None = None) -> None:
         self._weights: Following | None = None
         self._reports: list[SidecarReport] = []
         self._refusals: Counter[tuple[str, str]] = Counter()
@@ -106,16 +100,20 @@ class SidecarMetrics(Collector):
         offered = GaugeMetricFamily("trimtab_sidecar_offered_revision", "The newest that it was sent", labels=of)
         refuses = GaugeMetricFamily("trimtab_sidecar_refuses", "1 while it refuses the newest", labels=of)
         age = GaugeMetricFamily(
-            "trimtab_sidecar_weights_age_seconds", "Since the newest weights here were decided", labels=of
+            "trimtab_sidecar_weights_age_seconds", "Since somebody stood behind its weights last", labels=of
         )
+        stale = GaugeMetricFamily("trimtab_sidecar_weights_stale", "1 while they are past their age", labels=of)
+        fallback = GaugeMetricFamily("trimtab_sidecar_fallback", "1 while all goes to the baseline for that", labels=of)
         for report in reports:
             labels = [report.sidecar, report.proxy, report.release]
             in_force.add_metric(labels, report.in_force[1])
             offered.add_metric(labels, report.offered[1])
             refuses.add_metric(labels, bool(report.refused))
-            if record := self._weights and self._weights.get(report.release):
-                age.add_metric(labels, max(0.0, self._clock() - record.time_ms / 1000))
-        return in_force, offered, refuses, age
+            stale.add_metric(labels, report.stale)
+            fallback.add_metric(labels, bool(report.fallback))
+            if report.age_s is not None:
+                age.add_metric(labels, report.age_s)
+        return in_force, offered, refuses, age, stale, fallback
 
     def _refused(self, reports: Sequence[SidecarReport]) -> Metric:
         family = CounterMetricFamily(

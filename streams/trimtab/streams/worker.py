@@ -129,7 +129,9 @@ class _Worker:
         self._app = app = create_app(kafka)
         registry = CollectorRegistry()
         latency = Latency(registry)
-        self._publication = Publication(self._settings.redis, on_visible=latency.visible)
+        self._publication = Publication(
+            self._settings.redis, on_visible=latency.visible, follows=lambda: not self._progress.trouble
+        )
         table = app.Table(SNAPSHOTS_TABLE, key_type=bytes, value_type=bytes, partitions=kafka.evidence_partitions)
         self._fold = fold = Fold(app, self._settings.fold, kafka.evidence_partitions, latency)
         decide = Decide(app, self._settings.decide, table, self._publication, self._factories, latency=latency)

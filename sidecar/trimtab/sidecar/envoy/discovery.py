@@ -21,10 +21,11 @@ from envoy.service.discovery.v3.discovery_pb2 import DiscoveryRequest, Discovery
 
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.ids import NO_REVISION, Revision
+from trimtab.sidecar.edition import Edition
 from trimtab.sidecar.envoy.base_routes import BaseRoutes
 from trimtab.sidecar.envoy.bootstrap import ROUTE_CONFIG
 from trimtab.sidecar.envoy.ledger import Ledger, Offer
-from trimtab.sidecar.envoy.routes import revisions, route_configuration, version
+from trimtab.sidecar.envoy.routes import editions, route_configuration, version
 
 TYPE_URL: Final = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 
@@ -48,6 +49,8 @@ class Standing:
     refused: str = ""
     """Envoy's own words about the newest revision offered, while it stands refused"""
     refusals: int = 0
+    fallback: str = ""
+    """`baseline` where one of them sends everything there, for the weights are past their age"""
 
 
 @dataclass(slots=True)
@@ -73,9 +76,9 @@ class Discovery:
         self._conversations: list[_Conversation] = []
 
     def update(self, record: WeightsRecord) -> None:
-        """Takes weights that are newer than those held; older ones change nothing."""
+        """Takes weights that are newer than those held, or their fallback, or its end; older ones change nothing."""
         held = self._newest.get(record.release)
-        if held is not None and held.id >= record.id:
+        if not record.replaces(held):
             return
         self._newest[record.release] = record
         if held is None or _place(held) != _place(record):
@@ -92,11 +95,13 @@ class Discovery:
         """Gives how far `release` has come."""
         ledgers = [conversation.ledger for conversation in self._conversations]
         refusals = [refusal for ledger in ledgers if (refusal := ledger.standing_refusal(release))]
+        editions = [ledger.in_force.get(release, Edition()) for ledger in ledgers]
         return Standing(
-            in_force=min((ledger.in_force.get(release, NO_REVISION) for ledger in ledgers), default=NO_REVISION),
+            in_force=min((edition.revision for edition in editions), default=NO_REVISION),
             offered=max((ledger.offered.get(release, NO_REVISION) for ledger in ledgers), default=NO_REVISION),
             refused=max(refusals, key=lambda refusal: refusal.revision).words if refusals else "",
             refusals=self._refusals[release],
+            fallback=max((edition.fallback for edition in editions), default=""),
         )
 
     async def converse(self, requests: AsyncIterator[DiscoveryRequest], outlet: Outlet) -> None:
@@ -133,7 +138,7 @@ class Discovery:
         async for request in requests:
             if ROUTE_CONFIG in request.resource_names:
                 _log.info("envoy_connected", node=request.node.id, version=request.version_info)
-                return _Conversation(request.node.id, Ledger(self._releases, in_force=revisions(request.version_info)))
+                return _Conversation(request.node.id, Ledger(self._releases, in_force=editions(request.version_info)))
             _log.warning("routes_unknown", node=request.node.id, asked_for=list(request.resource_names))
         return None
 
@@ -156,7 +161,7 @@ class Discovery:
     def _take_acceptance(self, conversation: _Conversation) -> None:
         offer = conversation.ledger.accept()
         for release, record in offer.records.items():
-            if release not in self._accepted or self._accepted[release].id < record.id:
+            if record.replaces(self._accepted.get(release)):
                 self._accepted[release] = record
         _log.info("weights_in_force", node=conversation.node, version=version(offer.records.values()))
 

@@ -3,7 +3,8 @@
 The rules, which are decided here and nowhere else:
   * One offer at a time: the next one waits for the answer. Weights that change meanwhile are in the next one.
   * A release never goes back to an older revision than Envoy has in force, be it from an earlier life of the sidecar.
-  * What was refused is not offered again; the next newer revision is.
+    The fallback of a revision takes its place, and makes way for it again.
+  * What was refused is not offered again; the next newer revision is, and so is the fallback of a revision refused.
   * One release's bad weights do not hold up another's. Envoy takes or refuses the route table as a whole. So when
     it refuses several new revisions at once, they are offered one by one, the others standing by on what is in force.
   * A release that stands by and of which this Envoy has nothing gets its newest weights that another Envoy on this
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.ids import NO_REVISION, Revision
+from trimtab.sidecar.edition import Edition
 
 Records = Mapping[str, WeightsRecord]
 """Release -> weights."""
@@ -38,6 +40,13 @@ class Refusal:
 
     revision: Revision
     words: str
+    """those of the last time"""
+    fallbacks: frozenset[str] = frozenset({""})
+    """what of the revision was refused: itself (""), its fallback, or both"""
+
+    def is_of(self, record: WeightsRecord) -> bool:
+        """Whether `record` itself was refused."""
+        return self.revision == record.id and record.fallback in self.fallbacks
 
 
 @dataclass(slots=True)
@@ -45,7 +54,7 @@ class Ledger:
     """What one Envoy has of `releases`. `in_force` starts as what Envoy said that it had when it connected."""
 
     releases: Sequence[str]
-    in_force: dict[str, Revision] = field(default_factory=dict)
+    in_force: dict[str, Edition] = field(default_factory=dict)
     offered: dict[str, Revision] = field(default_factory=dict)
     refused: dict[str, Refusal] = field(default_factory=dict)
     _records: Records = field(default_factory=dict)
@@ -74,9 +83,10 @@ class Ledger:
         """Takes note that Envoy accepted what it was offered last, and gives it."""
         offer = self._settle()
         self._records = offer.records
-        self.in_force = {release: record.id for release, record in offer.records.items()}
+        self.in_force = {release: Edition.of(record) for release, record in offer.records.items()}
         for release, record in offer.records.items():
-            if release in self.refused and self.refused[release].revision <= record.id:
+            refusal = self.refused.get(release)
+            if refusal is not None and (refusal.revision < record.id or refusal.is_of(record)):
                 del self.refused[release]
         return offer
 
@@ -84,10 +94,15 @@ class Ledger:
         """Takes note that Envoy refused it, and gives it. What was tried alone counts as refused from then on."""
         offer = self._settle()
         if len(offer.tried) == 1:
-            self.refused[offer.tried[0]] = Refusal(offer.records[offer.tried[0]].id, words)
+            self._take_refusal(offer.records[offer.tried[0]], words)
         else:
             self._singly = True
         return offer
+
+    def _take_refusal(self, record: WeightsRecord, words: str) -> None:
+        before = self.refused.get(record.release)
+        known = before.fallbacks if before is not None and before.revision == record.id else frozenset[str]()
+        self.refused[record.release] = Refusal(record.id, words, known | {record.fallback})
 
     @property
     def is_waiting(self) -> bool:
@@ -106,14 +121,14 @@ class Ledger:
         return offer
 
     def _is_behind(self, record: WeightsRecord | None, release: str) -> bool:
-        return record is None or record.id < self.in_force.get(release, NO_REVISION)
+        return record is None or record.id < self.in_force.get(release, Edition()).revision
 
     def _is_fresh(self, record: WeightsRecord) -> bool:
         refusal = self.refused.get(record.release)
-        if refusal is not None and refusal.revision == record.id:
+        if refusal is not None and refusal.is_of(record):
             return False
         # The first offer is made in any case: it may be about a release that the sidecar no longer has.
-        return not self._answered or self.in_force.get(record.release) != record.id
+        return not self._answered or self.in_force.get(record.release) != Edition.of(record)
 
     def _newer(self, release: str, record: WeightsRecord) -> Revision:
         return max(record.id, self.offered.get(release, NO_REVISION))
@@ -133,11 +148,11 @@ class Ledger:
         """Gives the weights of a release that is not tried now: in force here, else accepted elsewhere, else none."""
         release = newest.release
         in_force = self.in_force.get(release)
-        if in_force == newest.id:
+        if in_force == Edition.of(newest):
             return newest
         if release in self._records:
             return self._records[release]
-        if accepted is not None and accepted.id >= (in_force or NO_REVISION):
+        if accepted is not None and accepted.id >= (in_force or Edition()).revision:
             return accepted
         # In force since before this sidecar's life: its weights are not known, and closing it would take them away.
         return None if in_force is None else newest

@@ -8,7 +8,8 @@
 4. What takes no part goes to the baseline (`outside`), and neither log nor answer tells of the release.
 
 Weights route 2 and 3 alone. So what is claimed carries no revision: it is evidence on its variant, but no sample of
-what weights do.
+what weights do. Nor does what goes to the baseline because weights are past their age; and nothing but the baseline's
+cluster has to be there for that.
 """
 
 from collections.abc import Iterator
@@ -98,10 +99,10 @@ def _claimed(record: WeightsRecord, claim: Claim) -> Iterator[Route]:
 
 def _by_weight(record: WeightsRecord, segment: str, condition: str) -> Iterator[Route]:
     is_sticky = record.sticky is not None and bool(record.ranges)
-    stamped = stamp(record.release, record.id, record.targets, segment, is_sticky=is_sticky)
+    stamped = stamp(record.release, record.routed_by, record.targets, segment, is_sticky=is_sticky)
     shares = [_share(variant, record.targets[variant], weight) for variant, weight in _widths(record, segment)]
     for match in _matches(record, condition):
-        route = _route(record.release, match, record.id, stamped)
+        route = _route(record.release, match, record.routed_by, stamped)
         if segment:
             route.name = f"{record.release}/{segment}"
             route.response_headers_to_add.append(_header(HEADER_SEGMENT, segment))
@@ -117,6 +118,8 @@ def _by_weight(record: WeightsRecord, segment: str, condition: str) -> Iterator[
 def _widths(record: WeightsRecord, segment: str) -> list[Range]:
     """Gives variants and their weights, or, where there are ranges of buckets, those, and who has none of them."""
     weights = record.segments.get(segment, record.weights)
+    if record.fallback:
+        return [(record.baseline, BASIS_POINTS)]
     if not record.ranges:
         return [*weights.items()]
     ranges = record.ranges.get(segment if segment in record.segments else "", record.ranges[""])

@@ -15,7 +15,8 @@ from envoy.config.route.v3.route_components_pb2 import Route
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from trimtab.schemas.decision import WeightsRecord
-from trimtab.schemas.ids import Revision, service_of
+from trimtab.schemas.ids import service_of
+from trimtab.sidecar.edition import Edition
 from trimtab.sidecar.envoy.bootstrap import ROUTE_CONFIG
 from trimtab.sidecar.envoy.release_routes import (
     closed_outside,
@@ -70,16 +71,21 @@ def _by_precedence(records: Sequence[WeightsRecord]) -> tuple[list[WeightsRecord
 
 
 def version(records: Iterable[WeightsRecord]) -> str:
-    """Gives the version of the table for `records`: `checkout@1767225600.57,search@1767225600.60`."""
-    return ",".join(sorted(f"{record.release}@{revision_text(record.id)}" for record in records))
+    """Gives the version of the table for `records`: `checkout@1767225600.57,search@1767225600.60+baseline`."""
+    return ",".join(sorted(f"{record.release}@{_edition_text(record)}" for record in records))
 
 
-def revisions(version_info: str) -> dict[str, Revision]:
-    """Gives the revision of each release in a text of `version`; what is not one is left out."""
+def _edition_text(record: WeightsRecord) -> str:
+    return revision_text(record.id) + (f"+{record.fallback}" if record.fallback else "")
+
+
+def editions(version_info: str) -> dict[str, Edition]:
+    """Gives revision and fallback of each release in a text of `version`; what is not one is left out."""
     found = {}
     for part in version_info.split(","):
-        release, _, numbers = part.rpartition("@")
+        release, _, text = part.rpartition("@")
+        numbers, _, fallback = text.partition("+")
         era, _, revision = numbers.partition(".")
         if release and era.isdecimal() and revision.isdecimal():
-            found[release] = (int(era), int(revision))
+            found[release] = Edition((int(era), int(revision)), fallback)
     return found

@@ -128,6 +128,9 @@ class Sidecar:
             unattributed=source.unattributed,
             gaps=source.gaps,
             time_ms=time.time_ns() // 1_000_000,
+            age_s=self._weights.age_s(release),
+            stale=self._weights.is_stale(release),
+            fallback=standing.fallback,
         )
 
 

@@ -4,6 +4,7 @@ The rules, which are decided here and nowhere else:
   * What is in force is what HAProxy says: the stamp in its map and the weights of its servers, looked at every second.
     So a reload, a restart or somebody else's command is noticed, and what should be is put back.
   * A release never goes back to an older revision than HAProxy has in force, be it from an earlier life of the sidecar.
+    The fallback of a revision takes its place, and makes way for it again.
   * What HAProxy has not, or refuses, is found before any weight moves. Where it refuses in the middle all the same, the
     old weights are put back. It is tried again after 1 s, 2 s, 4 s, … up to 30 s; a newer revision at once.
   * One release's refusal does not hold up another.
@@ -23,7 +24,8 @@ import structlog
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.ids import NO_REVISION, Revision
-from trimtab.sidecar.haproxy.names import Files, place_of, revision_of, revision_text
+from trimtab.sidecar.edition import Edition
+from trimtab.sidecar.haproxy.names import Files, edition_in, place_of, revision_text
 from trimtab.sidecar.haproxy.plan import MissingAtProxy, Plan, plan, shares_at, way_back
 from trimtab.sidecar.haproxy.runtime import ProxyRefused, Runtime, map_entries
 from trimtab.sidecar.haproxy.servers import Servers, servers_of
@@ -43,6 +45,8 @@ class Standing:
 
     in_force: Revision = NO_REVISION
     """what HAProxy routes by; none while it does not answer"""
+    fallback: str = ""
+    """`baseline` where it sends everything there, for the weights in force are past their age"""
     offered: Revision = NO_REVISION
     refused: str = ""
     """why the newest revision is not in force, in HAProxy's words where it had some"""
@@ -79,9 +83,9 @@ class Governor:
         self._answers: bool | None = None
 
     def update(self, record: WeightsRecord) -> None:
-        """Takes weights that are newer than those held; older ones change nothing."""
+        """Takes weights that are newer than those held, or their fallback, or its end; older ones change nothing."""
         held = self._newest.get(record.release)
-        if held is None or held.id < record.id:
+        if record.replaces(held):
             self._newest[record.release] = record
             if any(record.mirror.values()) and not (held and any(held.mirror.values())):
                 _log.warning("mirror_unsupported", release=record.release, proxy="haproxy")
@@ -119,8 +123,8 @@ class Governor:
         record, standing = self._newest.get(release), self._standings[release]
         try:
             servers, entries = await self._look()
-            in_force = revision_of(entries.get(release, "")) or NO_REVISION
-            standing.in_force = in_force
+            in_force, fallback = edition_in(entries, release)
+            standing.in_force, standing.fallback = in_force, fallback
             if self._answers is False:
                 standing.refused = ""
             if record is None:
@@ -137,9 +141,10 @@ class Governor:
             self._refuse(release, str(error))
             return False
         standing.accept()
-        standing.in_force = record.id
+        standing.in_force, standing.fallback = record.id, record.fallback
         if commands:
-            _log.info("weights_in_force", release=release, revision=revision_text(record.id))
+            told = {"fallback": record.fallback} if record.fallback else {}
+            _log.info("weights_in_force", release=release, revision=revision_text(record.id), **told)
             self._measure(record, servers_of(await self._runtime.ask(_SHOW_SERVERS)))
         return bool(commands)
 
@@ -173,7 +178,7 @@ class Governor:
 
     def _measure(self, record: WeightsRecord, servers: Servers) -> None:
         standing = self._standings[record.release]
-        if record.sticky is not None and standing.in_force != record.id:
+        if record.sticky is not None and (standing.in_force, standing.fallback) != Edition.of(record):
             return  # buckets of visitors are as wide as the weights; those in force are not known here
         standing.shares = shares_at(record, servers.get(record.release, {}), "")
         standing.segment_shares = {
@@ -197,7 +202,7 @@ class Governor:
 
     def _note_away(self, words: str) -> None:
         for standing in self._standings.values():
-            standing.in_force, standing.refused = NO_REVISION, words
+            standing.in_force, standing.fallback, standing.refused = NO_REVISION, "", words
             standing.shares, standing.segment_shares = {}, {}
         if self._answers is not False:
             _log.warning("haproxy_away", words=words)

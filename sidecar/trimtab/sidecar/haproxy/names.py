@@ -10,12 +10,14 @@ The digest is of the conditions that lead there. A configuration that was printe
 backend that the weights are for, which is noticed before anything moves.
 """
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from trimtab.schemas.decision import Sticky
-from trimtab.schemas.ids import Revision
+from trimtab.schemas.ids import NO_REVISION, Revision
+from trimtab.sidecar.edition import Edition
 
 HEADER_RELEASE: Final = "x-trimtab-release"
 HEADER_VARIANT: Final = "x-trimtab-variant"
@@ -26,6 +28,7 @@ LOG_TAG: Final = "trimtab/1"
 """How each of our lines in HAProxy's log begins; the number is the version of the fields."""
 
 NO_SERVER: Final = "<NOSRV>"
+NO_FALLBACK: Final = "-"
 
 
 class Files(NamedTuple):
@@ -108,6 +111,21 @@ def sticky_backend(release: str, by: Sticky) -> str:
 def ranges_key(backend: str) -> str:
     """Gives the key in the map under which stands which servers have which buckets of visitors."""
     return f"{backend}:ranges"
+
+
+def fallback_key(release: str) -> str:
+    """Gives the key in the map under which stands whose fallback is in force: a revision, or `NO_FALLBACK`.
+
+    Requests are stamped with no revision then, and whoever comes next has to know which one HAProxy has.
+    """
+    return f"{release}:fallback"
+
+
+def edition_in(entries: Mapping[str, str], release: str) -> Edition:
+    """Gives what HAProxy has in force of a release, as the entries of its map say it."""
+    stamped = revision_of(entries.get(release, "")) or NO_REVISION
+    fallback = revision_of(entries.get(fallback_key(release), ""))
+    return Edition(fallback, "baseline") if stamped == NO_REVISION and fallback else Edition(stamped)
 
 
 def target_of(server: str) -> str:

@@ -5,7 +5,8 @@ The order of a change, which is decided here:
   2. Cookies of servers that are to get nothing hold no more, for HAProxy sends visitors with a cookie also to a server
      of weight 0. Claims change.
   3. Weights are raised, and only then lowered: there is no instant at which all of them are 0.
-  4. Requests are stamped with the new revision.
+  4. Requests are stamped with the new revision; or go on without one, where all goes to the baseline because weights
+     are past their age. The map then says of which revision that is the fallback.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,9 @@ from trimtab.schemas.errors import TrimtabError
 from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.schemas.nearest import near
 from trimtab.sidecar.haproxy.names import (
+    NO_FALLBACK,
     claim_backend,
+    fallback_key,
     kept_key,
     outside_backend,
     place_of,
@@ -41,7 +44,8 @@ class Plan:
     """The state in which one HAProxy routes by the weights of a release."""
 
     release: str
-    revision: Revision
+    stamp: Revision
+    """what requests are stamped with"""
     weights: Mapping[str, Mapping[str, int]]
     """backend -> server -> 0 to 256"""
     entries: Mapping[str, str]
@@ -49,13 +53,13 @@ class Plan:
 
     def commands(self, servers: Servers, entries: Mapping[str, str], path: Path) -> list[str]:
         """Gives the commands that lead there from what is, in order; none where it is so already."""
-        stamped = entries.get(self.release) == revision_text(self.revision)
+        stamped = entries.get(self.release) == revision_text(self.stamp)
         changed = [*self._entry_commands(entries, path), *self._weight_commands(servers)]
         if stamped and not changed:
             return []
         unstamped = [_entry(path, entries, self.release, revision_text(NO_REVISION))] if changed else []
         known = {*entries, self.release} if changed else {*entries}
-        return [*unstamped, *changed, _entry(path, known, self.release, revision_text(self.revision))]
+        return [*unstamped, *changed, _entry(path, known, self.release, revision_text(self.stamp))]
 
     def probes(self, servers: Servers) -> list[str]:
         """Gives commands that change nothing, which HAProxy refuses where it would refuse the others."""
@@ -63,7 +67,8 @@ class Plan:
         return [_weight(backend, name, servers[backend][name].weight) for backend, name in first.items()]
 
     def _entry_commands(self, entries: Mapping[str, str], path: Path) -> list[str]:
-        return [_entry(path, entries, key, value) for key, value in self.entries.items() if entries.get(key) != value]
+        present = {fallback_key(self.release): NO_FALLBACK, **entries}
+        return [_entry(path, entries, key, value) for key, value in self.entries.items() if present.get(key) != value]
 
     def _weight_commands(self, servers: Servers) -> list[str]:
         return list(_moves(self.weights, servers))
@@ -80,8 +85,9 @@ def plan(record: WeightsRecord, servers: Servers) -> Plan:
         for backend, each in weights.items()
         for name, weight in each.items()
     }
-    entries = {**kept, **_claims(record, servers), **_ranges(record, servers, weights)}
-    return Plan(record.release, record.id, weights, entries)
+    fallback = {fallback_key(record.release): revision_text(record.id) if record.fallback else NO_FALLBACK}
+    entries = {**kept, **_claims(record, servers), **_ranges(record, servers, weights), **fallback}
+    return Plan(record.release, record.routed_by, weights, entries)
 
 
 def shares_at(record: WeightsRecord, servers: Mapping[str, Server], segment: str) -> dict[str, float]:
@@ -143,7 +149,7 @@ def _ranges(record: WeightsRecord, servers: Servers, backends: Iterable[str]) ->
         names = by_target(servers[backend])
         of_variant = {variant: names[target] for variant, target in record.targets.items()}
         ranges = record.ranges.get(place_of(backend).name) or record.ranges.get("", [])
-        found[ranges_key(backend)] = ranges_text(revision_text(record.id), ranges, of_variant)
+        found[ranges_key(backend)] = ranges_text(revision_text(record.routed_by), ranges, of_variant)
     return found
 
 

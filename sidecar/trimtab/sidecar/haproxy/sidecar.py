@@ -144,6 +144,9 @@ class Sidecar:
             routed={variant: count for (name, variant), count in dict(log.routed).items() if name == release},
             gaps=self._source.gaps if isinstance(self._source, FileSource) else self._source.broken,
             time_ms=time.time_ns() // 1_000_000,
+            age_s=self._weights.age_s(release),
+            stale=self._weights.is_stale(release),
+            fallback=standing.fallback,
         )
 
 
