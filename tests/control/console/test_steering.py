@@ -94,6 +94,7 @@ def test_the_demo_is_seen_to_roll_back_a_faulty_release(browser: Browser) -> Non
     with demo("--scenario", "faulty", "--duration", str(DEMO_S), "--rps", "100") as running:
         _watch(browser, running.address)
         _examine(browser, running.address)
+        _suppose(browser, running.address)
         while "The console stays until Ctrl-C" not in running.program.output:
             assert running.program.is_running, running.program.output
             time.sleep(worker_rig.LOOK_S)  # between two looks, not instead of one
@@ -126,3 +127,20 @@ def _examine(browser: Browser, address: str) -> None:
                 for width in WIDTHS:
                     page.set_viewport_size({"width": width, "height": 844})
                     assert seen.overflow() == 0, (where, width)
+
+
+def _suppose(browser: Browser, address: str) -> None:
+    """Asks what another strategy would have made of the same evidence."""
+    with visit(browser, address, may_refuse=422) as seen:
+        page = seen.open("#/releases/checkout")
+        panel = page.get_by_role("region", name="What if")
+        panel.get_by_role("textbox").fill('{"limits": {"maxStep": 0}}')
+        panel.get_by_role("button", name="What if").click()
+        expect(panel.get_by_role("alert")).to_contain_text("spec.limits.maxStep")
+        panel.get_by_role("textbox").fill('{"strategy": {"type": "canary", "steps": [4000]}}')
+        panel.get_by_role("button", name="What if").click()
+        expect(panel.get_by_role("heading", name="As it would have been")).to_be_visible(timeout=60_000)
+        assert panel.get_by_role("img").count() == len(("was", "would have been"))
+        assert seen.violations() == []
+        panel.get_by_text("In words").click()
+        expect(panel.locator(".arithmetic")).to_contain_text("What this can know")

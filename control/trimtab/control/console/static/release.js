@@ -14,6 +14,7 @@ import { cause, facts, ladder, pill, waitsFor } from "./standing.js";
 import { Track } from "./track.js";
 import { metrics, segments, variants } from "./variants.js";
 import { WeightsChart } from "./weights_chart.js";
+import { WhatIf } from "./what_if.js";
 
 const HISTORY = 200;
 const SPOKEN_MS = 8000;
@@ -36,6 +37,7 @@ export class ReleasePage {
     this.chart = new WeightsChart();
     this.chart.onspan = () => this.draw();
     this.log = new Log(name, { onchange: () => this.draw(), onolder: () => this.#older() });
+    this.whatIf = new WhatIf(this.path, () => this.draw());
     this.timer = setInterval(() => this.#tick(), 1000);
     this.#load().catch((error) => this.page.failed(error));
   }
@@ -182,6 +184,7 @@ export class ReleasePage {
           card("sidecars", "Sidecars", sidecars(this.reports, this.track)),
           card("audit", "Orders", audit(this.orders)),
         ),
+        card("what-if", "What if", this.whatIf.render(this.spec)),
       ),
     );
     this.chart.update(this.track, names, this.#isLive);
