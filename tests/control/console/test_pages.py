@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from redis import Redis
 
-from control.api.api_rig import ApiRig, chain
+from control.api.api_rig import RELEASE, ApiRig, chain
 from control.console.browser import Visit, needs_browser, visit
+from control.decisions import arm, assessment
 from trimtab.schemas import sidecar
 from trimtab.schemas.decision import Decision, ScaleChange, ScalingAdvice
 from trimtab.schemas.redis_keys import sidecar_key
@@ -92,6 +93,23 @@ def test_reasons_and_advice_on_size_are_told(fresh: ApiRig, browser: Browser) ->
         expect(page.locator(".page-head")).to_contain_text("v2 waits: more of it is advised")
         told = "Size of v2: escalate, instances 2 → 4, 240 ms over 200 ms"
         expect(page.locator("#variants")).to_contain_text(told)
+
+
+def test_names_however_long_leave_a_phone_its_width(fresh: ApiRig, browser: Browser) -> None:
+    names = [f"checkout-service-of-a-build-with-a-name-too-long-20260131-{number}" for number in range(9)]
+    weights = dict.fromkeys(names, 500) | {names[0]: 6_000}
+    document = RELEASE.replace("{name: v1}, {name: v2}", ", ".join(f"{{name: {name}}}" for name in names))
+    made = chain(
+        1, 3, weights=weights, rule="x" * 200, arms=[arm(name, weight=weights[name]) for name in names],
+        assessments=[assessment(variant=name) for name in names],
+    )  # fmt: skip
+    fresh.decide(*made, document=document.replace("baseline: v1", f"baseline: {names[0]}"))
+    server = fresh.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}", width=390) as seen:
+        for where in ("", CHECKOUT):
+            page = seen.open(where)
+            expect(page.get_by_text("x" * 100).first).to_be_visible()
+            assert seen.overflow() == 0, where
 
 
 def test_what_a_person_typed_is_text(fresh: ApiRig, browser: Browser) -> None:

@@ -1,7 +1,7 @@
 // Small drawings of weights: the bar of one decision, and how it came to be.
 
 import { el, svg } from "./dom.js";
-import { share } from "./format.js";
+import { share, short } from "./format.js";
 import { look } from "./palette.js";
 
 const WIDTH = 160;
@@ -19,7 +19,7 @@ export function weightsBar(weights, variants, { labels = false } = {}) {
       variants.map(
         (name, at) =>
           weights[name] > 0 &&
-          el(`span.swatch.p${at % 8}`, {
+          el(`span.swatch.p${look(at).at}`, {
             style: { "flex-grow": weights[name], "--colour": look(at).colour },
           }),
       ),
@@ -28,14 +28,16 @@ export function weightsBar(weights, variants, { labels = false } = {}) {
       el(
         "div.weights-words",
         {},
-        variants.map((name, at) => el("span", {}, swatch(at), `${name} `, el("b", {}, share(weights[name] ?? 0)))),
+        variants.map((name, at) =>
+          el("span", {}, swatch(at), `${short(name)} `, el("b", {}, share(weights[name] ?? 0))),
+        ),
       ),
   );
 }
 
 /** Gives the mark that stands for the variant in that place. */
 export function swatch(at) {
-  return el(`span.swatch.dot.p${at % 8}`, { style: { "--colour": look(at).colour }, "aria-hidden": "true" });
+  return el(`span.swatch.dot.p${look(at).at}`, { style: { "--colour": look(at).colour }, "aria-hidden": "true" });
 }
 
 /** Gives the last weights, stacked; `trend`: [[time in ms, {variant: basis points}], …], oldest first. */

@@ -1,7 +1,7 @@
 // What is drawn on the canvas of a chart, in the colours of the theme.
 
 import { el } from "./dom.js";
-import { phaseOf } from "./format.js";
+import { phaseOf, short } from "./format.js";
 
 const PHASE_PX = 32;
 const VARIANT_PX = 16;
@@ -26,7 +26,7 @@ export function drawMarks(plot, moments) {
     if (x < left || x > left + width) continue;
     plot.ctx.save();
     drawLine(plot.ctx, x, top, height, ink);
-    const [word, , sign] = variant ? [variant, "", "✕"] : phaseOf(decision);
+    const [word, , sign] = variant ? [short(variant), "", "✕"] : phaseOf(decision);
     const isLate = x > left + width * 0.85;
     drawWord(plot.ctx, `${sign} ${word}`, [x, top + (variant ? VARIANT_PX : PHASE_PX) * devicePixelRatio], {
       ink,

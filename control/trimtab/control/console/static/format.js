@@ -9,6 +9,7 @@ const CLOCK = new Intl.DateTimeFormat(undefined, {
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const COUNT = new Intl.NumberFormat("en");
 const NOTHING = "–";
+const LONGEST = 11;
 
 /** Gives basis points as a share: 250 is 2.5%. */
 export const share = (points) => `${trimmed(points / 100, 2)}%`;
@@ -46,6 +47,9 @@ export function clock(timeMs) {
   const today = time.toDateString() === new Date().toDateString();
   return today ? CLOCK.format(time) : `${DAY.format(time)} ${CLOCK.format(time)}`;
 }
+
+/** Gives a name as short as fits beside a chart: names of builds differ at their ends. */
+export const short = (name) => (name.length > LONGEST ? `${name.slice(0, 4)}…${name.slice(-5)}` : name);
 
 /** Gives an instant for an axis of so many seconds. */
 export function axisTime(timeMs, seconds) {

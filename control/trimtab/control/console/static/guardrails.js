@@ -1,7 +1,7 @@
 // Guardrails as bars against their limits, with what each verdict rests on.
 
 import { el } from "./dom.js";
-import { clock, count, measured } from "./format.js";
+import { clock, count, measured, short } from "./format.js";
 import { swatch } from "./bars.js";
 
 const LIMIT_AT = 70; // percent of the bar's width
@@ -41,7 +41,12 @@ function assessment(found, places) {
   return el(
     "div.assessment",
     { "data-key": found.variant },
-    el("span.who", {}, swatch(places.get(found.variant) ?? 0), el("span.name", {}, found.variant)),
+    el(
+      "span.who",
+      {},
+      swatch(places.get(found.variant) ?? 0),
+      el("span.name", { title: found.variant }, short(found.variant)),
+    ),
     el(
       "span.bar",
       { role: "img", "aria-label": found.value === null ? "nothing seen in the window" : `${value}, limit ${limit}` },

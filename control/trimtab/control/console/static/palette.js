@@ -10,6 +10,6 @@ export function ordered(variants, baseline) {
 
 /** Gives the look of the variant in that place. */
 export function look(place) {
-  const at = place % COLOURS;
-  return { colour: `var(--v${at})`, dash: DASHES[at], dashes: DASHES[at] ? DASHES[at].split(" ").map(Number) : [] };
+  const at = place && 1 + ((place - 1) % (COLOURS - 1)); // that of the baseline is nobody else's
+  return { at, colour: `var(--v${at})`, dash: DASHES[at], dashes: DASHES[at] ? DASHES[at].split(" ").map(Number) : [] };
 }

@@ -1,7 +1,7 @@
 // What is believed of each variant's mean reward: its density and the interval that holds it with 95 %.
 
 import { el, svg } from "./dom.js";
-import { count, number, probability } from "./format.js";
+import { count, number, probability, short } from "./format.js";
 import { look } from "./palette.js";
 import { swatch } from "./bars.js";
 
@@ -27,7 +27,7 @@ export function posteriors(arms, { metric, goal, isShare }) {
             "div.ridge-name",
             {},
             swatch(at),
-            el("span.name", {}, arm.variant),
+            el("span.name", { title: arm.variant }, short(arm.variant)),
             el("small", {}, `${count(arm.trials)} trials`),
           ),
           el("div.ridge-plot", {}, known[at] && ridge(known[at], low, high, at, x)),

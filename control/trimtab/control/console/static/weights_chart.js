@@ -1,7 +1,7 @@
 // Weights over time, stacked. Between two decisions nothing moved, so the lines are stairs.
 
 import { el, patch, table } from "./dom.js";
-import { axisTime, clock, idOf, isOver, iso, share } from "./format.js";
+import { axisTime, clock, idOf, isOver, iso, share, short } from "./format.js";
 import { drawMarks, faded, paint } from "./chart_paint.js";
 import { look } from "./palette.js";
 import { swatch } from "./bars.js";
@@ -175,7 +175,7 @@ export class WeightsChart {
           "span",
           { "data-key": name, title: name, style: { top: `${top - over}px` } },
           swatch(at),
-          el("span.name", {}, name),
+          el("span.name", {}, short(name)),
           el("b", {}, share(part * 100)),
         ),
       ),
