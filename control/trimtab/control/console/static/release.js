@@ -10,7 +10,7 @@ import { Log } from "./log.js";
 import { ordered } from "./palette.js";
 import { posteriors } from "./posterior.js";
 import { sidecars } from "./sidecars.js";
-import { cause, facts, ladder, pill, waitsFor } from "./standing.js";
+import { alsoBecause, cause, facts, ladder, pill, waitsFor } from "./standing.js";
 import { Track } from "./track.js";
 import { metrics, segments, variants } from "./variants.js";
 import { WeightsChart } from "./weights_chart.js";
@@ -163,7 +163,7 @@ export class ReleasePage {
           el("h1", {}, this.name, " ", pill(decision)),
           el("p.lead", {}, waitsFor(decision, this.spec)),
           decision.phase !== "progressing" && el("p.soft.rule", {}, cause(decision, this.track)),
-          decision.reasons.filter((reason) => reason !== decision.rule).map((reason) => el("p.soft.rule", {}, reason)),
+          alsoBecause(decision).map((reason) => el("p.soft.rule", {}, reason)),
         ),
         controls(steered, this.page.session),
       ),

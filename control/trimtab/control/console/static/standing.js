@@ -68,6 +68,12 @@ export function cause(decision, track) {
   return "";
 }
 
+/** Gives the reasons beside the rule; why a variant is excluded stands with the variants. */
+export function alsoBecause({ arms, reasons, rule }) {
+  const known = arms.map(({ excluded }) => excluded).filter(Boolean);
+  return reasons.filter((reason) => reason !== rule && !known.some((words) => reason.includes(words)));
+}
+
 /** Gives the sign and the word of a phase. */
 export function pill(decision) {
   const [word, tone, sign] = phaseOf(decision);
