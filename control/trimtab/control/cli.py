@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "audit": "audit_command:audit",
     "replay": "replay_command:replay",
     "models": "cli:models_app",
+    "export": "cli:export_app",
     "worker": "worker_command:worker",
     "serve": "serve_command:serve",
     "sidecar": "cli:sidecar_app",
@@ -92,6 +93,11 @@ topics_app = typer.Typer(
 config_app = typer.Typer(cls=lazy_group({"show": "about_command:config_show"}), no_args_is_help=True, help="Settings.")
 sidecar_app = typer.Typer(
     cls=lazy_group(_SIDECAR), no_args_is_help=True, help="Run beside a proxy: weights in, telemetry out."
+)
+export_app = typer.Typer(
+    cls=lazy_group({"kserve": "export_command:export_kserve", "seldon": "export_command:export_seldon"}),
+    no_args_is_help=True,
+    help="Weights for model servers on Kubernetes.",
 )
 models_app = typer.Typer(
     cls=lazy_group(_MODELS), no_args_is_help=True, help="Models and their metadata: register, find, choose, revoke."

@@ -87,7 +87,10 @@ def _of_arm(arm: Arm, objective: str, time_s: int) -> Iterator[Figure]:
     }  # fmt: skip
     yield from _known(whole, "", time_s, arm.responses)
     for segment, of in arm.segments.items():
-        values = {"share": of.weight / BASIS_POINTS, "error_ratio": of.error_ratio}
+        values: dict[str, float | None] = {
+            "share": of.weight / BASIS_POINTS, "error_ratio": of.error_ratio, "p50_ms": of.p50_ms, "p99_ms": of.p99_ms,
+            objective: of.reward_sum / of.trials if of.trials else None,
+        }  # fmt: skip
         yield from _known(values, segment, time_s, of.responses)
 
 
