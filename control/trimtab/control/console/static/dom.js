@@ -114,9 +114,15 @@ export function table(caption, columns, rows, classes = "") {
   );
 }
 
-/** Gives a part of a page with its heading. */
-export function card(id, title, ...children) {
-  const [beside, content] = children[0]?.beside ? [children[0].beside, children.slice(1)] : [null, children];
+/** Gives a part of a page with its heading; `draw` gives its content. One that cannot be drawn leaves the others be. */
+export function card(id, title, draw, beside) {
+  let content;
+  try {
+    content = draw();
+  } catch (error) {
+    console.error(error);
+    content = el("p.bad", {}, `This part cannot be drawn: ${error.message}`);
+  }
   return el(
     "section.card",
     { id, "data-key": id, "aria-labelledby": `${id}-title` },

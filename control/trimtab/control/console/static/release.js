@@ -19,6 +19,9 @@ import { WhatIf } from "./what_if.js";
 const HISTORY = 200;
 const SPOKEN_MS = 8000;
 const REFRESH_MS = 5000;
+const SELDOM_MS = 60_000;
+const EAGER = 3; // refreshes: the audit log has an order a moment after the decision that came of it
+const BY_HAND = /^(applied|pause|resume|promote|abort|retry|freeze|set-weights)\b/;
 
 /** The page of one release; ends with `stop()`. */
 export class ReleasePage {
@@ -30,6 +33,8 @@ export class ReleasePage {
   #isLive = false;
   #spokenMs = 0;
   #fetchedMs = 0;
+  #seldomMs = 0;
+  #eager = 0;
   #frame = 0;
 
   constructor(root, page, name) {
@@ -64,7 +69,6 @@ export class ReleasePage {
     this.reports = release.status?.sidecars ?? [];
     this.track.add(...history.items, ...(release.status?.decision ? [release.status.decision] : []));
     this.log.isComplete = !history.next;
-    this.next = history.next;
     // From the newest one of the history on, so that none between the two answers is missed.
     const newest = history.items[0];
     this.stream = follow(`${this.path}/events`, {
@@ -78,7 +82,10 @@ export class ReleasePage {
 
   #take(kind, data) {
     if (kind === "sidecars") this.reports = data.items;
-    if (kind === "decision" && this.track.add(data)) this.#announce(data);
+    if (kind === "decision" && this.track.add(data)) {
+      if (BY_HAND.test(data.rule)) this.#hurry();
+      this.#announce(data);
+    }
     this.draw();
   }
 
@@ -99,15 +106,27 @@ export class ReleasePage {
     this.draw();
   }
 
-  /** Fetches what no event tells. */
+  /** Lets the next refreshes fetch all that they may: somebody has changed something. */
+  #hurry() {
+    this.#eager = EAGER;
+    this.#fetchedMs = 0;
+  }
+
+  /** Fetches what no event tells: ages every time, and what people changed when there is reason to, for it is read
+   * from Kafka. */
   async #refresh() {
     if (!this.#isLive) return;
     this.#fetchedMs = Date.now();
-    const parts = ["/windows", "/commands", ""].map((part) => get(this.path + part));
+    const isAll = this.#eager > 0 || this.#fetchedMs - this.#seldomMs > SELDOM_MS;
+    if (isAll) {
+      this.#eager = Math.max(0, this.#eager - 1);
+      this.#seldomMs = this.#fetchedMs;
+    }
+    const parts = ["/windows", ...(isAll ? ["/commands", ""] : [])].map((part) => get(this.path + part));
     const [windows, orders, release] = await Promise.allSettled(parts);
     if (windows.status === "fulfilled") this.windows = windows.value;
-    if (orders.status === "fulfilled") this.orders = orders.value.items;
-    if (release.status === "fulfilled") this.spec = release.value.spec; // another file may have been applied
+    if (orders?.status === "fulfilled") this.orders = orders.value.items;
+    if (release?.status === "fulfilled") this.spec = release.value.spec; // another file may have been applied
     this.draw();
   }
 
@@ -141,7 +160,7 @@ export class ReleasePage {
       names,
       onordered: (text) => {
         this.page.notice(text);
-        this.#fetchedMs = 0;
+        this.#hurry();
       },
     };
     const own = metrics(decision.arms, names);
@@ -170,21 +189,24 @@ export class ReleasePage {
       el(
         "div.grid",
         { "data-key": "grid" },
-        card("weights", "Weights", { beside: this.chart.spans() }, this.chart.node),
-        card("standing", "Where it stands", ladder(decision, this.spec), facts(decision, this.spec, this.track)),
-        card("variants", "Variants", variants(this.track, names, baseline, this.windows)),
-        card("posteriors", "What it believes", posteriors(arms, objective)),
-        card("guardrails", "Guardrails", guardrails([...decision.assessments, ...this.track.failures()], places)),
-        own && card("metrics", "Metrics", own),
-        apart && card("segments", "Segments", apart),
-        card("decisions", "Decisions", { beside: this.log.choice() }, this.log.render(this.track, names)),
+        card("weights", "Weights", () => this.chart.node, this.chart.spans()),
+        card("standing", "Where it stands", () => [
+          ladder(decision, this.spec),
+          facts(decision, this.spec, this.track),
+        ]),
+        card("variants", "Variants", () => variants(this.track, names, baseline, this.windows)),
+        card("posteriors", "What it believes", () => posteriors(arms, objective)),
+        card("guardrails", "Guardrails", () => guardrails([...decision.assessments, ...this.track.failures()], places)),
+        own && card("metrics", "Metrics", () => own),
+        apart && card("segments", "Segments", () => apart),
+        card("decisions", "Decisions", () => this.log.render(this.track, names), this.log.choice()),
         el(
           "div.aside",
           { "data-key": "aside" },
-          card("sidecars", "Sidecars", sidecars(this.reports, this.track)),
-          card("audit", "Orders", audit(this.orders)),
+          card("sidecars", "Sidecars", () => sidecars(this.reports, this.track)),
+          card("audit", "Orders", () => audit(this.orders)),
         ),
-        card("what-if", "What if", this.whatIf.render(this.spec)),
+        card("what-if", "What if", () => this.whatIf.render(this.spec)),
       ),
     );
     this.chart.update(this.track, names, this.#isLive);
