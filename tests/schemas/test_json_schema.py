@@ -201,6 +201,7 @@ def test_the_documents_have_these_names_and_say_what_they_are() -> None:
     assert set(found) == {
         "release", "telemetry-events", "telemetry-columns", "evidence", "decision", "weights", "dead-letter",
         "audit-entry",
+        "label",
         "sidecar-report",
         "worker-report",
     }  # fmt: skip

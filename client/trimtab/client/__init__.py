@@ -6,6 +6,7 @@ For FastAPI and Starlette all of it is one middleware, `trimtab.client.asgi.Trim
 """
 
 from trimtab.client.assign import Assign, Assignment
+from trimtab.client.labels import Labels, LabelsStats
 from trimtab.client.outcome import Outcome
 from trimtab.client.telemetry import Telemetry, TelemetryStats
 from trimtab.client.weights import Weights
@@ -23,6 +24,8 @@ __all__ = [
     "Assignment",
     "Failure",
     "KafkaConnection",
+    "Labels",
+    "LabelsStats",
     "OAuthSettings",
     "Outcome",
     "Phase",

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "replay": "replay_command:replay",
     "models": "cli:models_app",
     "export": "cli:export_app",
+    "labels": "labels_command:labels",
     "worker": "worker_command:worker",
     "serve": "serve_command:serve",
     "sidecar": "cli:sidecar_app",

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from trimtab.schemas.json_schema import documents
 from trimtab.schemas.redis_keys import sidecar_key, weights_channel
-from trimtab.schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
+from trimtab.schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, EVIDENCE, LABELS, TELEMETRY, WEIGHTS
 
 Document = dict[str, Any]
 
@@ -29,6 +29,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, str, str]]] = {
     "decision": ("decision", _JSON, "a decision with its reasons"),
     "weights": ("weights", _JSON, "weights in force from now on"),
     "deadLetter": ("dead-letter", _JSON, "what could not be counted, and why"),
+    "label": ("label", _JSON, "what a model answered to a request, or what was true of it"),
     "auditEntry": ("audit-entry", _JSON, "a change that somebody asked for, and what became of it"),
     "sidecarReport": ("sidecar-report", _JSON, "what a sidecar has in force; gone ten seconds after its sidecar"),
 }
@@ -44,6 +45,7 @@ _KAFKA: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
     "decisions": (DECISIONS, ("decision",), "Every decision, in order. Key: the release."),
     "weights": (WEIGHTS, ("weights",), "The newest weights of each release, compacted. Key: the release."),
     "deadLetters": (DEAD_LETTERS, ("deadLetter",), "What could not be counted."),
+    "labels": (LABELS, ("label",), "What models answered and what was true, in either order. Key: the request's id."),
     "audit": (AUDIT, ("auditEntry",), "Who changed what, and why. Key: the release."),
 }
 """channel -> topic, messages, and what it is for"""
@@ -54,6 +56,7 @@ _KEY: Final = {
 }
 _OPERATIONS: Final[Mapping[str, tuple[str, str, str]]] = {
     "receiveTelemetry": ("receive", "telemetry", "Publish what your service or proxy saw."),
+    "receiveLabels": ("receive", "labels", "Publish what a model answered, and what turned out to be true."),
     "sendDecisions": ("send", "decisions", "Read why weights moved."),
     "sendWeights": ("send", "weights", "Follow weights over Kafka."),
     "announceWeights": (

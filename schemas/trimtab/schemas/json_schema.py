@@ -13,6 +13,7 @@ from trimtab.schemas import evidence
 from trimtab.schemas.audit import AuditEntry
 from trimtab.schemas.dead_letter import DeadLetter
 from trimtab.schemas.decision import Decision, WeightsRecord
+from trimtab.schemas.label import LabelEvent
 from trimtab.schemas.release import Release
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.schemas.telemetry import ColumnBatch, Event, RowBatch
@@ -31,6 +32,7 @@ _MESSAGES: Final[Mapping[str, tuple[object, str]]] = {
     "weights": (WeightsRecord, "what a sidecar needs of a decision (JSON)"),
     "dead-letter": (DeadLetter, "what could not be counted, and why (JSON)"),
     "audit-entry": (AuditEntry, "a change that somebody asked for, and what became of it (JSON)"),
+    "label": (LabelEvent, "what a model answered, or what turned out to be true (JSON)"),
     "sidecar-report": (SidecarReport, "what a sidecar reports of itself (JSON)"),
     "worker-report": (WorkerReport, "what a worker reports of itself (JSON)"),
 }

@@ -20,6 +20,9 @@ WEIGHTS: Final = "trimtab.weights"
 DEAD_LETTERS: Final = "trimtab.dead-letters"
 """What could not be counted, with its reason and its place in the source."""
 
+LABELS: Final = "trimtab.labels"
+"""What models answered and what turned out to be true. Key: the request's id."""
+
 AUDIT: Final = "trimtab.audit"
 """Who changed what, and why. Key: the release. One partition: its order is that of the entries."""
 

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import NewTopic
 
 from trimtab.schemas.errors import TrimtabError
-from trimtab.schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
+from trimtab.schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, EVIDENCE, LABELS, TELEMETRY, WEIGHTS
 from trimtab.streams.kafka_reach import Admin
 from trimtab.streams.setting_table import both_spellings
 from trimtab.streams.settings import KafkaSettings
@@ -60,6 +60,7 @@ def topics(settings: KafkaSettings) -> list[Topic]:
         Topic(DECISIONS, *decides, _DELETED, kept.decisions_h),
         Topic(WEIGHTS, *decides, _COMPACTED),
         Topic(DEAD_LETTERS, 1, "", _DELETED, kept.dead_letters_h),
+        Topic(LABELS, *folds, _LOG_TIME | _DELETED, kept.telemetry_h),
         Topic(AUDIT, 1, "", _DELETED, kept.audit_h),
         Topic(f"{settings.group}-{SNAPSHOTS_TABLE}-changelog", *decides, _COMPACTED),
     ]

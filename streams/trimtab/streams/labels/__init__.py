@@ -1,0 +1,1 @@
+"""Truth that comes late: labels find the predictions of their requests, and become outcomes."""
