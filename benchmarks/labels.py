@@ -42,8 +42,8 @@ def measure(options: argparse.Namespace) -> Figures:
         table.close()
     return {
         "open": options.open, "labels": joined, "us_per_label": round(took_s / joined * 1e6, 1),
-        "labels_per_s": round(joined / took_s), "mib_on_disk_per_million": round(size / 2**20 / options.open * _MILLION),
-        "rss_mib": round(rss_mib),
+        "labels_per_s": round(joined / took_s),
+        "mib_on_disk_per_million": round(size / 2**20 / options.open * _MILLION), "rss_mib": round(rss_mib),
     }  # fmt: skip
 
 
