@@ -61,6 +61,17 @@ def test_history_tells_what_changed_who_ordered_it_and_why(rig: WorkerRig) -> No
     assert trimtab(rig, "history", "checkout", "-o", "name").stdout.count("\n") == len(turns(rig))
 
 
+def test_the_audit_log_tells_who_asked_for_what(rig: WorkerRig) -> None:
+    found = json.loads(trimtab(rig, "audit", "checkout", "-o", "json").stdout)
+    assert [(one["action"], one["reason"], one["outcome"]) for one in found[:4]] == [
+        ("apply", "", "done"), ("pause", "a sale: big", "done"), ("set-weights", "a look", "done"),
+        ("resume", "", "done"),
+    ]  # fmt: skip
+    assert {one["source"] for one in found} == {"cli"}
+    assert "a sale: big" in trimtab(rig, "audit").stdout
+    assert trimtab(rig, "audit", "ghost").stdout == "nothing was asked for in this time\n"
+
+
 def test_decisions_are_listed_one_a_line(rig: WorkerRig) -> None:
     lines = trimtab(rig, "decisions", "checkout", "--since", "1h").stdout.splitlines()
     assert "pause by " in lines[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from trimtab.control.notify.feed import UNDELIVERED
 from trimtab.schemas.errors import InvalidEvent, NewerVersion
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.schemas.topics import AUDIT, DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
@@ -87,7 +88,9 @@ def test_every_log_event_named_elsewhere_in_the_text_exists() -> None:
 def test_every_code_of_a_dead_letter_is_described_and_every_one_described_exists() -> None:
     batch = (ROOT / "engine/trimtab/engine/batch.py").read_text()
     checks = set(re.findall(r'"([a-z]+-[a-z]+|future)"', batch)) - {"unknown-name"}  # which is told as another one
-    in_code = first_arguments(logging=False, of="Refusal") | checks | {InvalidEvent.code, NewerVersion.code}
+    in_code = (
+        first_arguments(logging=False, of="Refusal") | checks | {InvalidEvent.code, NewerVersion.code, UNDELIVERED}
+    )
     assert names("## Dead letters") == in_code
 
 

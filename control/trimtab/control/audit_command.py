@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def audit(  # noqa: PLR0913 - one argument an option
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="One release; all of them by default.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One release; all of them by default.")] = "",
     *,
     since: Since = "7d",
     kafka: Kafka = "",

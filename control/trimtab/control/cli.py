@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "export": "cli:export_app",
     "labels": "labels_command:labels",
     "worker": "worker_command:worker",
+    "notify": "notify_command:notify",
     "serve": "serve_command:serve",
     "sidecar": "cli:sidecar_app",
     "topics": "cli:topics_app",

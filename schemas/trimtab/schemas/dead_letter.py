@@ -26,7 +26,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     code: str
     """the reason as one of a closed set: undecodable, newer-version, unknown-kind, unknown-key, unknown-release,
-    unknown-variant, future, bad-value"""
+    unknown-variant, future, bad-value, undelivered"""
     events: int
     """how many events were refused; 1 for a message that could not be read at all"""
     release: str = ""
