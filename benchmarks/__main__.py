@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from benchmarks import (
+    api,
     catalog,
     cli,
     decide,
@@ -28,6 +29,7 @@ Figures = Mapping[str, object]
 _BENCHMARKS: Final[
     Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], Figures]]]
 ] = {
+    "api": (api.add_options, api.measure),
     "catalog": (catalog.add_options, catalog.measure),
     "cli": (cli.add_options, cli.measure),
     "decide": (decide.add_options, decide.measure),

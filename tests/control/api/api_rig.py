@@ -64,8 +64,12 @@ class Event(NamedTuple):
 class ApiServer:
     """One running `trimtab serve`."""
 
-    def __init__(self, log: Path, kafka: str, redis: str, *settings: str, listen: str = "127.0.0.1:0") -> None:
-        command = [sys.executable, "-m", "trimtab.control.cli", "serve", "--kafka", kafka, "--redis", redis]
+    def __init__(
+        self, log: Path, kafka: str, redis: str, *settings: str, listen: str = "127.0.0.1:0", code: str = ""
+    ) -> None:
+        """`settings` are `NAME=VALUE`; `code` is a program to run in place of `trimtab`."""
+        program = ["-c", code] if code else ["-m", "trimtab.control.cli"]
+        command = [sys.executable, *program, "serve", "--kafka", kafka, "--redis", redis]
         self.program = Program(log, "/usr/bin/env", *settings, *command, "--listen", listen)
         end_s = time.monotonic() + START_S
         while not (found := re.search(r"http://[\w.\[\]:]+:(\d+)", self.program.output)):
@@ -133,10 +137,10 @@ class ApiRig:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def serve(self, *settings: str, listen: str = "127.0.0.1:0") -> ApiServer:
+    def serve(self, *settings: str, listen: str = "127.0.0.1:0", code: str = "") -> ApiServer:
         self._servers += 1
         log = self.folder / f"serve-{self._servers}.log"
-        server = ApiServer(log, self.kafka, self.redis, *settings, listen=listen)
+        server = ApiServer(log, self.kafka, self.redis, *settings, listen=listen, code=code)
         self._stack.callback(lambda: server.program.is_running and server.program.end(signal.SIGKILL))
         return server
 

@@ -1,11 +1,14 @@
 """Streams: every decision once and in order, whatever happens to the server or to whoever looks."""
 
 import itertools
+import re
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from control.api.api_rig import ApiRig, ApiServer, Event, chain
+from control.api.api_rig import LOOK_S, ApiRig, ApiServer, Event, chain
 from trimtab.control.api.ring import MAX_FRAMES
 
 pytestmark = pytest.mark.integration
@@ -85,3 +88,30 @@ def test_all_releases_are_followed_in_a_line_each(rig: ApiRig) -> None:
 def test_a_last_event_that_is_none_of_ours_is_refused(api: ApiServer, given: str) -> None:
     found = api.get("/api/v1/releases/checkout/events", Last_Event_ID=given)
     assert (found.status, found.json["errors"][0]["field"]) == (422, "Last-Event-ID")
+
+
+def test_a_viewer_that_takes_nothing_is_dropped_and_resumes(rig: ApiRig) -> None:
+    """The server is told to lose patience soon; what it sends is more than the sockets between hold."""
+    rig.decide(*chain(1, 2, "slow"))
+    patience = "import trimtab.control.api.stream as s; s.SLOW_S = 0.5; from trimtab.control.cli import main; main()"
+    api = rig.serve(code=patience)
+    reader = socket.create_connection(("127.0.0.1", api.port))
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    reader.sendall(b"GET /api/v1/releases/slow/events HTTP/1.1\r\nhost: localhost\r\nlast-event-id: 7-0\r\n\r\n")
+    reasons = ["x" * 60_000]
+    last = 60
+    rig.decide(*chain(3, last, "slow", reasons=reasons))
+    other = api.events("/api/v1/releases/slow/events", Last_Event_ID="7-2")
+    assert take(other, last - 2) == expected(3, last), "whoever reads is not held up"
+    while "viewer_dropped" not in api.program.output:
+        time.sleep(LOOK_S)  # between two looks, not instead of one; pytest's timeout ends it
+    seen = b""
+    reader.settimeout(30)
+    while chunk := reader.recv(1 << 16):
+        seen += chunk
+    reader.close()
+    ids = [found.decode() for found in re.findall(rb"\nid: (7-\d+)\n", seen)]
+    assert ids == expected(1, len(ids))
+    assert 0 < len(ids) < last
+    resumed = api.events("/api/v1/releases/slow/events", Last_Event_ID=ids[-2])
+    assert take(resumed, 2) == expected(len(ids), len(ids) + 1)

@@ -22,6 +22,8 @@ from trimtab.streams.settings import Settings
 _GRACE_S: Final = 5
 _SILENT_MS: Final = 30_000
 """How long the kernel keeps a connection of whom it cannot send anything to."""
+_UNREAD_BYTES: Final = 128 * 1024
+"""What the kernel keeps for one connection; by itself it would go to megabytes for each viewer that does not read."""
 _KEEP_ALIVE_S: Final = 30
 _log = structlog.get_logger()
 
@@ -58,6 +60,7 @@ def listen(address: Address) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Inherited by the connections: whoever stops reading does not hold what was written for them for ever.
     found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_MS)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
     found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     try:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
 
+import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -16,6 +17,8 @@ SLOW_S: Final = 20.0
 """How long a viewer may keep us from sending; after that its connection ends, and it resumes by `Last-Event-ID`."""
 HEARTBEAT: Final = b": \n\n"
 RETRY: Final = b"retry: 1000\n\n"
+
+_log = structlog.get_logger()
 
 _HEADERS: Final = (
     (b"content-type", MEDIA_TYPE.encode() + b"; charset=utf-8"),
@@ -46,7 +49,7 @@ class EventStream(Response):
             async with asyncio.timeout(SLOW_S):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
-            scope["trimtab.dropped"] = True
+            _log.info("viewer_dropped", path=scope["path"], waited_s=SLOW_S)
         finally:
             leaving.cancel()
             self._close()
