@@ -79,7 +79,10 @@ class SidecarWatch:
             if told == _told(wanted[name][1]) or not self._is_due(name, told, now_s):
                 continue
             self._sent[name] = (told, now_s)
-            _log.log(*_level(divergences), release=name, words=[one.words for one in divergences])
+            if divergences:
+                _log.warning("sidecars_diverge", release=name, words=[one.words for one in divergences])
+            else:
+                _log.info("sidecars_follow", release=name, words=[])
             await self._decide.tell(name, divergences)
 
     def _is_due(self, release: str, told: _Told, now_s: float) -> bool:
@@ -89,7 +92,3 @@ class SidecarWatch:
 
 def _told(divergences: Sequence[Divergence]) -> _Told:
     return tuple((one.sidecar, one.kind) for one in divergences)
-
-
-def _level(divergences: Sequence[Divergence]) -> tuple[int, str]:
-    return (30, "sidecars_diverge") if divergences else (20, "sidecars_follow")
