@@ -45,8 +45,8 @@ def test_every_route_and_action_is_described() -> None:
         assert path.replace("{name}", "NAME").replace("{revision}", "ERA-OFFSET") in API
     for action in Order.model_json_schema()["properties"]["action"]["enum"]:
         assert f"`{action}`" in API
-    assert "`abort`, `retry`, `freeze`\n  or `set-weights`" in API
-    assert _NEED_REASON == ("abort", "retry", "freeze", "set-weights")
+    assert "`reason` is required of the last five" in API
+    assert set(_NEED_REASON) == {"abort", "retry", "freeze", "set-weights", "exclude"}
 
 
 def test_every_status_that_is_answered_is_described() -> None:
