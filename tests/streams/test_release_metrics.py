@@ -1,10 +1,13 @@
 """What Prometheus is told of releases."""
 
+from typing import get_args
+
 import pytest
 from prometheus_client.core import Metric
 
 from control.decisions import arm, assessment, decision
 from trimtab.schemas.decision import Decision, Phase, Seen, Verdict
+from trimtab.schemas.divergence import Divergence, Kind
 from trimtab.streams.decision_kind import kind_of
 from trimtab.streams.release_metrics import release_metrics
 
@@ -30,6 +33,12 @@ def test_every_event_of_a_release_has_one_fate() -> None:
     assert samples(decision(seen=seen), name="release_events") == {
         ("checkout", "counted"): 90, ("checkout", "late"): 7, ("checkout", "dead_lettered"): 3,
     }  # fmt: skip
+
+
+def test_divergences_are_counted_by_kind() -> None:
+    seen = [Divergence(kind="stuck", words="edge-1 stays at 7.40"), Divergence(kind="stuck", words="edge-2, too")]
+    told = samples(decision(divergences=seen), name="release_divergences")
+    assert told == {("checkout", kind): 2.0 if kind == "stuck" else 0.0 for kind in get_args(Kind)}
 
 
 def test_what_is_not_known_has_no_series_instead_of_a_zero() -> None:

@@ -27,6 +27,7 @@ def describe(view: ReleaseView, turns: Sequence[Turn] | None) -> list[str]:
         *_section("Guardrails", _guardrails(spec, decision)),
         *_section("Segments", _segments(spec, decision)),
         *_section("Sidecars", _sidecars(view) or ["none reports: nobody is known to route by these weights"]),
+        *_section("Traffic does not follow the weights", [one.words for one in decision.divergences]),
         *_section("Events", [_events(decision)]),
         *_section("Changes", ["not known: Kafka does not tell"] if turns is None else [_turn(turn) for turn in turns]),
     ]

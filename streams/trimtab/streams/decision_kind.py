@@ -5,7 +5,8 @@ from typing import Final, NamedTuple
 from trimtab.schemas.decision import Decision, Phase
 
 RULES: Final = (
-    "applied", "begins", "guardrail", "cooldown", "scaling", "canary", "bandit", "blue/green", "a/b", "shadow",
+    "applied", "begins", "guardrail", "observed", "cooldown", "scaling",
+    "canary", "bandit", "blue/green", "a/b", "shadow",
     "pause", "resume", "promote", "abort", "retry", "freeze", "set-weights",
     "paused", "frozen", "promoted", "rolled_back", "completed",
 )  # fmt: skip

@@ -5,17 +5,21 @@ closed sets (phase, verdict) there is a series of 0 or 1 for each member. A rele
 has no series there.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from trimtab.schemas.decision import Decision, Phase, Verdict
+from trimtab.schemas.divergence import Kind
 
 
 def release_metrics(decisions: Sequence[Decision]) -> Iterator[Metric]:
     """Gives the metrics of the releases that the decisions are of."""
     yield from _standing(decisions)
     yield from _events(decisions)
+    yield _divergences(decisions)
     yield from _variants(decisions)
     yield from _variant_counts(decisions)
     yield from _guardrails(decisions)
@@ -57,6 +61,16 @@ def _events(decisions: Iterable[Decision]) -> Iterable[Metric]:
         for fate, count in (("counted", seen.counted), ("late", seen.late), ("dead_lettered", seen.dead_lettered)):
             events.add_metric([decision.release, fate], count)
     return (events,)
+
+
+def _divergences(decisions: Iterable[Decision]) -> Metric:
+    about = "Ways in which traffic was seen not to follow the weights, which are held for as long"
+    found = _gauge("release_divergences", about, ["release", "kind"])
+    for decision in decisions:
+        kinds = Counter(one.kind for one in decision.divergences)
+        for kind in get_args(Kind):
+            found.add_metric([decision.release, kind], kinds[kind])
+    return found
 
 
 def _variants(decisions: Iterable[Decision]) -> Iterable[Metric]:

@@ -39,6 +39,7 @@ HELD = decision(rule="guardrail: weights are held, v2: latency_p99_ms")
         (OUT, OUT, None),
         (NOW, HELD, Kind.HELD),
         (HELD, HELD, None),
+        (NOW, decision(rule="observed: weights are held, edge-1 stays at 7.40"), Kind.HELD),
     ],
 )
 def test_a_decision_is_told_once_for_what_it_changes(

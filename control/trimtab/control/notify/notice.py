@@ -27,7 +27,7 @@ class Kind(StrEnum):
     EXCLUDED = "excluded"
     """a variant takes no traffic any more"""
     HELD = "held"
-    """weights are held for as long as a guardrail fails"""
+    """weights are held for as long as a guardrail fails, or traffic does not follow them"""
 
 
 GROUPS = {
@@ -45,7 +45,7 @@ _INTO = {
     Phase.ROLLED_BACK: Kind.ROLLED_BACK,
     Phase.COMPLETED: Kind.COMPLETED,
 }
-_HELD = "guardrail: weights are held"
+_HELD = ("guardrail: weights are held", "observed: weights are held")
 
 
 @dataclass(frozen=True, slots=True)
