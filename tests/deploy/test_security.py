@@ -16,7 +16,8 @@ SECURITY = (ROOT / "docs" / "security.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 TESTS = {
     function.name
-    for path in (ROOT / "tests" / "control" / "api").glob("test_*.py")
+    for part in ("api", "console")
+    for path in (ROOT / "tests" / "control" / part).glob("test_*.py")
     for function in ast.walk(ast.parse(path.read_text()))
     if isinstance(function, ast.FunctionDef)
 }
