@@ -15,10 +15,13 @@ from typing import Final
 
 from trimtab.catalog.choice import choose
 from trimtab.catalog.entry import Change
-from trimtab.catalog.figure import Figure
+from trimtab.catalog.figure import MAX_TIMES, Figure
 from trimtab.catalog.node import Node, parse_node
 from trimtab.catalog.sqlite_store import SqliteStore
 from trimtab.catalog.view import Snapshot, View
+from trimtab.control.models_record import Recorder
+from trimtab.schemas import release_file
+from trimtab.schemas.decision import Arm, Decision, Phase, Seen, SegmentArm
 from trimtab.schemas.model_ref import ModelRef
 from trimtab.schemas.preference import ModelChoice
 
@@ -32,6 +35,20 @@ _QUERY: Final = ModelChoice(
     " and accuracy >= 0.8 and p99_ms <= 80 and lineage excludes dataset raw-3",
     prefer={"accuracy": 0.7, "p99_ms": 0.2, "cost": 0.1},
 )
+
+_VARIANTS: Final = 3
+_RELEASE: Final = """
+apiVersion: trimtab.dev/v1
+kind: Release
+metadata: {name: bench}
+spec:
+  baseline: v1
+  variants:
+  - {name: v1, model: {ref: "m1:1"}}
+  - {name: v2, model: {ref: "m2:1"}}
+  - {name: v3, model: {ref: "m3:1"}}
+  strategy: {type: bandit}
+"""
 
 Figures = dict[str, object]
 
@@ -58,7 +75,8 @@ def measure(options: argparse.Namespace) -> Figures:
             "write_ms": round((written_s - built_s) * 1000),
             "load_ms": round(_ms(view.now)),
             **_choices(store, view),
-            **_lineage(store),
+            **_lineage(store, options.models),
+            **_record(store, view),
         }
         store.close()
     return figures
@@ -74,7 +92,12 @@ def _choices(store: SqliteStore, view: View) -> Figures:
         store.write(Change(figures={ModelRef("model/m1:1"): (Figure(metric="accuracy", value=0.9, time_s=1 + at),)}))
         changed.append(_ms(lambda: choose(view.now(), _QUERY)))
     choice = choose(now, _QUERY)
+    began_ns = time.process_time_ns()
+    for _ in range(_ROUNDS):
+        choose(now, _QUERY)
+    cpu_ms = (time.process_time_ns() - began_ns) / 1e6 / _ROUNDS
     return {
+        "choose_cpu_ms": round(cpu_ms, 2),
         "choose_ms": round(statistics.median(warm), 2),
         "choose_worst_ms": round(max(warm), 2),
         "choose_all_ms": round(statistics.median(everything), 2),
@@ -94,8 +117,9 @@ def _fresh(now: Snapshot) -> Snapshot:
     return now
 
 
-def _lineage(store: SqliteStore) -> Figures:
-    down = [_ms(lambda: store.lineage(ModelRef("deployment/d9998"), "down", _DEPTH)) for _ in range(_ROUNDS)]
+def _lineage(store: SqliteStore, models: int) -> Figures:
+    last = ModelRef(f"deployment/d{(models - 1) // 2 * 2}")
+    down = [_ms(lambda: store.lineage(last, "down", _DEPTH)) for _ in range(_ROUNDS)]
     up = [_ms(lambda: store.lineage(ModelRef("dataset/raw-3"), "up", _DEPTH)) for _ in range(_ROUNDS)]
     return {
         "lineage_ms": round(max(statistics.median(down), statistics.median(up)), 2),
@@ -103,6 +127,46 @@ def _lineage(store: SqliteStore) -> Figures:
         "lineage_up_ms": round(statistics.median(up), 2),
         "lineage_up_nodes": len(store.lineage(ModelRef("dataset/raw-3"), "up", _DEPTH).depths),
     }
+
+
+def _record(store: SqliteStore, view: View) -> Figures:
+    """Gives CPU time for what a release writes back in a minute, of three variants and four segments, after a day."""
+    release = release_file.load(_RELEASE, "release")[0]
+    recorder = Recorder(store)
+    took_ms = []
+    for minute in range(MAX_TIMES + 3 * _ROUNDS):
+        made = _decision(minute)
+        now = view.now()
+        began_ns = time.process_time_ns()
+        recorder.record(release, made, now)
+        took_ms.append((time.process_time_ns() - began_ns) / 1e6)
+    return {"record_cpu_ms": round(statistics.mean(took_ms[-2 * _ROUNDS :]), 2), "recorded_figures": _recorded(store)}
+
+
+def _recorded(store: SqliteStore) -> int:
+    found = [store.entry(ModelRef(f"deployment/bench.v{at}.0")).figures for at in range(1, _VARIANTS + 1)]
+    return sum(map(len, found))
+
+
+def _decision(minute: int) -> Decision:
+    segment = SegmentArm(
+        weight=2_500, trials=50, reward_sum=20.0, requests=60, responses=60, errors=1, error_ratio=0.02, p50_ms=8.0,
+        p99_ms=30.0,
+    )  # fmt: skip
+    arms = [
+        Arm(
+            variant=f"v{at}", weight=3_333, trials=200, reward_sum=90.0, alpha=91.0, beta=111.0, mean=0.45,
+            probability_best=0.3, requests=240, responses=240, errors=4, in_flight=0, error_ratio=0.02, p50_ms=8.0,
+            p99_ms=30.0 + minute, segments=dict.fromkeys(("eu", "us", "ap", "rest"), segment),
+        )
+        for at in range(1, _VARIANTS + 1)
+    ]  # fmt: skip
+    return Decision(
+        release="bench", era=1, revision=minute + 1, replaces=(1, minute), time_ms=minute * 60_000,
+        phase=Phase.PROGRESSING, strategy="bandit", weights={arm.variant: arm.weight for arm in arms}, rule="",
+        reasons=[], arms=arms, assessments=[],
+        seen=Seen(offset=minute, sources={}, counted=0, late=0, dead_lettered=0),
+    )  # fmt: skip
 
 
 def _ms(step: Callable[[], object]) -> float:

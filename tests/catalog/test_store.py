@@ -214,3 +214,11 @@ def test_two_writers_cannot_make_a_cycle_together(store: Store) -> None:
         thread.join()
     assert [type(error) for error in refused] == [Cycle]
     assert store.revision() == 2
+
+
+def test_of_two_figures_of_the_same_time_the_last_counts(store: Store) -> None:
+    put(store, *digits())
+    twice = tuple(Figure(metric="auc", value=value, time_s=7) for value in (0.1, 0.2))
+    store.write(Change(figures={V1: twice}))
+    store.write(Change(figures={V1: (Figure(metric="auc", value=0.3, time_s=7),)}))
+    assert [one.value for one in store.history(V1) if one.metric == "auc"] == [0.3]

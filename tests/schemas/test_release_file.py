@@ -241,6 +241,10 @@ MISTAKES = [
     (with_change("type: canary", HOLD + ".nan"), f"12: spec.strategy.hold: {DURATION}, got nan"),
     (with_change("type: canary", HOLD + "[5s]"), f"12: spec.strategy.hold: {DURATION}, got ['5s']"),
     (with_change("type: canary", HOLD + "0s"), "12: spec.strategy.hold: expected a duration above 0, got 0ms"),
+    (
+        with_change("type: canary", HOLD + "-1.7e+308"),
+        "12: spec.strategy.hold: expected a duration of at most a year (8760h), got -1.7e+308",
+    ),
     (with_change("type: canary", HOLD + "-5"), "12: spec.strategy.hold: expected a duration above 0, got -5s"),
     (
         with_change("type: canary", HOLD + "9000h"),

@@ -28,5 +28,15 @@ SCHEMA: Final = (
         count INTEGER,
         PRIMARY KEY (ref, metric, segment, time_s)
     ) WITHOUT ROWID""",
+    """CREATE TABLE newest (
+        ref TEXT NOT NULL,
+        metric TEXT NOT NULL,
+        segment TEXT NOT NULL,
+        time_s INTEGER NOT NULL,
+        value REAL NOT NULL,
+        count INTEGER,
+        times INTEGER NOT NULL,
+        PRIMARY KEY (ref, metric, segment)
+    ) WITHOUT ROWID""",  # of each series the newest of `figure`, and how many rows that has of it
     f"PRAGMA user_version = {VERSION}",
 )

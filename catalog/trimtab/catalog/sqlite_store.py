@@ -9,9 +9,10 @@ from typing import Final
 
 from trimtab.catalog.entry import Change, Changes, Entry, Row, Value, Written, decode_revocation, key_of
 from trimtab.catalog.errors import UnknownNode, WrongAddress
-from trimtab.catalog.figure import MAX_TIMES, Figure
+from trimtab.catalog.figure import Figure
 from trimtab.catalog.graph import Edges
 from trimtab.catalog.node import decode_node
+from trimtab.catalog.sqlite_figures import add_figure
 from trimtab.catalog.sqlite_schema import SCHEMA, VERSION
 from trimtab.catalog.store import MAX_DEPTH, Direction, Lineage
 from trimtab.catalog.writing import write
@@ -20,16 +21,13 @@ from trimtab.schemas.model_ref import Kind, ModelRef, ref
 
 _BUSY_S: Final = 10.0
 _NEWEST: Final = """
-    SELECT node.ref, metric, segment, max(time_s), value, count FROM node JOIN figure ON figure.ref = node.ref
-    WHERE revision > ? GROUP BY node.ref, metric, segment
+    SELECT node.ref, metric, segment, time_s, value, count FROM node JOIN newest ON newest.ref = node.ref
+    WHERE revision > ? ORDER BY node.ref, metric, segment
 """
-"""SQLite takes the other columns from the row of the maximum."""
 _EDGES: Final = """
     SELECT source, target FROM node JOIN edge ON source = ref WHERE revision > ? ORDER BY source, place
 """
-_OWN_NEWEST: Final = """
-    SELECT metric, segment, max(time_s), value, count FROM figure WHERE ref = ? GROUP BY metric, segment
-"""
+_OWN_NEWEST: Final = "SELECT metric, segment, time_s, value, count FROM newest WHERE ref = ? ORDER BY metric, segment"
 _WALK: Final = """
     WITH RECURSIVE walk(ref, depth) AS (
         SELECT ?, 0 UNION SELECT edge.{there}, depth + 1 FROM walk JOIN edge ON edge.{here} = walk.ref WHERE depth < ?
@@ -225,15 +223,7 @@ class _Session:
 
     def add(self, ref: ModelRef, figures: Iterable[Figure]) -> None:
         for one in figures:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO figure VALUES (?, ?, ?, ?, ?, ?)",
-                (ref, one.metric, one.segment, one.time_s, one.value, one.count),
-            )
-            self._connection.execute(
-                "DELETE FROM figure WHERE ref = ?1 AND metric = ?2 AND segment = ?3 AND time_s <= (SELECT time_s FROM"
-                " figure WHERE ref = ?1 AND metric = ?2 AND segment = ?3 ORDER BY time_s DESC LIMIT 1 OFFSET ?4)",
-                (ref, one.metric, one.segment, MAX_TIMES),
-            )
+            add_figure(self._connection, ref, one)
 
     def close(self, revision: int) -> None:
         self._connection.execute("UPDATE catalogue SET revision = ?", (revision,))

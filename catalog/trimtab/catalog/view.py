@@ -21,8 +21,8 @@ _DEPLOYMENT: Final = "deployment/"
 class Snapshot:
     """One state of the catalogue."""
 
-    __slots__ = ("_above", "_candidates", "_coded", "_columns", "_figures", "_lock", "_resting", "_rows", "candidates",
-                 "out", "revision")  # fmt: skip
+    __slots__ = ("_above", "_answering", "_candidates", "_coded", "_columns", "_figures", "_lock", "_resting", "_rows",
+                 "candidates", "out", "revision")  # fmt: skip
 
     def __init__(self) -> None:
         """Of an empty catalogue."""
@@ -30,6 +30,7 @@ class Snapshot:
         self._rows: dict[ModelRef, Row] = {}
         self._figures: dict[ModelRef, Mapping[str, Value]] = {}
         self._above: dict[ModelRef, tuple[ModelRef, ...]] = {}
+        self._answering: dict[tuple[str, str], tuple[tuple[Revision, ModelRef], ...]] = {}
         self._candidates: dict[ModelRef, Candidate] = {}
         self._resting: dict[ModelRef, frozenset[ModelRef]] = {}
         self._columns: dict[str, list[float | None]] = {}
@@ -49,6 +50,7 @@ class Snapshot:
         moved = [row for row in changes.rows if row.ref not in self._rows or self._rows[row.ref].edges != row.edges]
         later._above = self._above_with(moved)
         later._resting = {} if moved else self._resting
+        later._answering = self._answering_with(row for row in changes.rows if row.ref.startswith(_DEPLOYMENT))
         touched = {row.ref for row in changes.rows}
         for row in (*changes.rows, *(self._rows[ref] for ref in touched & self._rows.keys())):
             if row.ref.startswith(_DEPLOYMENT):
@@ -128,13 +130,21 @@ class Snapshot:
                     ahead.append(upper)
         return frozenset(found)
 
+    def _answering_with(self, changed: Iterable[Row]) -> dict[tuple[str, str], tuple[tuple[Revision, ModelRef], ...]]:
+        """Gives the deployments of each variant of a release, once some have changed."""
+        answering = dict(self._answering)
+        for row in changed:
+            if row.ref in self._rows:
+                release, variant, _ = deployed(self._rows[row.ref])
+                answering[release, variant] = tuple(one for one in answering[release, variant] if one[1] != row.ref)
+            release, variant, since = deployed(row)
+            answering[release, variant] = (*answering.get((release, variant), ()), (since, row.ref))
+        return answering
+
     def deployment(self, release: str, variant: str, revision: Revision) -> ModelRef | None:
         """Gives the deployment that an answer came from, by its attribution; None where none is known."""
-        found = ((deployed(row), ref) for ref, row in self._rows.items() if ref.startswith(_DEPLOYMENT))
-        theirs = [
-            (since, ref) for (of, at, since), ref in found if (of, at) == (release, variant) and since <= revision
-        ]
-        return max(theirs)[1] if theirs else None
+        theirs = [one for one in self._answering.get((release, variant), ()) if one[0] <= revision]
+        return max(theirs)[1] if theirs and release else None
 
 
 class View:

@@ -111,7 +111,8 @@ def _add_figures(session: Session, ref: ModelRef, figures: Iterable[Figure], tim
     if kind_of(ref) not in _HAVE_FIGURES:
         raise TooMuch(f"{ref}: figures are of models and deployments, got some of a {kind_of(ref)}")
     newest = session.newest(ref)
-    new = [_timed(figure, time_s) for figure in figures if not _is_known(figure, newest)]
+    timed = [_timed(figure, time_s) for figure in figures if not _is_known(figure, newest)]
+    new = list({(figure.key, figure.time_s): figure for figure in timed}.values())  # of the same time the last counts
     if len(newest.keys() | {figure.key for figure in new}) > MAX_SERIES:
         raise TooMuch(f"{ref}: expected at most {MAX_SERIES} metrics and segments")
     session.add(ref, new)

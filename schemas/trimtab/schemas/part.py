@@ -30,7 +30,7 @@ def duration_ms(value: object) -> int:
         exact_ms = value * 1000
     else:
         raise ValueError(f"expected a duration such as 500ms, 10s or 5m, got {value!r:.80}")
-    if exact_ms > _LONGEST_MS:
+    if abs(exact_ms) > _LONGEST_MS:
         raise ValueError(f"expected a duration of at most a year (8760h), got {value!r:.80}")
     return round(exact_ms)
 

@@ -1,6 +1,7 @@
 """What the API does is what its OpenAPI document says, as far as anybody can think of requests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from control.api.api_rig import ApiServer
 from integration.worker_rig import WorkerRig
 
 pytestmark = [pytest.mark.integration, pytest.mark.proxies, pytest.mark.timeout(900)]
+MODELS = Path(__file__).parents[3] / "examples" / "models-digits.yaml"
 ADMIN = "admin-token-" + "a" * 8
 STREAMS = ("/api/v1/events", "/api/v1/releases/{name}/events")
 SLOW = ("/api/v1/releases/{name}/what-if",)
@@ -31,8 +33,11 @@ def rig() -> Iterator[WorkerRig]:
 
 @pytest.fixture(scope="module")
 def api(rig: WorkerRig) -> Iterator[ApiServer]:
-    settings = (f"TRIMTAB_API__TOKENS=admin ada {ADMIN}", "TRIMTAB_API__COMMANDS_PER_MINUTE=10000")
+    catalog = f"TRIMTAB_CATALOG__URL=sqlite:///{rig.folder / 'catalog.db'}"
+    settings = (f"TRIMTAB_API__TOKENS=admin ada {ADMIN}", "TRIMTAB_API__COMMANDS_PER_MINUTE=10000", catalog)
     server = ApiServer(rig.folder / "serve.log", rig.kafka, rig.redis, *settings)
+    as_admin = {"Authorization": f"Bearer {ADMIN}", "Content-Type": "application/yaml"}
+    assert server.ask("POST", "/api/v1/models", MODELS.read_bytes(), as_admin).status == 200
     yield server
     assert server.end() == 0
     assert "request_failed" not in server.program.output

@@ -80,6 +80,24 @@ _SIDECARS: Final = _object(items=_list(_ref("SidecarReport")), unread=_list(_TEX
 _ENTRIES: Final = _object(items=_list(_ref("AuditEntry")), next=_MAYBE)
 _SESSION: Final = _object(actor=_TEXT, role={"enum": ["viewer", "operator", "admin"]}, version=_TEXT)
 _HEALTH: Final = _object(ok={"type": "boolean"}, conditions={"type": "object"})
+_REVOKED: Final = _object(reason=_TEXT, actor=_TEXT, timeS=_COUNT)
+_NODE_STATUS: Final = {**_object(ref=_TEXT, revision=_COUNT), "properties": {
+    "ref": _TEXT, "revision": _COUNT, "revoked": _REVOKED,
+}}  # fmt: skip
+_NODE: Final = _object(kind=_TEXT, name=_TEXT, status=_NODE_STATUS)
+_LINEAGE: Final = _object(
+    start=_TEXT, nodes=_list(_object(ref=_TEXT, depth=_COUNT, revoked={"type": "boolean"})),
+    edges=_list({"type": "object", "properties": {"from": _TEXT, "to": _TEXT}, "required": ["from", "to"]}),
+)  # fmt: skip
+_CHOICE: Final = _object(
+    chosen=_MAYBE, why_none=_TEXT, revision=_COUNT, considered=_COUNT, matched=_COUNT,
+    front=_list(_object(ref=_TEXT, score=_NUMBER, figures={"type": "object", "additionalProperties": _NUMBER})),
+    exclusions=_list(_object(constraint=_TEXT, excluded=_COUNT, unknown=_COUNT, alone=_COUNT)),
+)  # fmt: skip
+_WRITTEN: Final = _object(
+    revision=_COUNT,
+    outcomes={"type": "object", "additionalProperties": {"enum": ["created", "configured", "unchanged"]}},
+)
 
 _ANSWERS: Final[Mapping[tuple[str, str], Mapping[int, Schema | None]]] = {
     ("get", f"{_V1}/session"): {200: _SESSION},
@@ -103,6 +121,14 @@ _ANSWERS: Final[Mapping[tuple[str, str], Mapping[int, Schema | None]]] = {
             worth={"type": ["object", "null"]}, lines=_list(_TEXT),
         )
     },
+    ("get", f"{_V1}/models"): {200: _object(items=_list(_NODE))},
+    ("post", f"{_V1}/models"): {200: _WRITTEN},
+    ("get", f"{_V1}/models/choice"): {200: _CHOICE},
+    ("get", f"{_V1}/models/{{kind}}/{{name}}"): {200: _NODE},
+    ("get", f"{_V1}/models/{{kind}}/{{name}}/lineage"): {200: _LINEAGE},
+    ("post", f"{_V1}/models/{{kind}}/{{name}}/revoke"): {200: _WRITTEN},
+    ("post", f"{_V1}/models/{{kind}}/{{name}}/reinstate"): {200: _WRITTEN},
+    ("get", f"{_V1}/answers/{{release}}/{{variant}}/lineage"): {200: _LINEAGE},
     ("get", "/livez"): {200: _HEALTH},
     ("get", "/readyz"): {200: _HEALTH, 503: _HEALTH},
 }  # fmt: skip
