@@ -84,3 +84,35 @@ def test_a_topic_that_is_not_there_and_a_broker_that_is_away_are_told(broker: Em
             log.partitions(DECISIONS)
         with pytest.raises(Unreachable, match=r"kafka at 127\.0\.0\.1:1"):
             log.bounds(DECISIONS, 0)
+
+
+@pytest.mark.parametrize("limit", [30, 500])
+def test_pages_have_every_decision_once_newest_first(
+    broker: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(history, "_STEP", 16)
+    monkeypatch.setattr(history, "_FARTHEST", 64)
+    order = [*range(1, 160), *range(140, 301)]
+    publish(broker, [recorded((7, one), "checkout" if one % 3 else "search") for one in order] + [b"garbage"])
+    seen: list[Revision] = []
+    before: Revision | None = None
+    with KafkaLog(KafkaConnection(bootstrap=broker.bootstrap), 10) as log:
+        while True:
+            page = History(log, "checkout").page(before, limit)
+            assert len(page.items) <= limit
+            seen += [found.decision.id for found in page.items]
+            if page.next is None:
+                break
+            before = page.next
+        assert seen == [(7, one) for one in range(300, 0, -1) if one % 3]
+        assert History(log, "ghost").page(None, 5).items == []
+
+
+def test_what_came_after_a_decision_is_found_in_order(broker: EmbeddedKafka) -> None:
+    order = [*range(1, 40), *range(20, 60)]
+    publish(broker, [recorded((7, one), "checkout" if one % 2 else "search") for one in order])
+    with KafkaLog(KafkaConnection(bootstrap=broker.bootstrap), 10) as log:
+        known = History(log, "checkout")
+        assert [found.decision.revision for found in known.after((7, 30), 500)] == list(range(31, 60, 2))
+        assert [found.decision.revision for found in known.after((0, 0), 3)] == [1, 3, 5]
+        assert known.after((7, 59), 3) == known.after((9, 1), 3) == []

@@ -7,6 +7,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from control.decisions import arm, assessment, decision
+from trimtab.control.api.hub import Hub
+from trimtab.control.api.metrics import ApiMetrics, Tally
+from trimtab.control.api.ring import Rings
+from trimtab.control.api.tail import Tail
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.sidecar.metrics import SidecarMetrics
 from trimtab.streams.app import create_app
@@ -66,10 +70,18 @@ def sidecar_metrics() -> SidecarMetrics:
     return metrics
 
 
+def api_metrics() -> ApiMetrics:
+    """What `trimtab serve` would tell, with an answer counted."""
+    tally, hub = Tally(), Hub(Rings())
+    tally.count("GET", 200)
+    return ApiMetrics(tally, hub, Tail(KafkaSettings(), hub))
+
+
 def told() -> set[Told]:
     """Every metric of ours."""
     releases = release_metrics([decision(arms=[arm()], assessments=[assessment()])])
-    return {_told(family) for family in (*_ours(worker_metrics().collect()), *releases, *sidecar_metrics().collect())
+    return {_told(family) for family in (*_ours(worker_metrics().collect()), *releases, *sidecar_metrics().collect(),
+                                      *_ours(api_metrics().collect()))
             if family.samples}  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def apply(
         releases = _with_models(releases, documents, config)
         changed = [release for release in releases if documents[release.name] != release.document()]
         if changed:
-            publish(changed, kafka=settings.kafka, wait_s=wait)
+            publish(changed, kafka=settings.kafka, wait_s=wait, before=known.decisions([one.name for one in changed]))
     except InvalidRelease as error:
         fail(str(error), USAGE)
     except Unreachable as error:

@@ -1,6 +1,6 @@
 """What Redis knows of releases: newest decision, spec, and the sidecars that follow it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -71,6 +71,17 @@ class Releases:
         except REDIS_FAILURES as error:
             raise self._unreachable(error) from error
         return None if document is None else str(document).encode()
+
+    def decisions(self, names: Iterable[str]) -> dict[str, Decision]:
+        """Gives release -> newest decision, of those that have one that can be read."""
+        found: dict[str, Decision] = {}
+        for name in names:
+            try:
+                view = self.get(name, {})
+            except InvalidRecord:
+                continue
+            found |= {name: view.decision} if view else {}
+        return found
 
     def sidecars(self) -> dict[str, dict[str, str]]:
         """Gives release -> key -> report, of all releases, with one look through the keys."""

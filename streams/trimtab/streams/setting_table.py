@@ -154,8 +154,10 @@ somebody else has created them with the configuration that it asks for (it is to
 |---|---|---|
 | worker | topics `trimtab.*` and `GROUP-snapshots-changelog`, and group GROUP: see below | read and write |
 | sidecar, services | topic `trimtab.telemetry`: Write, Describe | read; a sidecar also writes its report |
-| `trimtab apply` | topic `trimtab.evidence`: Write, Describe | read |
+| `trimtab apply` | topics `trimtab.evidence` and `trimtab.audit`: Write, Describe | read |
+| `trimtab pause` and the like | that, and `trimtab.decisions` and `trimtab.dead-letters`: Read, Describe | |
 | `trimtab get` | | read |
+| `trimtab serve` | that, and Read on `trimtab.evidence` and `trimtab.audit` | read |
 
 A worker's rights in Kafka are Read, Write, Describe, DescribeConfigs and Create for its topics, and Read for its group.
 Without DescribeConfigs it cannot tell whether topics that exist are configured as they have to be.

@@ -320,3 +320,13 @@ def test_a_body_without_a_length_is_read_up_to_the_limit(local: ApiServer) -> No
     )
     assert connection.getresponse().status == 413
     connection.close()
+
+
+def test_metrics_are_for_whoever_may_read(api: ApiServer) -> None:
+    problem(api.get("/metrics"), 401)
+    sign_in(api, "wrong")
+    found = api.get("/metrics", **bearer(VIEWER))
+    assert found.headers["content-type"].startswith("text/plain")
+    assert 'trimtab_api_answers_total{method="POST",status="401"}' in found.body.decode()
+    assert "trimtab_api_decisions_followed 1.0" in found.body.decode()
+    assert VIEWER not in found.body.decode()

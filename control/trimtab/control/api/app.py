@@ -19,6 +19,7 @@ from trimtab.control.api.guard import Guard, hosts
 from trimtab.control.api.headers import Outermost
 from trimtab.control.api.health import Health
 from trimtab.control.api.live import Live
+from trimtab.control.api.metrics import ApiMetrics, Tally
 from trimtab.control.api.models import Models
 from trimtab.control.api.reading import Reading
 from trimtab.control.api.signing_in import SigningIn
@@ -63,12 +64,13 @@ def create_app(settings: Settings) -> FastAPI:
         Supposing(live),
         SigningIn(access),
     )
-    for part in (*parts, Models(live, catalogue), Health(live)):
+    tally = Tally()
+    for part in (*parts, Models(live, catalogue), Health(live), ApiMetrics(tally, live.hub, live.tail)):
         app.include_router(part.routes())
     app.router.default = ConsoleFiles()
     problem.install(app)
     openapi.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, hosts=hosts(settings.api), identify=access.identify)
-    app.add_middleware(Outermost)
+    app.add_middleware(Outermost, tally=tally)
     return app

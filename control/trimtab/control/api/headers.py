@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from trimtab.control.api.metrics import Tally
 from trimtab.control.api.problem import ApiProblem
 
 CONTENT_SECURITY_POLICY: Final = (
@@ -27,10 +28,10 @@ _log = structlog.get_logger()
 
 
 class Outermost:
-    """Adds headers; answers 500 where nothing was answered yet."""
+    """Adds headers, and counts; answers 500 where nothing was answered yet."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, tally: Tally) -> None:
+        self._app, self._tally = app, tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -43,6 +44,7 @@ class Outermost:
             nonlocal is_started
             if message["type"] == "http.response.start":
                 is_started = True
+                self._tally.count(scope["method"], message["status"])
                 message = {**message, "headers": _with_ours(list(message["headers"]), scope["path"])}
             await send(message)
 
