@@ -23,7 +23,7 @@ kind: Release
 metadata: {name: checkout}
 spec:
   baseline: v1
-  variants: [{name: v1}, {name: v2}]
+  variants: [{name: v1}, {name: v2}, {name: v3}]
   limits: {maxStep: 10000}
   strategy: {type: canary, steps: [1000, 4000], hold: 1h}
 """
@@ -66,16 +66,23 @@ def test_a_release_is_promoted_set_and_aborted_by_buttons(rig: WorkerRig, browse
         page.get_by_role("button", name="Set weights").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("v2").fill("70")
-        expect(dialog.get_by_role("status")).to_have_text("together 130%, expected 100%")
+        expect(dialog.get_by_role("status")).to_have_text("together 150%, expected 100%")
         expect(dialog.get_by_role("button", name="Set weights")).to_be_disabled()
         assert seen.violations() == []
-        dialog.get_by_label("v1").fill("30")
+        dialog.get_by_label("v1").fill("10")
         dialog.get_by_role("button", name="Set weights").click()
         expect(dialog).to_be_visible()  # for a reason is required
         dialog.get_by_label("Why").fill("to see it under load")
         dialog.get_by_role("button", name="Set weights").click()
         expect(page.locator("h1")).to_contain_text("Paused")
         expect(page.locator("#variants tr[data-key=v2]")).to_contain_text("70%")
+
+        page.get_by_role("button", name="Exclude").click()
+        expect(dialog.get_by_label("Which variant").get_by_role("option")).to_have_text(["v2", "v3"])
+        dialog.get_by_label("Which variant").select_option("v3")
+        dialog.get_by_label("Why").fill("its data were withdrawn")
+        dialog.get_by_role("button", name="Exclude").click()
+        expect(page.locator("#variants")).to_contain_text("v3 takes no traffic: ")
 
         page.get_by_role("button", name="Abort").click()
         dialog.get_by_label("Why").fill("v2 writes wrong totals")
@@ -84,10 +91,10 @@ def test_a_release_is_promoted_set_and_aborted_by_buttons(rig: WorkerRig, browse
         expect(page.locator(".page-head")).to_contain_text("It is over: all traffic is back on v1.")
         expect(page.get_by_role("group", name="Steer this release").get_by_role("button")).to_have_text(["Retry"])
         expect(page.locator("#audit li").first).to_contain_text("v2 writes wrong totals", timeout=20_000)
-        expect(page.locator("#audit li b")).to_have_text(["abort", "set-weights", "promote", "apply"])
+        expect(page.locator("#audit li b")).to_have_text(["abort", "exclude", "set-weights", "promote", "apply"])
     decision = rig.decision()
     assert decision is not None
-    assert decision.weights == {"v1": 10_000, "v2": 0}
+    assert decision.weights == {"v1": 10_000, "v2": 0, "v3": 0}
 
 
 def test_the_demo_is_seen_to_roll_back_a_faulty_release(browser: Browser) -> None:

@@ -21,6 +21,11 @@ const ORDERS = {
     does: () => "One variant takes all traffic at once. It is over then.",
   },
   "set-weights": { word: "Set weights", grave: true, does: () => "The release is paused with these weights." },
+  exclude: {
+    word: "Exclude",
+    grave: true,
+    does: (_, baseline) => `What one variant has goes to ${baseline} at once; it takes no traffic until a retry.`,
+  },
   retry: {
     word: "Retry",
     grave: true,
@@ -40,8 +45,9 @@ const ORDERS = {
 };
 
 /** Gives the names of the orders that make sense in this phase. */
-function fitting(decision) {
-  if (isOver(decision)) return ["retry"];
+function fitting(decision, baseline) {
+  const some = excludable(decision, baseline).length ? ["exclude"] : [];
+  if (isOver(decision)) return [...some, "retry"];
   if (decision.queued_behind) return ["abort"];
   const held = ["paused", "frozen"].includes(decision.phase);
   return [
@@ -50,9 +56,16 @@ function fitting(decision) {
     "full",
     "set-weights",
     ...(decision.phase === "frozen" ? [] : ["freeze"]),
+    ...some,
     "retry",
     "abort",
   ];
+}
+
+/** Gives the variants that may be excluded: of a release that is over, those that still have traffic. */
+function excludable(decision, baseline) {
+  const fit = decision.arms.filter(({ variant, excluded }) => variant !== baseline && !excluded);
+  return fit.filter(({ weight }) => weight > 0 || !isOver(decision)).map(({ variant }) => variant);
 }
 
 /** Gives the row of buttons; for viewers, why there is none. */
@@ -66,7 +79,7 @@ export function controls(release, session) {
   return el(
     "div.controls",
     { role: "group", "aria-label": "Steer this release" },
-    fitting(release.decision).map((name) => {
+    fitting(release.decision, release.baseline).map((name) => {
       const { word, danger } = ORDERS[name];
       return el(
         "button",
@@ -107,18 +120,8 @@ function ask(name, release) {
     },
     el("h2", { id: "dialog-title" }, `${order.word}: ${decision.release}`),
     el("p", {}, order.does(decision, baseline)),
-    name === "full" &&
-      el(
-        "label",
-        {},
-        "Which variant",
-        el(
-          "select",
-          { name: "variant" },
-          el("option", { value: "" }, "the best"),
-          names.map((one) => el("option", { value: one }, one)),
-        ),
-      ),
+    name === "full" && variantField(names, el("option", { value: "" }, "the best")),
+    name === "exclude" && variantField(excludable(decision, baseline)),
     name === "set-weights" && weightFields(decision, names, submit),
     el("label", {}, order.grave ? "Why (required)" : "Why", reason),
     el("small", { id: "dialog-why" }, "It stands in the decision and in the audit, for those who come later."),
@@ -152,7 +155,13 @@ function body(name, form) {
   if (name === "full")
     return { action, reason, full: true, ...(fields.get("variant") && { variant: fields.get("variant") }) };
   if (name === "set-weights") return { action, reason, weights: Object.fromEntries(points(form)) };
+  if (name === "exclude") return { action, reason, variant: fields.get("variant") };
   return { action, reason };
+}
+
+function variantField(names, ...first) {
+  const options = names.map((one) => el("option", { value: one }, one));
+  return el("label", {}, "Which variant", el("select", { name: "variant" }, first, options));
 }
 
 const points = (form) =>
