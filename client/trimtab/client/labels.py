@@ -46,17 +46,19 @@ class Labels:
         label: str | None = None,
         value: float | None = None,
         probabilities: Mapping[str, float] | None = None,
+        shadow: bool = False,
         time_ms: int | None = None,
     ) -> bool:
         """Tells what a variant answered: a class or a number. False where that is no event.
 
-        `key`: where the request was routed (`Assignment.key`); `time_ms`: when, by default now.
+        `key`: where the request was routed (`Assignment.key`); `time_ms`: when, by default now. `shadow`: whether
+        nobody got the answer, for the request was a copy.
         """
         return self._send(
             Prediction(
                 request=request, release=key.release, variant=key.variant, segment=key.segment, era=key.era,
                 revision=key.revision, time_ms=_now_ms() if time_ms is None else time_ms, label=label, value=value,
-                probabilities=dict(probabilities or {}),
+                probabilities=dict(probabilities or {}), shadow=shadow,
             )
         )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Predictions and labels: what a model answered, and what turned out to be true, perhaps much later.
 
 A message on the topic is one event as JSON, with the request's id as its key, so that a request's prediction and its
-label come to the same partition. Either may come first. A label is a class (`label`) or a number (`value`), and so is
+label come to the same partition. Either may come first; several variants may answer one request, and one label is of
+all of them. A label is a class (`label`) or a number (`value`), and so is
 a prediction; for a class it may say how probable it took which classes to be.
 """
 
@@ -38,6 +39,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     value: float | None = None
     probabilities: dict[ClassName, float] = {}
     """class -> how probable it was said to be; those that are not named share what is left"""
+    shadow: bool = False
+    """whether nobody got the answer, that of a copy of the request (`mirror`): it is compared with the live one"""
     v: Version = VERSION
 
 

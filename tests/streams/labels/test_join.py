@@ -5,11 +5,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from trimtab.schemas.label import Label, LabelEvent, Prediction, encode
 from trimtab.schemas.request import request_number
-from trimtab.streams.labels.join import EARLY_S, Join, Joined, Message, outcomes_of
+from trimtab.streams.labels.join import EARLY_S, MOST, Compared, Found, Join, Joined, Message, outcomes_of
 from trimtab.streams.labels.open_requests import OpenRequests, Unusable, key_of
 
 WINDOW_S = 3_600
@@ -28,7 +29,7 @@ class Log:
         self.table = OpenRequests(self.path)
         self.join = Join(self.table, WINDOW_S)
 
-    def take(self, *events: LabelEvent | bytes, keep: bool = True) -> list[Joined]:
+    def take(self, *events: LabelEvent | bytes, keep: bool = True) -> list[Found]:
         messages = []
         for event in events:
             payload = event if isinstance(event, bytes) else encode(event)
@@ -51,11 +52,12 @@ def log(tmp_path: Path) -> Iterator[Log]:
     made.table.close()
 
 
-def prediction(request: str = "r1", answer: str = "7") -> Prediction:
-    return Prediction(
+def prediction(request: str = "r1", answer: str = "7", **more: object) -> Prediction:
+    made = Prediction(
         request=request, release="digits", variant="v2", segment="eu", era=3, revision=9, time_ms=START_S * 1000,
         label=answer,
     )  # fmt: skip
+    return msgspec.structs.replace(made, **more)
 
 
 def label(request: str = "r1", truth: str = "7") -> Label:
@@ -116,6 +118,35 @@ def test_a_label_whose_prediction_does_not_come_is_unknown(log: Log) -> None:
     assert log.refused == {"unknown": 1}
 
 
+def test_one_label_is_of_all_variants_that_answered(log: Log) -> None:
+    live, copy = prediction(variant="v1"), prediction(answer="1", shadow=True)
+    assert log.take(live) == []
+    assert log.take(copy) == [Compared(copy, live)]
+    assert log.take(label()) == [Joined(live, label()), Joined(copy, label())]
+    later = prediction(variant="v3", shadow=True)
+    assert log.take(later) == [Compared(later, live), Joined(later, label())]
+    assert log.refused == {}
+
+
+def test_a_copy_may_be_first_and_is_compared_with_the_live_answer_alone(log: Log) -> None:
+    copy, live = prediction(answer="1", shadow=True), prediction(variant="v1")
+    other = prediction(variant="v3", shadow=True)
+    assert log.take(copy, other) == []
+    assert log.take(live) == [Compared(copy, live), Compared(other, live)]
+    found = [outcomes_of(one, log.join.counts, NOW_MS) for one in (Compared(copy, live), Compared(other, live))]
+    assert [[(one.variant, one.metric, one.value) for one in each] for each in found] == [
+        [("v2", "agreement", 0.0)], [("v3", "agreement", 1.0)],
+    ]  # fmt: skip
+    assert log.join.counts.compared == 2
+
+
+def test_a_copy_of_another_release_is_nothing_to_compare_with(log: Log) -> None:
+    assert log.take(prediction(), prediction(release="other", shadow=True)) == []
+    many = [prediction("r2", variant=f"v{number}") for number in range(MOST + 1)]
+    log.take(*many)
+    assert log.refused == {"too_many": 1}
+
+
 def test_what_does_not_fit_is_counted_by_reason(log: Log) -> None:
     newer = b'{"kind": "label", "request": "r", "time_ms": 1, "label": "7", "v": 2}'
     joined = log.take(b"nonsense", newer, prediction(), Label(request="r1", time_ms=1, value=3.0))
@@ -139,7 +170,7 @@ def test_any_order_of_many_requests_joins_each_once(log: Log) -> None:
     draws = random.Random(11)
     events = [make(f"r{number}") for number in range(1_500) for make in (prediction, label)]
     draws.shuffle(events)
-    joined: list[Joined] = []
+    joined: list[Found] = []
     while events:
         count = draws.randint(1, 700)
         batch, events = events[:count], events[count:]
@@ -147,7 +178,8 @@ def test_any_order_of_many_requests_joins_each_once(log: Log) -> None:
         if draws.random() < 0.3:
             log.table.close()
             log.open()
-    assert sorted(one.prediction.request for one in joined) == sorted(f"r{number}" for number in range(1_500))
+    requests = sorted(one.prediction.request for one in joined if isinstance(one, Joined))
+    assert requests == sorted(f"r{number}" for number in range(1_500))
 
 
 def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from trimtab.schemas.errors import InvalidEvent
 from trimtab.schemas.label import Label, Prediction, decode, encode
-from trimtab.streams.labels.scoring import MOST_LOSS, Unfit, scores
+from trimtab.streams.labels.scoring import MOST_LOSS, Unfit, differences, scores
 
 
 def predicted(**more: object) -> Prediction:
@@ -47,6 +47,15 @@ def test_classes(prediction: dict[str, object], truth: str, expected: dict[str, 
 def test_numbers() -> None:
     assert scores(predicted(value=2.5), label(value=4.0)) == {"absolute_error": 1.5, "squared_error": 2.25}
     assert scores(predicted(value=-1e300), label(value=1e300)) == {"absolute_error": 2.0**20, "squared_error": 2.0**20}
+
+
+def test_a_copy_is_compared_with_the_live_answer() -> None:
+    assert differences(predicted(label="7"), predicted(label="7")) == {"agreement": 1.0}
+    assert differences(predicted(value=2.5), predicted(value=4.0)) == {"difference": 1.5}
+    assert differences(predicted(value=2.5), predicted(label="4")) == {}
+    sure, unsure = {"7": 0.9, "1": 0.1}, {"7": 0.6, "1": 0.4}
+    compared = differences(predicted(label="7", probabilities=unsure), predicted(label="7", probabilities=sure))
+    assert compared == {"agreement": 1.0, "difference": 0.3}
 
 
 def test_a_class_does_not_fit_a_number() -> None:

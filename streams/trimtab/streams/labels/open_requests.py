@@ -25,7 +25,7 @@ _BATCH: Final = 500
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS requests (
-    key INTEGER PRIMARY KEY, at_s INTEGER NOT NULL, state INTEGER NOT NULL, event BLOB NOT NULL
+    key INTEGER PRIMARY KEY, at_s INTEGER NOT NULL, state INTEGER NOT NULL, events BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS requests_by_age ON requests (at_s);
 CREATE INDEX IF NOT EXISTS early_labels ON requests (at_s) WHERE state = 1;
@@ -38,6 +38,7 @@ class State(IntEnum):
 
     PREDICTED = 0
     LABELLED = 1
+    """a label alone"""
     JOINED = 2
 
 
@@ -46,9 +47,25 @@ class Open(NamedTuple):
 
     at_s: int
     """when its first event came"""
-    state: State
-    event: LabelEvent | None
-    """the one that waits; None once they are joined"""
+    events: tuple[LabelEvent, ...]
+    """its predictions, and its label if that is known, in the order in which they came"""
+
+    @property
+    def label(self) -> Label | None:
+        """Its label."""
+        return next((event for event in self.events if isinstance(event, Label)), None)
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """Its predictions, one a variant."""
+        return [event for event in self.events if isinstance(event, Prediction)]
+
+    @property
+    def state(self) -> State:
+        """What of it is there."""
+        if self.label is None:
+            return State.PREDICTED
+        return State.JOINED if self.predictions else State.LABELLED
 
 
 class Unusable(TrimtabError):
@@ -56,7 +73,7 @@ class Unusable(TrimtabError):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(LabelEvent).decode
+_decode = msgspec.msgpack.Decoder(tuple[LabelEvent, ...]).decode
 
 
 def key_of(request: str) -> int:
@@ -92,16 +109,14 @@ class OpenRequests:
         for start in range(0, len(keys), _BATCH):
             part = keys[start : start + _BATCH]
             marks = ",".join("?" * len(part))
-            rows = self._db.execute(f"SELECT key, at_s, state, event FROM requests WHERE key IN ({marks})", part)  # noqa: S608 - marks alone
-            for key, at_s, state, event in rows:
-                found[key] = Open(at_s, State(state), _decode(event) if event else None)
+            rows = self._db.execute(f"SELECT key, at_s, events FROM requests WHERE key IN ({marks})", part)  # noqa: S608 - marks alone
+            for key, at_s, events in rows:
+                found[key] = Open(at_s, _decode(events))
         return found
 
     def write(self, changed: Mapping[int, Open], offsets: Mapping[int, int], *, forget_before_s: int) -> None:
         """Writes what changed and how far was read, and forgets what is older, in one transaction."""
-        rows = [
-            (key, one.at_s, int(one.state), _encode(one.event) if one.event else b"") for key, one in changed.items()
-        ]
+        rows = [(key, one.at_s, int(one.state), _encode(one.events)) for key, one in changed.items()]
         self._db.execute("BEGIN")
         self._db.executemany("INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?)", rows)
         self._db.executemany("INSERT OR REPLACE INTO offsets VALUES (?, ?)", offsets.items())
@@ -121,12 +136,3 @@ class OpenRequests:
     def close(self) -> None:
         """Closes the file."""
         self._db.close()
-
-
-def state_of(event: LabelEvent) -> State:
-    """Gives what of a request is there where this event alone is."""
-    match event:
-        case Prediction():
-            return State.PREDICTED
-        case Label():
-            return State.LABELLED

@@ -4,6 +4,9 @@ Of a class: `correct` (1 or 0) and, where the prediction says how probable it to
 (natural logarithm of 1 over the probability of what was true, at most `MOST_LOSS`) and `brier` (sum over classes of the
 squared difference of probability and truth, 0 to 2). Of a number: `absolute_error` and `squared_error`.
 
+What a copy's answer says beside the live one: `agreement` (1 or 0, of classes) and `difference` (of the probabilities
+of the live answer's class, or of numbers).
+
 Source of the Brier score: Brier, Verification of forecasts expressed in terms of probability (1950).
 """
 
@@ -37,6 +40,25 @@ def scores(prediction: Prediction, label: Label) -> dict[str, float]:
     found = {"correct": float(prediction.label == label.label)}
     if prediction.probabilities and label.label is not None:
         found |= _of_probabilities(prediction.probabilities, label.label)
+    return found
+
+
+def differences(copy: Prediction, live: Prediction) -> dict[str, float]:
+    """Gives what a copy's answer says beside the live one, by name; nothing where one is a class and one a number.
+
+    >>> live = Prediction(request="r", release="m", variant="v1", time_ms=0, label="7", probabilities={"7": 0.75})
+    >>> copy = Prediction(request="r", release="m", variant="v2", time_ms=0, label="1", probabilities={"7": 0.25})
+    >>> differences(copy, live)
+    {'agreement': 0.0, 'difference': 0.5}
+    """
+    if copy.value is not None and live.value is not None:
+        return {"difference": min(abs(copy.value - live.value), MAX_VALUE)}
+    if copy.label is None or live.label is None:
+        return {}
+    found = {"agreement": float(copy.label == live.label)}
+    if copy.probabilities and live.probabilities:
+        given, other = (one.probabilities.get(live.label, 0.0) for one in (copy, live))
+        found["difference"] = round(abs(given - other), 4)
     return found
 
 

@@ -22,7 +22,7 @@ from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.kafka_connection import librdkafka_config
 from trimtab.schemas.telemetry import MAX_EVENTS, Outcome
 from trimtab.schemas.topics import LABELS, TELEMETRY
-from trimtab.streams.labels.join import Join, Message, outcomes_of
+from trimtab.streams.labels.join import Join, Joined, Message, outcomes_of
 from trimtab.streams.labels.open_requests import OpenRequests
 from trimtab.streams.labels.window_scores import WindowScores
 from trimtab.streams.settings import KafkaSettings
@@ -95,11 +95,11 @@ class LabelService:
                 partition.offset = known[partition.partition]
         consumer.assign(partitions)
 
-    def _round(self, found: Sequence[KafkaMessage]) -> None:
-        messages = [_message(one) for one in found if _is_ours(one)]
-        joined = self._join.take(messages)
-        outcomes = [outcome for pair in joined for outcome in outcomes_of(pair, self._join.counts, _now_ms())]
-        for pair in joined:
+    def _round(self, taken: Sequence[KafkaMessage]) -> None:
+        messages = [_message(one) for one in taken if _is_ours(one)]
+        found = self._join.take(messages)
+        outcomes = [outcome for one in found for outcome in outcomes_of(one, self._join.counts, _now_ms())]
+        for pair in (one for one in found if isinstance(one, Joined)):
             drift = self._scores.take(*pair)
             if drift is not None:
                 _log.warning("errors_drift", **drift.arm._asdict(), before=drift.before, after=drift.after)
@@ -124,6 +124,7 @@ class LabelService:
         counts = self._join.counts
         _log.info(
             "labels", predictions=counts.predictions, labels=counts.labels, joined=counts.joined,
+            compared=counts.compared,
             refused=dict(counts.refused), held=self._table.size,
         )  # fmt: skip
 
