@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -330,3 +331,12 @@ def test_metrics_are_for_whoever_may_read(api: ApiServer) -> None:
     assert 'trimtab_api_answers_total{method="POST",status="401"}' in found.body.decode()
     assert "trimtab_api_decisions_followed 1.0" in found.body.decode()
     assert VIEWER not in found.body.decode()
+
+
+def test_a_client_that_goes_while_it_sends_is_no_fault_of_ours(local: ApiServer) -> None:
+    head = "PUT /api/v1/releases/checkout HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/yaml\r\n"
+    with socket.create_connection(("127.0.0.1", local.port)) as gone:
+        gone.sendall(f"{head}content-length: 1000\r\n\r\napiVersion".encode())
+    for _ in range(3):
+        assert local.get("/livez").status == 200
+    assert "request_failed" not in local.program.output

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trimtab.control.api.metrics import Tally
@@ -50,6 +51,8 @@ class Outermost:
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            pass  # it went while it was sending: there is nobody to answer
         except Exception as error:  # noqa: BLE001 - see below
             # The last resort of the server, as a worker's loop has one: told in full, and the server goes on.
             _log.exception("request_failed", method=scope["method"], path=scope["path"], error=str(error))

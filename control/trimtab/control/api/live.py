@@ -12,6 +12,7 @@ from trimtab.control.api.ring import Rings
 from trimtab.control.api.tail import Tail
 from trimtab.control.api.threads import Threads
 from trimtab.control.api.watching import Watching
+from trimtab.schemas.decision import Decision, encode
 from trimtab.schemas.errors import Unreachable
 from trimtab.streams.settings import Settings
 
@@ -47,6 +48,14 @@ class Live:
                 await self._sidecars
         await self.tail.stop()
         await asyncio.to_thread(self.threads.close)
+
+    def remember(self, decision: Decision) -> None:
+        """Keeps the newest decision of a release of which the recent past of the topic has none.
+
+        Without it everybody who looks at it would have Kafka asked what came after.
+        """
+        if not self.tail.trouble and self.rings.newest(decision.release) is None:
+            self.rings.add(decision, encode(decision))
 
     async def _follow_sidecars(self) -> None:
         is_away = False

@@ -39,8 +39,10 @@ class Streaming:
             last = revision_path.read(last_event_id) if last_event_id else None
         except ValueError as error:
             raise invalid("Last-Event-ID", str(error)) from error
-        if await self._live.newest.get(name) is None:
+        view = await self._live.newest.get(name)
+        if view is None:
             raise no_release(name)
+        self._live.remember(view.decision)
         stack, viewer = self._viewer(name)
         return EventStream(viewer, self._live.watching.release(viewer, name, last), stack.close)
 

@@ -36,15 +36,16 @@ class Watching:
         if last is None:
             last, event = await self._first(name)
             yield event
-        told = b""
+        told, is_news = b"", True
         while not viewer.is_over:
-            async for frame in self._after(name, last):
+            async for frame in self._after(name, last) if is_news else _nothing():
                 yield frame.event
                 last = frame.id
             sidecars = self._sidecars.get(name, ((), b""))[1]
             if sidecars != told:
                 yield (told := sidecars)
-            if not await viewer.wait(HEARTBEAT_S):
+            is_news = bool(await viewer.wait(HEARTBEAT_S))
+            if not is_news:
                 yield HEARTBEAT
 
     async def all(self, viewer: Viewer) -> AsyncGenerator[bytes]:
@@ -94,6 +95,12 @@ class Watching:
                 break
         for frame in frames:
             yield frame
+
+
+async def _nothing() -> AsyncGenerator[Frame]:
+    none: tuple[Frame, ...] = ()
+    for frame in none:
+        yield frame
 
 
 def _counts(sidecars: Sequence[SidecarReport]) -> tuple[int, int]:
