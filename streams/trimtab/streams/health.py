@@ -71,7 +71,7 @@ class Health:
 
 async def _tell(registry: CollectorRegistry, request: web.Request) -> web.Response:
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    # In a thread: a thousand releases take a tenth of a second, which decisions are not to wait for.
+    # In a thread: a thousand releases take a third of a second, which decisions are not to wait for.
     body = await asyncio.to_thread(encode, registry)
     return web.Response(body=body, headers={"Content-Type": content_type})
 
