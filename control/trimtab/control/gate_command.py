@@ -88,7 +88,7 @@ def _awaited(releases: "Releases", name: str, timeout_s: float | None) -> "Relea
 
 
 def _problems(view: "ReleaseView") -> list[str]:
-    from trimtab.control.show import stale_words
+    from trimtab.control.notation import stale_words
     from trimtab.schemas.decision import Phase
 
     decision = view.decision

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from trimtab.schemas.decision import Decision
 from trimtab.schemas.ids import Revision
+from trimtab.schemas.sidecar import SidecarReport
 
 
 def revision_text(revision: Revision) -> str:
@@ -27,3 +28,9 @@ def revision_line(decision: Decision) -> str:
     """Gives a decision as one line, for terminals that do not redraw."""
     weights = " ".join(f"{variant}={weight}" for variant, weight in decision.weights.items())
     return f"{decision.release} {decision.revision} {phase_words(decision)} {weights}: {decision.rule}"
+
+
+def stale_words(report: SidecarReport) -> str:
+    """Gives what has become of a sidecar's weights past their age."""
+    then = f"all goes to the {report.fallback}" if report.fallback else "they stay in force"
+    return f"nobody has stood behind its weights for {report.age_s or 0.0:.0f} s: {then}"

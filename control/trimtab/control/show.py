@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trimtab.control.notation import phase_words, time_text
+from trimtab.control.notation import phase_words, stale_words, time_text
 from trimtab.control.release_view import ReleaseView
 from trimtab.schemas.decision import Arm, Decision, Phase, Verdict
 from trimtab.schemas.sidecar import SidecarReport
@@ -111,12 +111,6 @@ def sidecars_table(views: Iterable[ReleaseView]) -> Table | None:
                 style=_style(report),
             )  # fmt: skip
     return table if table.row_count else None
-
-
-def stale_words(report: SidecarReport) -> str:
-    """Gives what has become of a sidecar's weights past their age."""
-    then = f"all goes to the {report.fallback}" if report.fallback else "they stay in force"
-    return f"nobody has stood behind its weights for {report.age_s or 0.0:.0f} s: {then}"
 
 
 def _age(report: SidecarReport) -> str:
