@@ -144,7 +144,7 @@ def _record(store: SqliteStore, view: View) -> Figures:
 
 
 def _recorded(store: SqliteStore) -> int:
-    found = [store.entry(ModelRef(f"deployment/bench.v{at}.0")).figures for at in range(1, _VARIANTS + 1)]
+    found = [store.entry(ModelRef(f"deployment/bench.v{at}.0-0")).figures for at in range(1, _VARIANTS + 1)]
     return sum(map(len, found))
 
 

@@ -19,6 +19,7 @@ from trimtab.control.release_view import Releases
 from trimtab.schemas.decision import Decision, Phase
 from trimtab.schemas.model_ref import ModelRef
 from trimtab.schemas.release import parse_document
+from trimtab.schemas.topics import TELEMETRY
 
 pytestmark = pytest.mark.integration
 EXAMPLE = Path(__file__).parents[2] / "examples" / "models-digits.yaml"
@@ -163,6 +164,29 @@ def test_what_cannot_be_resolved_is_not_applied(follow: FollowRig) -> None:
     done = follow.apply("ghosts", "{where: accuracy > 1}", code=1)
     assert "release ghosts, variant v2: no model of" in done.stderr
     assert Releases(follow.rig.redis).document("ghosts") is None
+
+
+def test_what_decisions_saw_is_written_back(follow: FollowRig) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    rows = [
+        {
+            "kind": "response", "release": "letters", "variant": "v1", "time_ms": now_ms, "duration_ms": 12.0,
+            "status": 500 if at < 10 else 200,
+        }
+        for at in range(40)
+    ]  # fmt: skip
+    follow.rig.publish(TELEMETRY, json.dumps({"publisher": "p", "events": rows}).encode())
+    follow.rig.await_counted(40, "letters")
+    deployment = ModelRef("deployment/letters.v1.0-0")
+    store, end_s = SqliteStore(follow.rig.folder / "catalog.db"), time.monotonic() + 20
+    while "error_ratio" not in (figures := store.entry(deployment).figures):
+        assert time.monotonic() < end_s, figures
+        time.sleep(0.01)  # between two looks, not instead of one
+    store.close()
+    assert (figures["error_ratio"].value, figures["error_ratio"].count) == (0.25, 40)
+    assert figures["p99_ms"].value == pytest.approx(12, rel=0.05)
+    found = follow.trimtab("models", "choose", "--where", "serving.error_ratio > 0.2", "-o", "name")
+    assert found.stdout == "model/digits:2\n"
 
 
 def test_the_catalogue_learns_who_answers_as_what_since_when(follow: FollowRig) -> None:

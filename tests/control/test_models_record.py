@@ -59,7 +59,7 @@ def record(recorder: Recorder, store: SqliteStore, made: Decision, of: Release |
 def test_a_deployment_is_written_when_a_variant_is_first_seen_to_be_a_model(store: SqliteStore) -> None:
     record(Recorder(store), store, at((7, 42)))
     found = deployed(store, "v2", (7, 1))
-    assert found == "deployment/mail.v2.0"
+    assert found == "deployment/mail.v2.0-0"
     assert list(store.lineage(ModelRef(found), "down", 1).depths) == [found, V2]
     assert deployed(store, "v3", (7, 99)) is None
 
@@ -70,9 +70,9 @@ def test_another_model_is_another_deployment_from_its_revision_on(store: SqliteS
     put(store, node("digits:3", "run/forest"))
     record(recorder, store, at((7, 50)), release(ModelRef("model/digits:3")))
     record(recorder, store, at((7, 51)), release(ModelRef("model/digits:3")))
-    assert deployed(store, "v2", (7, 49)) == "deployment/mail.v2.0"
-    assert deployed(store, "v2", (7, 50)) == deployed(store, "v2", (7, 60)) == "deployment/mail.v2.50"
-    assert deployed(store, "v1", (7, 60)) == "deployment/mail.v1.0"
+    assert deployed(store, "v2", (7, 49)) == "deployment/mail.v2.0-0"
+    assert deployed(store, "v2", (7, 50)) == deployed(store, "v2", (7, 60)) == "deployment/mail.v2.7-50"
+    assert deployed(store, "v1", (7, 60)) == "deployment/mail.v1.0-0"
 
 
 def test_figures_are_those_of_the_decision_at_most_once_a_minute(store: SqliteStore) -> None:
@@ -95,14 +95,14 @@ def test_figures_are_those_of_the_decision_at_most_once_a_minute(store: SqliteSt
     recorder = Recorder(store)
     for second in (0, 20, 59, 60):
         record(recorder, store, at((7, 42 + second), 10 * MINUTE_MS + second * 1_000, arms=arms))
-    v2 = store.history(ModelRef("deployment/mail.v2.0"))
+    v2 = store.history(ModelRef("deployment/mail.v2.0-0"))
     assert {(one.key, one.value, one.count) for one in v2} == {
         ("share", 0.25, 30), ("error_ratio", 0.2, 30), ("p50_ms", 12.5, 30), ("p99_ms", 40.0, 30), ("qoe", 0.9, 30),
         ("right_first", 25 / 32, 30), ("share[eu]", 0.1, 12), ("error_ratio[eu]", 0.5, 12),
         ("p99_ms[eu]", 3.0, 12), ("right_first[eu]", 4 / 9, 12),
     }  # fmt: skip
     assert sorted({one.time_s for one in v2}) == [600, 660]
-    v1 = store.history(ModelRef("deployment/mail.v1.0"))
+    v1 = store.history(ModelRef("deployment/mail.v1.0-0"))
     assert {one.key for one in v1} == {"share"}
     figures = {model.ref: model.figures for model in View(store).now().candidates}
     assert figures[V2]["serving.error_ratio[eu]"] == 0.5
@@ -111,19 +111,27 @@ def test_figures_are_those_of_the_decision_at_most_once_a_minute(store: SqliteSt
 def test_a_recorder_that_starts_anew_writes_a_minute_in_place_of_the_same(store: SqliteStore) -> None:
     for share in (2_000, 3_000):
         record(Recorder(store), store, at((7, 42), arms=[arm("v2", weight=share)]))
-    shares = [one.value for one in store.history(ModelRef("deployment/mail.v2.0")) if one.metric == "share"]
+    shares = [one.value for one in store.history(ModelRef("deployment/mail.v2.0-0")) if one.metric == "share"]
     assert shares == [0.3]
+
+
+def test_a_minute_without_responses_is_still_open(store: SqliteStore) -> None:
+    recorder = Recorder(store)
+    record(recorder, store, at((7, 42), arms=[arm("v2", responses=0)]))
+    record(recorder, store, at((7, 43), arms=[arm("v2", weight=1_000)]))
+    shares = [one.value for one in store.history(ModelRef("deployment/mail.v2.0-0")) if one.metric == "share"]
+    assert shares == [0.1]
 
 
 def test_a_variant_without_responses_has_no_figures(store: SqliteStore) -> None:
     record(Recorder(store), store, at((7, 42), arms=[arm("v2", responses=0)]))
-    assert store.history(ModelRef("deployment/mail.v2.0")) == []
+    assert store.history(ModelRef("deployment/mail.v2.0-0")) == []
 
 
 def test_a_model_that_the_catalogue_does_not_know_is_left_out(store: SqliteStore) -> None:
     record(Recorder(store), store, at((7, 42)), release(ModelRef("model/ghost:1")))
     assert deployed(store, "v2", (7, 42)) is None
-    assert deployed(store, "v1", (7, 42)) == "deployment/mail.v1.0"
+    assert deployed(store, "v1", (7, 42)) == "deployment/mail.v1.0-0"
 
 
 def test_names_that_would_be_too_long_are_made_short(store: SqliteStore) -> None:

@@ -53,11 +53,12 @@ class Recorder:
             self._store.write(
                 Change(nodes=tuple(nodes), figures=figures, actor="trimtab models", time_s=int(time.time()))
             )
-            self._minutes[release.name] = minute if is_due else self._minutes.get(release.name, -1)
+        if figures:
+            self._minutes[release.name] = minute
 
 
 def _deployment(release: str, variant: str, model: ModelRef, since: Revision) -> Deployment:
-    name = f"{release}.{variant}.{since[1]}"
+    name = f"{release}.{variant}.{since[0]}-{since[1]}"
     if len(name) > MAX_NAME:
         name = hashlib.sha256(name.encode()).hexdigest()
     made = parse_node(
