@@ -14,6 +14,8 @@ from trimtab.streams.setting_table import ENTRIES
 ROOT = Path(__file__).resolve().parents[2]
 SECURITY = (ROOT / "docs" / "security.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
+OF_MODELS = ("/api/v1/models", "/api/v1/answers")
+"""Routes of the catalogue, which docs/models.md sends to the OpenAPI document for."""
 TESTS = {
     function.name
     for part in ("api", "console")
@@ -42,7 +44,7 @@ def test_every_setting_and_link_leads_somewhere(text: str) -> None:
 
 
 def test_every_route_and_action_is_described() -> None:
-    for _, path in openapi._ANSWERS:
+    for path in (path for _, path in openapi._ANSWERS if not path.startswith(OF_MODELS)):
         assert path.replace("{name}", "NAME").replace("{revision}", "ERA-OFFSET") in API
     for action in Order.model_json_schema()["properties"]["action"]["enum"]:
         assert f"`{action}`" in API
