@@ -298,3 +298,23 @@ def test_a_write_that_a_failover_lost_is_made_up_for_and_no_older_one_follows(re
 
     publish(redis.url, lambda to: to.offer(offer(7, 3)), lose_the_last_write, repeat_s=0.1)
     assert field(redis.url, "weights") == b"weights 7.3"
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_a_publication_that_is_cancelled_just_when_it_sends_ends_all_the_same(redis: EmbeddedRedis, turns: int) -> None:
+    async def cancel_after(turns: int) -> None:
+        publication = Publication(RedisSettings(url=redis.url), 0.0)
+        publication.offer(offer(7, 3))
+        publishing = asyncio.create_task(publication.publish_forever())
+        while publication.waiting:
+            await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        publishing.cancel()
+        _, going_on = await asyncio.wait([publishing], timeout=5)
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+        await publication.close()
+        assert not going_on
+
+    asyncio.run(cancel_after(turns))

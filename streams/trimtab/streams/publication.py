@@ -165,6 +165,7 @@ class Publication:
             )  # fmt: skip
         pipeline.sadd(RELEASES, *[offer.release for offer in offers])
         *taken, listed = await pipeline.execute(raise_on_error=False)
+        _end_if_cancelled()
         for offer, answer in zip(offers, taken, strict=True):
             if isinstance(answer, Exception):
                 self._put_last(offer.release)
@@ -202,3 +203,13 @@ class Publication:
     async def close(self) -> None:
         """Closes the connections."""
         await self._redis.aclose()
+
+
+def _end_if_cancelled() -> None:
+    """Raises `CancelledError` where redis-py has swallowed it: its `wait_for` does, if what it sends is sent just then.
+
+    A publication that repeats itself has always something to send, and would go on for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
