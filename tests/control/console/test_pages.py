@@ -10,7 +10,8 @@ from control.api.api_rig import RELEASE, ApiRig, chain
 from control.console.browser import Visit, needs_browser, visit
 from control.decisions import arm, assessment
 from trimtab.schemas import sidecar
-from trimtab.schemas.decision import Decision, ScaleChange, ScalingAdvice
+from trimtab.schemas.decision import Decision, Phase, ScaleChange, ScalingAdvice
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.redis_keys import sidecar_key
 from trimtab.schemas.sidecar import SidecarReport
 
@@ -93,6 +94,15 @@ def test_reasons_and_advice_on_size_are_told(fresh: ApiRig, browser: Browser) ->
         expect(page.locator(".page-head")).to_contain_text("v2 waits: more of it is advised")
         told = "Size of v2: escalate, instances 2 → 4, 240 ms over 200 ms"
         expect(page.locator("#variants")).to_contain_text(told)
+
+
+def test_traffic_that_does_not_follow_is_told(fresh: ApiRig, browser: Browser) -> None:
+    refused = Divergence(kind="refused", words=f"sidecar edge-1 (envoy) refuses revision 3: {MARKUP}", sidecar="edge-1")
+    fresh.decide(*chain(1, 3, phase=Phase.PAUSED, divergences=[refused]))
+    server = fresh.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open(CHECKOUT)
+        expect(page.get_by_text(f"Traffic does not follow the weights: {refused.words}")).to_be_visible()
 
 
 def test_names_however_long_leave_a_phone_its_width(fresh: ApiRig, browser: Browser) -> None:

@@ -68,10 +68,14 @@ export function cause(decision, track) {
   return "";
 }
 
-/** Gives the reasons beside the rule; why a variant is excluded stands with the variants. */
-export function alsoBecause({ arms, reasons, rule }) {
+/** Gives the reasons beside the rule, and how traffic does not follow; why a variant is excluded stands with the variants. */
+export function alsoBecause({ arms, reasons, rule, divergences = [] }) {
   const known = arms.map(({ excluded }) => excluded).filter(Boolean);
-  return reasons.filter((reason) => reason !== rule && !known.some((words) => reason.includes(words)));
+  const diverge = divergences.map(({ words }) => words).filter((words) => !rule.includes(words));
+  return [
+    ...reasons.filter((reason) => reason !== rule && !known.some((words) => reason.includes(words))),
+    ...diverge.map((words) => `Traffic does not follow the weights: ${words}`),
+  ];
 }
 
 /** Gives the sign and the word of a phase. */
