@@ -21,7 +21,7 @@ from trimtab.schemas.model_ref import ModelRef
 from trimtab.schemas.release import parse_document
 from trimtab.schemas.topics import TELEMETRY
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "models-digits.yaml"
 SOON_S = 2.0
 TRIES = 3

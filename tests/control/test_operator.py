@@ -16,7 +16,7 @@ from integration.worker_rig import WorkerRig
 from sidecar.program import Program
 from trimtab.control.cli import app
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 ORDERS = (
     ("pause", "checkout", "--reason", "a sale: big"),
@@ -82,7 +82,8 @@ def test_decisions_are_listed_one_a_line(rig: WorkerRig) -> None:
 
 def test_decisions_are_followed_until_ctrl_c(rig: WorkerRig, eventually: Eventually) -> None:
     command = [sys.executable, "-u", "-m", "trimtab.control.cli", "decisions", "checkout", "-f", "--kafka", rig.kafka]
-    following = Program(rig.folder / "decisions.log", *command)
+    # What a shell starts in the background ignores Ctrl-C, and so does all that it starts.
+    following = Program(rig.folder / "decisions.log", "/usr/bin/env", "--default-signal=INT", *command)
     try:
         eventually(lambda: "resume by" in following.output, what="what was there")
         assert trimtab(rig, "pause", "checkout", "--reason", "seen at once").exit_code == 0

@@ -20,6 +20,8 @@ from trimtab.schemas.release_file import dump
 from trimtab.schemas.topics import DECISIONS, EVIDENCE, evidence_partition
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
+pytestmark = pytest.mark.long
+
 NOBODY = "127.0.0.1:1"
 PARTITIONS = 2
 HOME = evidence_partition("checkout", PARTITIONS)

@@ -10,7 +10,7 @@ from integration.worker_rig import WorkerRig
 from trimtab.schemas.decision import Phase
 from trimtab.streams.embedded import EmbeddedKafka
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 def trimtab(*arguments: str) -> "subprocess.CompletedProcess[str]":

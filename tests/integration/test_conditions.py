@@ -8,7 +8,7 @@ from sidecar.rig import Rig
 from trimtab.control.apply import apply_file
 from trimtab.schemas.decision import Phase
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 RELEASE = """
 apiVersion: trimtab.dev/v1

@@ -15,6 +15,7 @@ from trimtab.schemas.topics import TELEMETRY
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.long
 def test_a_worker_killed_in_mid_run_counts_every_event_once_or_as_late() -> None:
     with WorkerRig() as rig:
         worker = rig.start_worker()

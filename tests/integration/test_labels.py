@@ -17,7 +17,7 @@ from trimtab.control.apply import apply_file
 from trimtab.schemas.decision import Phase
 from trimtab.streams.backend import Backend
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 RELEASE = """
 apiVersion: trimtab.dev/v1

@@ -11,7 +11,7 @@ from trimtab.client import RoutingKey, Telemetry
 from trimtab.control.apply import apply_file
 from trimtab.schemas.decision import Decision, Verdict
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 RELEASE = """
 apiVersion: trimtab.dev/v1

@@ -16,7 +16,7 @@ from trimtab.schemas.telemetry import Response
 from trimtab.schemas.topics import TELEMETRY
 from trimtab.streams.backend import Backend
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 HEALTH = ("--health", "127.0.0.1:0")
 

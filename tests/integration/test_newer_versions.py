@@ -7,11 +7,11 @@ import pytest
 
 from integration.worker_rig import LOOK_S, READY_S, WorkerRig
 from trimtab.schemas.dead_letter import DeadLetter
-from trimtab.schemas.evidence import Command
+from trimtab.schemas.evidence import VERSION, Command
 from trimtab.schemas.telemetry import Response
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY, evidence_partition
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 EVIDENCE_PARTITIONS = 4
 
@@ -52,7 +52,7 @@ def test_newer_records_are_parked_with_their_reason_and_the_stream_goes_on() -> 
         assert decision.phase == "progressing"  # an abort that is half-read would have rolled it back
         letters = sorted(await_letters(rig, 4), key=lambda letter: (letter.source, letter.offset))
         assert [(letter.source, letter.code, letter.payload, letter.reason) for letter in letters] == [
-            *((EVIDENCE, "newer-version", payload, "an evidence record of version 99: expected at most 2")
+            *((EVIDENCE, "newer-version", payload, f"an evidence record of version 99: expected at most {VERSION}")
               for payload in evidence),
             *((TELEMETRY, "newer-version", payload, "a telemetry message of version 99: expected at most 1")
               for payload in telemetry),

@@ -6,7 +6,7 @@ from conftest import Eventually
 from integration.worker_rig import WorkerRig
 from trimtab.client import RoutingKey, Telemetry
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 KEY = RoutingKey("checkout", "v1", "", 1, 1)
 

@@ -77,6 +77,7 @@ def counted_once(rig: WorkerRig, answers: int) -> None:
     assert "error_rate over 10s" in second.excluded
 
 
+@pytest.mark.long
 def test_a_variant_that_does_well_is_promoted(eventually: Eventually) -> None:
     with WorkerRig() as rig:
         rig.start_worker()
@@ -93,6 +94,7 @@ def test_a_variant_that_does_well_is_promoted(eventually: Eventually) -> None:
             assert max(b - a for a, b in pairwise(steps)) <= 2_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("second", "phase"), [("at-v2", Phase.COMPLETED), ("nobody", Phase.ROLLED_BACK)])
 def test_a_shadow_answers_copies_alone_until_it_is_known(second: str, phase: Phase, eventually: Eventually) -> None:
     with WorkerRig() as rig:

@@ -18,7 +18,7 @@ from trimtab.schemas import evidence
 from trimtab.schemas.topics import EVIDENCE
 from trimtab.streams.backend import Backend
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 HEALTH = ("--health", "127.0.0.1:0")
 STOP_S = 5.0

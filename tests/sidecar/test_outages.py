@@ -13,7 +13,7 @@ from sidecar.weights import ERA, weights
 from trimtab.schemas.telemetry import Failure
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 @pytest.fixture

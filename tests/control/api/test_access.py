@@ -16,7 +16,7 @@ from control.api.api_rig import RELEASE, Answer, ApiRig, ApiServer, chain
 from trimtab.control.api.server import is_loopback
 from trimtab.streams.settings_source import WrongSettings, read_settings
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 VIEWER, OPERATOR, ADMIN = ("viewer-token-" + "v" * 8, "operator-token-" + "o" * 8, "admin-token-" + "a" * 8)
 TOKENS = f"viewer vera {VIEWER}, operator otto sha256:DIGEST, admin ada {ADMIN}"
 COMMANDS = "/api/v1/releases/checkout/commands"

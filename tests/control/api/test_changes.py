@@ -15,7 +15,7 @@ from trimtab.schemas import audit, release_file
 from trimtab.schemas.audit import AuditEntry
 from trimtab.schemas.topics import AUDIT
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 RELEASES = ("checkout", "search", "cart", "shop")
 
 

@@ -12,7 +12,7 @@ from trimtab.schemas.kafka_connection import KafkaConnection
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, EVIDENCE
 from trimtab.streams.embedded import EmbeddedKafka
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 PAUSE = Command(release="checkout", action="pause", reason="lunch", actor="ada")
 
 

@@ -11,7 +11,7 @@ import pytest
 from control.api.api_rig import LOOK_S, ApiRig, ApiServer, Event, chain
 from trimtab.control.api.ring import MAX_FRAMES
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 FIRST = MAX_FRAMES + 250
 """More than the ring holds: the oldest are in Kafka alone."""
 

@@ -102,6 +102,7 @@ def test_a_worker_that_is_killed_is_started_anew_and_the_release_still_ends_well
     assert code == 0
 
 
+@pytest.mark.long
 @pytest.mark.integration
 def test_a_proxy_that_ends_ends_the_demo_with_its_last_words(folder: Path) -> None:
     demo = Demo(folder, "--duration", "60", "--rps", "50")
@@ -116,6 +117,7 @@ def test_a_proxy_that_ends_ends_the_demo_with_its_last_words(folder: Path) -> No
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("number", "moment", "at_least"),
@@ -143,6 +145,7 @@ def test_a_signal_leaves_no_process_and_no_file(
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.integration
 def test_killed_outright_it_takes_its_processes_along(folder: Path) -> None:
     demo = Demo(folder, "--duration", "60", "--rps", "50")

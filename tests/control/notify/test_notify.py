@@ -23,7 +23,7 @@ from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, evidence_partition
 from trimtab.streams.embedded import EmbeddedKafka
 from trimtab.streams.layout import embedded_topics
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 @pytest.fixture
