@@ -10,9 +10,10 @@ import pytest
 from trimtab.engine.contribution import PaneContent, PaneRow
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.release import ReleaseFold
-from trimtab.engine.release_state import decode_snapshot
+from trimtab.engine.release_state import Position, decode_snapshot
 from trimtab.engine.window import USUAL_MS
-from trimtab.schemas.evidence import PaneKey
+from trimtab.schemas.decision import Phase
+from trimtab.schemas.evidence import Command, PaneKey
 
 WRITTEN: Final = Path(__file__).parent / "snapshots" / "release-2.msgpack"
 """What version 2 made of `log`, with 3 events refused; written once, and never again."""
@@ -76,3 +77,12 @@ def test_the_release_that_it_is_of_goes_on() -> None:
     fold = ReleaseFold.restore(WRITTEN.read_bytes())
     assert (fold.name, fold.offset) == ("checkout", 99)
     assert ReleaseFold.restore(fold.snapshot()).snapshot() == fold.snapshot()
+
+
+def test_the_release_that_it_is_of_decides_though_it_kept_nothing_of_requests() -> None:
+    fold = ReleaseFold.restore(WRITTEN.read_bytes())
+    era, now_ms = fold.era, fold._state.now_ms
+    fold.tick(Position(era, 100, now_ms + 20_000))
+    paused = fold.command(Command(release="checkout", action="pause"), Position(era, 101, now_ms + 20_000))
+    assert paused is not None
+    assert (paused.phase, paused.revision, paused.divergences) == (Phase.PAUSED, 102, [])

@@ -61,6 +61,23 @@ def test_a_restart_keeps_the_open_seconds_of_a_ratio_without_cohorts() -> None:
     assert list(again.routed.close(101, again.in_force)) == [Routed((9_000, 1_000), [0, 2], 100)]
 
 
+def test_a_snapshot_of_before_requests_were_kept_by_revision_begins_anew_with_them() -> None:
+    keep = RequestKeep(("stable", "canary"), COHORTS)
+    book = RequestBook(keep)
+    book.replace("canary", (100, ""), NOTHING, ONE)
+    again = RequestBook.restore(keep, msgspec.structs.replace(book.snapshot(), routed=None))
+    assert again.snapshot() == book.snapshot()
+
+
+def test_contents_that_were_taken_back_leave_nothing_to_look_at() -> None:
+    book = RequestBook(RequestKeep(("stable", "canary")))
+    book.decide(0, (5, 1), (9_000, 1_000), {})
+    routed = msgspec.structs.replace(content(requests=2), routed=((5, 1, 2),))
+    book.replace("canary", (100, ""), NOTHING, routed)
+    book.replace("canary", (100, ""), routed, NOTHING)
+    assert list(book.routed.close(101, book.in_force)) == []
+
+
 def test_what_does_not_take_part_is_passed_over() -> None:
     book = RequestBook(RequestKeep(("stable", "canary"), COHORTS, has_ratio=True))
     before = book.snapshot()

@@ -71,8 +71,8 @@ def test_topics_are_created_as_the_settings_say(
 ) -> None:
     kept = RetentionSettings(telemetry_h=1, evidence_h=2, decisions_h=3, dead_letters_h=0.5)
     settings = KafkaSettings(bootstrap=cluster.bootstrap, retention=kept, telemetry_partitions=5)
-    assert len(ensure_topics(settings)) == 7
-    eventually(lambda: len(ours(admin)) == 7, what="topics are known")
+    assert len(ensure_topics(settings)) == 8
+    eventually(lambda: len(ours(admin)) == 8, what="topics are known")
     assert ensure_topics(settings) == []
     assert len(admin.list_topics(timeout=10).topics[TELEMETRY].partitions) == 5
     hours = {TELEMETRY: 1, EVIDENCE: 2, DECISIONS: 3, DEAD_LETTERS: 0.5}
