@@ -1,5 +1,6 @@
 """Observed against published: what requests and sidecars show, and that weights are held while they do."""
 
+import msgspec
 import pytest
 
 from engine.builders import NOW_MS, NOW_S, error_rate, release, response
@@ -172,6 +173,15 @@ def test_a_canary_rests_while_its_requests_are_routed_by_weights_of_before() -> 
     on = traffic.run(30)
     assert on[-1].phase is Phase.PROMOTED
     assert not any(one.divergences for one in on[STALE_S + 5 :])
+
+
+def test_a_shadow_release_goes_on_however_many_copies_its_candidates_answer() -> None:
+    traffic = Traffic(release(strategy={"type": "shadow"}, guardrails=[error_rate(0.2)]))
+    copies = msgspec.structs.replace(traffic.newest, weights={"stable": 5_000, "canary": 5_000})
+    for made in traffic.run(20, by=copies, n=400):
+        assert made.divergences == []
+        assert not made.rule.startswith("observed: ")
+        copies = msgspec.structs.replace(copies, revision=made.revision)
 
 
 def test_what_a_sidecar_tells_holds_weights_until_it_is_taken_back() -> None:

@@ -34,6 +34,7 @@ from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.guardrail import AnyGuardrail, ErrorRateGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
 from trimtab.schemas.reading import outcomes_read
 from trimtab.schemas.release import Spec
+from trimtab.schemas.strategy import Shadow
 
 CLOSED_AFTER_S: Final = 2
 REQUESTS_AFTER_S: Final = 3
@@ -80,7 +81,8 @@ class Guard:
         self._has_pairs = keep_of(spec).keeps_seconds
         self._closed_s = 0
         self._ratio = RatioGuard(spec, evidence)
-        self._observed = Observed([variant.name for variant in spec.variants])
+        names = [variant.name for variant in spec.variants]
+        self._observed = Observed(names, has_copies=isinstance(spec.strategy, Shadow))
         self._lengths_ms = sorted({bound.guardrail.window for bounds in self._bounds.values() for bound in bounds})
 
     def _side_by_side(self) -> tuple[list[ShareBound], Budgets]:

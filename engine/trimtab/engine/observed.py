@@ -7,6 +7,7 @@ Telemetry tells it by the revision that each request was routed by, whatever a s
 * Shares drift where the requests of some variant in the last `DRIFT_S` differ from what the weights of their revisions
   expect by more than two points beyond chance (`DRIFT_SIGMAS`), as they do where few visitors are sticky and make many
   requests, or where a proxy does not do as its weights say.
+* Of a shadow release shares say nothing: copies of requests go to variants that have no weight.
 * Fewer requests than `STALE_N` or `DRIFT_N` show nothing.
 
 Requests of unknown revisions say nothing, unless they are of one from before all that is remembered.
@@ -36,11 +37,11 @@ Snapshot = dict[str, Any]
 class Observed:
     """What requests of one release show of its weights, under one spec."""
 
-    __slots__ = ("_drift", "_names", "_stale")
+    __slots__ = ("_drift", "_has_copies", "_names", "_stale")
 
-    def __init__(self, names: Sequence[str]) -> None:
-        """`names` are those of the variants, in the order of the release file."""
-        self._names = names
+    def __init__(self, names: Sequence[str], *, has_copies: bool = False) -> None:
+        """`names` are those of the variants, in the order of the release file; `has_copies`: of a shadow release."""
+        self._names, self._has_copies = names, has_copies
         self._stale = Sliding(seconds=STALE_S, columns=2)
         """requests, and the stale ones of them"""
         self._drift = Sliding(seconds=DRIFT_S, columns=2 * len(names))
@@ -50,7 +51,7 @@ class Observed:
         """Takes the requests of a second that is over; seconds never go back."""
         n = sum(look.requests)
         self._stale.add(look.second, [n, n if look.is_stale else 0])
-        if look.weights:
+        if look.weights and not self._has_copies:
             self._drift.add(look.second, [*look.requests, *(n * int(weight) for weight in look.weights)])
 
     def divergences(self, second: int) -> list[Divergence]:

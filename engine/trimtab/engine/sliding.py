@@ -14,11 +14,11 @@ class Sliding:
     ([5, 1], [2, 0], [0, 0])
     """
 
-    __slots__ = ("_columns", "_rows", "_seconds", "_sums")
+    __slots__ = ("_rows", "_seconds", "_sums")
 
     def __init__(self, *, seconds: int, columns: int) -> None:
         """`seconds`: length of the window; `columns`: numbers in a row."""
-        self._seconds, self._columns = seconds, columns
+        self._seconds = seconds
         self._rows: deque[tuple[int, list[int]]] = deque()
         self._sums = [0] * columns
 
