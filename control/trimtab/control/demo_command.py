@@ -16,7 +16,9 @@ def demo(  # noqa: PLR0913 - one argument an option
     *,
     scenario: Annotated[Scenario, typer.Option(help="What the candidates turn out to be.")] = Scenario.FAULTY,
     strategy: Annotated[Strategy, typer.Option(help="How traffic moves.")] = Strategy.CANARY,
-    duration: Annotated[float, typer.Option(metavar="SECONDS", help="Of the traffic.")] = 60.0,
+    duration: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Of the traffic: 60; of models, 180 at most.")
+    ] = None,
     rps: Annotated[int, typer.Option(metavar="N", help="Requests per second.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", help="Of arrivals and answers.")] = 1,
     plain: Annotated[bool, typer.Option("--plain", help="Lines in place of the live view.")] = False,
@@ -31,7 +33,9 @@ def demo(  # noqa: PLR0913 - one argument an option
 ) -> None:
     """Run a real release on this machine: Kafka, Redis, Envoy, three services, traffic, and what becomes of it.
 
-    Examples: trimtab demo;  trimtab demo --scenario slow --strategy bandit --duration 30
+    Of the scenario models: four model servers, five acts (canary, A/B, segments, shadow, ensemble), labels 5 s late.
+
+    Examples: trimtab demo;  trimtab demo --scenario models;  trimtab demo --scenario slow --strategy bandit
     """
     try:
         from trimtab.control.demo.run import run
@@ -39,7 +43,8 @@ def demo(  # noqa: PLR0913 - one argument an option
         fail(f"{error.name} is not installed; run: pip install 'trimtab[demo]'", USAGE)
     try:
         options = DemoOptions(
-            scenario=scenario, strategy=strategy, duration_s=duration, rps=rps, seed=seed, plain=plain,
+            scenario=scenario, strategy=strategy, rps=rps, seed=seed, plain=plain,
+            duration_s=scenario.usual_s if duration is None else duration,
             console=console, backend=backend, kafka=kafka, redis=redis,
         )  # fmt: skip
     except (ValueError, WrongBackend) as error:

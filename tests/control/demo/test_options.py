@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from trimtab.control.demo import DemoOptions
+from trimtab.control.demo import DemoOptions, Scenario, Strategy
 from trimtab.streams.backend import Backend, WrongBackend
 
 
@@ -31,3 +31,14 @@ def test_servers_are_the_embedded_ones_unless_addresses_are_given() -> None:
 def test_an_address_without_the_other_is_refused() -> None:
     with pytest.raises(WrongBackend, match="backend external: the URL of Redis is missing, expected both"):
         DemoOptions(kafka="broker:9092")
+
+
+def test_the_acts_of_models_need_a_minute() -> None:
+    with pytest.raises(ValueError, match="duration: expected 60 to 3600 seconds, got 59"):
+        DemoOptions(scenario=Scenario.MODELS, duration_s=59)
+    assert (Scenario.MODELS.usual_s, Scenario.FAULTY.usual_s) == (180.0, 60.0)
+
+
+def test_the_acts_of_models_take_no_strategy() -> None:
+    with pytest.raises(ValueError, match="strategy: the acts of the scenario models have their own, got bandit"):
+        DemoOptions(scenario=Scenario.MODELS, duration_s=180, strategy=Strategy.BANDIT)

@@ -9,6 +9,8 @@ from trimtab.schemas.release import Release
 from trimtab.schemas.release_file import load
 from trimtab.schemas.strategy import Bandit, Canary
 
+STORIES = [one for one in Scenario if one is not Scenario.MODELS]
+
 
 def loaded(scenario: str = "faulty", strategy: str = "canary", duration_s: float = 60.0) -> Release:
     options = DemoOptions(scenario=Scenario(scenario), strategy=Strategy(strategy), duration_s=duration_s)
@@ -16,7 +18,7 @@ def loaded(scenario: str = "faulty", strategy: str = "canary", duration_s: float
     return release
 
 
-@pytest.mark.parametrize(("scenario", "strategy"), list(itertools.product(Scenario, Strategy)))
+@pytest.mark.parametrize(("scenario", "strategy"), list(itertools.product(STORIES, Strategy)))
 def test_release_of_every_run_is_a_valid_release_file(scenario: str, strategy: str) -> None:
     release = loaded(scenario, strategy)
     assert release.name == RELEASE

@@ -12,7 +12,7 @@ from typing import Final
 from rich.console import Console
 
 from trimtab.control.demo.interrupt import Interrupt, Interrupted
-from trimtab.control.demo.options import DemoOptions
+from trimtab.control.demo.options import DemoOptions, Scenario
 from trimtab.schemas.errors import TrimtabError
 
 _NOT_STARTED: Final = 3
@@ -23,6 +23,9 @@ WHEELS: Final = {
 }  # fmt: skip
 """What the demo needs beside the light base: module -> the wheel that it comes in."""
 
+_LEARNING: Final = {"sklearn": "scikit-learn"}
+"""What the scenario `models` needs besides."""
+
 
 def run(options: DemoOptions) -> int:
     """Plays the demo on this machine, shows it on standard output, and gives the exit code.
@@ -30,7 +33,7 @@ def run(options: DemoOptions) -> int:
     0: it ended as its scenario should; 1: it ended otherwise; 3: something could not be started, or ended on its own;
     128 + number: a signal ended it. No process and no file outlives it.
     """
-    if absent := _absent():
+    if absent := _absent(options):
         _say(f"trimtab demo needs {', '.join(absent)}: pip install 'trimtab[demo]', on Linux")
         return _NOT_STARTED
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -38,7 +41,7 @@ def run(options: DemoOptions) -> int:
     with Interrupt() as interrupt:
         try:
             # Only now, so that what is missing is told in words and not by a failed import.
-            code: int = import_module("trimtab.control.demo.session").play(options, Console(highlight=False), interrupt)
+            code: int = import_module(_stage_of(options)).play(options, Console(highlight=False), interrupt)
         except (Interrupted, TrimtabError, OSError) as error:
             _hush()
             return _failed(error, interrupt)
@@ -69,8 +72,14 @@ def _hush() -> None:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
-def _absent() -> list[str]:
-    return [wheel for module, wheel in WHEELS.items() if not _is_there(module)]
+def _stage_of(options: DemoOptions) -> str:
+    is_of_models = options.scenario is Scenario.MODELS
+    return f"trimtab.control.demo.{'models.' if is_of_models else ''}session"
+
+
+def _absent(options: DemoOptions) -> list[str]:
+    needed = WHEELS | (_LEARNING if options.scenario is Scenario.MODELS else {})
+    return [wheel for module, wheel in needed.items() if not _is_there(module)]
 
 
 def _is_there(module: str) -> bool:

@@ -99,7 +99,7 @@ def hold_s(duration_s: float) -> float:
 
 
 def story(options: DemoOptions) -> Story:
-    """Gives the story of a run."""
+    """Gives the story of a run. Raises `ValueError` for `models`, which has acts."""
     match options.scenario:
         case Scenario.FAULTY:
             return _faulty(_turn(options))
@@ -107,6 +107,8 @@ def story(options: DemoOptions) -> Story:
             return _slow(_turn(options))
         case Scenario.BETTER:
             return _better()
+        case Scenario.MODELS:
+            raise ValueError("scenario models: its acts are in trimtab.control.demo.models")
 
 
 def _turn(options: DemoOptions) -> int:

@@ -11,15 +11,16 @@ from rich.console import Console
 from rich.live import Live
 
 from trimtab.client import RoutingKey, Telemetry
+from trimtab.control.demo.cast import Cast
 from trimtab.control.demo.chronicle import Chronicle, Note
 from trimtab.control.demo.feed import Feed
 from trimtab.control.demo.interrupt import Interrupt
 from trimtab.control.demo.ledger import Ledger
 from trimtab.control.demo.lines import Lines
 from trimtab.control.demo.options import DemoOptions
-from trimtab.control.demo.release import RELEASE
+from trimtab.control.demo.release import RELEASE, release_text
 from trimtab.control.demo.report import report
-from trimtab.control.demo.scenario import story
+from trimtab.control.demo.scenario import VARIANTS, story
 from trimtab.control.demo.system import System
 from trimtab.control.demo.traffic import OnOutcome, Traffic
 from trimtab.control.demo.verdict import judge
@@ -42,7 +43,7 @@ def play(options: DemoOptions, console: Console, interrupt: Interrupt) -> int:
     """
     with (
         tempfile.TemporaryDirectory(prefix="trimtab-demo-") as folder,
-        System(options, Path(folder), console, interrupt.check) as system,
+        System(options, cast_of(options), Path(folder), console, interrupt.check) as system,
     ):
         system.start()
         if system.console:
@@ -51,11 +52,25 @@ def play(options: DemoOptions, console: Console, interrupt: Interrupt) -> int:
         asyncio.run(run.live())
         verdict = judge(options, story(options), run.chronicle.newest, run.ledger)
         console.print(report(options, verdict, run.ledger))
-        _linger(console, interrupt, system)
+        linger(console, interrupt, system)
     return 0 if verdict.succeeded else 1
 
 
-def _linger(console: Console, interrupt: Interrupt, system: System) -> None:
+def cast_of(options: DemoOptions) -> Cast:
+    """Gives the cast of a run: three versions of a service."""
+    numbers = map(str, (options.rps, options.duration_s, options.seed))
+    settings = (options.scenario, options.strategy, *numbers)
+    services = {name: ("-m", "trimtab.control.demo.variant", name, *settings) for name in VARIANTS}
+    return Cast(
+        release=RELEASE,
+        text=release_text(options),
+        services=services,
+        scene=f"three versions of a service: {', '.join(VARIANTS)}",
+        plot=f"release {RELEASE}: {options.strategy}",
+    )
+
+
+def linger(console: Console, interrupt: Interrupt, system: System) -> None:
     """Keeps everything up for those who look at the console, until a signal comes; where there is none, tells of it."""
     if not system.console:
         console.print("All of it in a browser: trimtab demo --console", highlight=False)

@@ -14,10 +14,9 @@ from rich.console import Console
 
 from trimtab.client import Weights
 from trimtab.control.apply import apply_file
+from trimtab.control.demo.cast import Cast
 from trimtab.control.demo.loopback import get, listener_port
 from trimtab.control.demo.options import DemoOptions
-from trimtab.control.demo.release import RELEASE, release_text
-from trimtab.control.demo.scenario import VARIANTS
 from trimtab.schemas.errors import Unreachable
 from trimtab.sidecar.envoy.bootstrap import bootstrap, yaml_text
 from trimtab.streams.backend import Backend
@@ -46,8 +45,11 @@ class System:
     `check` is called at every turn of a wait, and may raise to end it.
     """
 
-    def __init__(self, options: DemoOptions, folder: Path, console: Console, check: Callable[[], None]) -> None:
+    def __init__(
+        self, options: DemoOptions, cast: Cast, folder: Path, console: Console, check: Callable[[], None]
+    ) -> None:
         self._options = options
+        self._cast = cast
         self._folder = folder
         self._console = console
         self._check = check
@@ -65,13 +67,15 @@ class System:
         """Brings everything up. Raises `Unreachable`, with a program's last words, for what does not come up."""
         with self._stage(f"Kafka and Redis ({self._options.backend})"):
             self._start_servers()
-        with self._stage(f"three versions of a service: {', '.join(VARIANTS)}"):
-            ports = self._start_variants()
-        with self._stage(f"release {RELEASE}: {self._options.strategy}"):
-            self._apply()
+        with self._stage(self._cast.scene):
+            ports = self._start_services()
+        with self._stage(self._cast.plot):
+            self.apply(self._cast.text)
         with self._stage("worker, sidecar and Envoy"):
             self._start_worker()
             self._start_proxy(ports)
+            if self._cast.has_labels:
+                self._start_labels()
             self._await_weights()
             self._await_answer()
         if self._options.console:
@@ -97,21 +101,24 @@ class System:
         if found.backend is not Backend.EMBEDDED:  # which has them; elsewhere the release would wait for the worker
             ensure_topics(KafkaSettings(bootstrap=self.kafka), _READY_S)
 
-    def _start_variants(self) -> dict[str, str]:
-        options = self._options
-        numbers = map(str, (options.rps, options.duration_s, options.seed))
-        settings = (options.scenario, options.strategy, *numbers)
-        for name in VARIANTS:
-            self._spawn(name, "-m", "trimtab.control.demo.variant", name, *settings)
-        return {name: f"127.0.0.1:{self._port_of(name)}" for name in VARIANTS}
+    def _start_services(self) -> dict[str, str]:
+        told = {"{kafka}": self.kafka, "{redis}": self.redis}
+        for name, arguments in self._cast.services.items():
+            self._spawn(name, *(told.get(one, one) for one in arguments))
+        return {name: f"127.0.0.1:{self._port_of(name)}" for name in self._cast.services}
 
     def _port_of(self, name: str) -> str:
         return self._await(name, lambda: _line(self._children[name], r"^listening on (\d+)$"))
 
-    def _apply(self) -> None:
-        file = self._folder / f"{RELEASE}.yaml"
-        file.write_text(release_text(self._options))
+    def apply(self, text: str) -> None:
+        """Applies a release file. Raises `InvalidRelease` and `Unreachable`."""
+        file = self._folder / f"{self._cast.release}.yaml"
+        file.write_text(text)
         apply_file(file, kafka=self.kafka, wait_s=_READY_S)
+
+    def _start_labels(self) -> None:
+        table = ("--table", str(self._folder / "labels.db"))
+        self._spawn("labels", "-m", "trimtab.control.cli", "labels", "--kafka", self.kafka, *table)
 
     def _start_worker(self) -> None:
         self._spawn("worker", "-m", "trimtab.control.cli", "worker", "--kafka", self.kafka, "--redis", self.redis)
@@ -120,7 +127,7 @@ class System:
         sidecar, admin = self._folder / "sidecar.sock", self._folder / "admin.sock"
         servers = ("--kafka", self.kafka, "--redis", self.redis)
         module = ("-m", "trimtab.control.cli", "sidecar", "envoy")
-        self._spawn("sidecar", *module, "--release", RELEASE, "--socket", str(sidecar), *servers)
+        self._spawn("sidecar", *module, "--release", self._cast.release, "--socket", str(sidecar), *servers)
         config = self._folder / "envoy.yaml"
         config.write_text(
             yaml_text(bootstrap(ports, listen="127.0.0.1:0", sidecar=str(sidecar), admin=f"unix:{admin}"))
@@ -137,11 +144,12 @@ class System:
         self.console = self._await("console", lambda: _line(self._children["console"], _LISTENS))
 
     def _await_weights(self) -> None:
-        with Weights(self.redis, [RELEASE]) as weights:
-            self._await("worker", lambda: weights.get(RELEASE))
+        release = self._cast.release
+        with Weights(self.redis, [release]) as weights:
+            self._await("worker", lambda: weights.get(release))
 
     def _await_answer(self) -> None:
-        self._await("Envoy", lambda: get(self.url) == HTTPStatus.OK)
+        self._await("Envoy", lambda: get(self.url + self._cast.ready) == HTTPStatus.OK)
 
     def _spawn(self, name: str, *arguments: str) -> None:
         # -P: a folder called envoy or redis where the demo is started must not stand in for the package.

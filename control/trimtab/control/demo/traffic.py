@@ -1,8 +1,5 @@
-"""Real requests through the proxy: open-loop Poisson arrivals, each one recorded."""
+"""Real requests through the proxy, each one recorded."""
 
-import asyncio
-import random
-import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
@@ -10,12 +7,10 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from trimtab.control.demo.arrivals import TIMEOUT_S, Arrivals
 from trimtab.control.demo.ledger import Exchange, Ledger
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.release_routes import HEADER_RELEASE, HEADER_REVISION, HEADER_VARIANT
-
-TIMEOUT_S: Final = 3.0
-"""How long a client waits for its response."""
 
 OnOutcome = Callable[[RoutingKey, bool], None]
 """Told of each response that says whether its visitor converted."""
@@ -32,55 +27,27 @@ _decode: Final = msgspec.json.Decoder(_Body).decode
 
 
 class Traffic:
-    """Sends requests to `url` at random instants, `rps` a second on average, and writes down what comes of each.
-
-    Open loop: a slow response does not hold the next request back, as with real visitors.
-    """
+    """Sends requests to `url` at random instants, `rps` a second on average, and writes down what comes of each."""
 
     def __init__(self, url: str, ledger: Ledger, *, rps: float, seed: int, on_outcome: OnOutcome | None = None) -> None:
         self._url = url
         self._ledger = ledger
-        self._rps = rps
-        self._generator = random.Random(f"{seed}:arrivals")  # noqa: S311 - a seeded simulation, not a secret
         self._on_outcome = on_outcome
-        self._pending: set[asyncio.Task[None]] = set()
-        self._started = 0.0
+        self._arrivals = Arrivals(self._request, rps=rps, seed=seed, timeout_s=TIMEOUT_S)
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the first instant; 0 before."""
-        return time.monotonic() - self._started if self._started else 0.0
+        return self._arrivals.elapsed_s
 
     @property
     def pending(self) -> int:
         """Requests under way."""
-        return len(self._pending)
+        return self._arrivals.pending
 
     async def send(self, duration_s: float) -> None:
         """Sends for `duration_s`, then waits for the last responses. Cancelled, it leaves no request behind."""
-        self._started = time.monotonic()
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
-            try:
-                await self._arrive(session, duration_s)
-                await asyncio.gather(*self._pending)
-            finally:
-                await self._abandon()
-
-    async def _arrive(self, session: aiohttp.ClientSession, duration_s: float) -> None:
-        due_s = self._generator.expovariate(self._rps)
-        while due_s < duration_s:
-            await asyncio.sleep(max(0.0, due_s - self.elapsed_s))
-            task = asyncio.create_task(self._request(session))
-            self._pending.add(task)
-            task.add_done_callback(self._pending.discard)
-            due_s += self._generator.expovariate(self._rps)
-
-    async def _abandon(self) -> None:
-        left = list(self._pending)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await self._arrivals.send(duration_s)
 
     async def _request(self, session: aiohttp.ClientSession) -> None:
         sent_s = self.elapsed_s

@@ -1,0 +1,23 @@
+"""What a run of the demo starts: which services, and the release of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """The services behind the proxy, each a program of its own that says `listening on PORT`, and the release."""
+
+    release: str
+    text: str
+    """the release file that is applied first"""
+    services: Mapping[str, tuple[str, ...]]
+    """the proxy's name -> arguments of Python; `{kafka}` and `{redis}` stand for where those are"""
+    scene: str
+    """the services, in words"""
+    plot: str
+    """the release, in words"""
+    ready: str = ""
+    """a path, without its first slash, that answers 200 once the services are there"""
+    has_labels: bool = False
+    """whether the label service is needed"""

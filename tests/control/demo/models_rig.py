@@ -1,0 +1,52 @@
+"""The demo's system with its models, in a folder with a short name, and what its topics have in the end."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from rich.console import Console
+
+from trimtab.control.demo import DemoOptions, Scenario
+from trimtab.control.demo.models.session import cast
+from trimtab.control.demo.system import System
+from trimtab.schemas.decision import Decision, decode_decision
+from trimtab.schemas.topics import DECISIONS
+from trimtab.streams.backend import Backend
+
+
+def options(**given: float) -> DemoOptions:
+    rps, duration_s = int(given.get("rps", 150)), given.get("duration_s", 180.0)
+    return DemoOptions(
+        scenario=Scenario.MODELS, duration_s=duration_s, rps=rps, plain=True, backend=Backend.EMBEDDED
+    )  # fmt: skip
+
+
+@contextmanager
+def models_system(chosen: DemoOptions, text: str, console: Console) -> Iterator[System]:
+    with (
+        tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp") as folder,
+        System(chosen, cast(text), Path(folder), console, lambda: None) as system,
+    ):
+        system.start()
+        yield system
+
+
+def decisions(kafka: str) -> list[Decision]:
+    """Every decision, in the order of the topic."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "auditor"})
+    found: list[Decision] = []
+    try:
+        for partition in consumer.list_topics(DECISIONS, 10).topics[DECISIONS].partitions:
+            _, high = consumer.get_watermark_offsets(TopicPartition(DECISIONS, partition), 10)
+            consumer.assign([TopicPartition(DECISIONS, partition, OFFSET_BEGINNING)])
+            position = 0
+            while position < high:
+                for message in consumer.consume(500, 0.2):
+                    assert message.error() is None, message.error()
+                    position = message.offset() + 1
+                    found.append(decode_decision(message.value()))
+    finally:
+        consumer.close()
+    return found
