@@ -12,7 +12,8 @@ import pytest
 
 from trimtab.engine.allocation import Bounds, allocate
 from trimtab.schemas.decision import Assessment, Decision, Phase, Verdict
-from trimtab.schemas.evidence import Command, Record, Sidecars, Spec
+from trimtab.schemas.evidence import Command, Reactions, Record, Sidecars, Spec
+from trimtab.schemas.guardrail import ReactionGuardrail
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION
 from trimtab.schemas.release import Release
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Shadow
@@ -272,7 +273,7 @@ def missing_is_not_zero(step: Step) -> None:
             assert verdict.verdict is Verdict.INCONCLUSIVE
     if before is None:
         return
-    if not isinstance(step.record, Spec | Command | Sidecars) and not REACTS.match(after.rule):
+    if not isinstance(step.record, Spec | Command | Sidecars | Reactions) and not REACTS.match(after.rule):
         assert counted(after) != counted(before), "no decision without evidence, an order, a spec or word of a sidecar"
     for name in excluded(after) - excluded(before):
         is_ordered = step.command is not None and (step.command.action, step.command.variant) == ("exclude", name)
@@ -297,12 +298,16 @@ def verdicts_follow_from_their_numbers(step: Step) -> None:
         assert rail.severity != "muted"
         assert verdict.variant in step.after.weights
         assert (verdict.severity, verdict.on_fail) == (rail.severity, rail.on_fail)
-        if rail.confidence is not None:
-            assert verdict.threshold == pytest.approx(-math.log(1 - rail.confidence))
         assert 0 <= verdict.breaches <= verdict.n
         assert verdict.reason
         is_enough = verdict.samples >= rail.min_samples
-        assert (verdict.verdict is Verdict.FAIL) == (is_enough and verdict.ln_evidence >= verdict.threshold)
+        if isinstance(rail, ReactionGuardrail):
+            assert (verdict.threshold, verdict.samples) == (0, verdict.n)
+            is_failed = verdict.breaches > rail.allowed * verdict.n
+        else:
+            assert rail.confidence is None or verdict.threshold == pytest.approx(-math.log(1 - rail.confidence))
+            is_failed = verdict.ln_evidence >= verdict.threshold
+        assert (verdict.verdict is Verdict.FAIL) == (is_enough and is_failed)
         assert is_enough or verdict.verdict is Verdict.INCONCLUSIVE
 
 

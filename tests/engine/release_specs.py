@@ -57,6 +57,8 @@ _GUARDRAILS: Final[Sequence[Json]] = (
     {"metric": "outcome", "name": "converted", "min": 0.3, "confidence": 0.9},
     {"metric": "outcome", "name": "revenue", "minRatio": 0.9, "max": 50, "severity": "signal"},
     {"metric": "client_error_rate", "max": 0.2, "severity": "muted"},
+    {"metric": "reaction_time", "max": 400, "allowed": 0.2, "minSamples": 3, "window": "10s"},
+    {"metric": "reaction_time", "max": 900, "allowed": 0.2, "minSamples": 3, "onFail": "pause"},
     error_rate(0.1, window="5m", warmUp="3s"),
     {"metric": "metric", "name": "spending", "min": -2, "confidence": 0.9},
     {"metric": "metric", "name": "experience", "minRatio": 0.8, "confidence": 0.9, "onFail": "hold"},

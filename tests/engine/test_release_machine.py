@@ -18,7 +18,7 @@ from engine.builders import spec
 from engine.release_specs import STEERED, commands, releases
 from engine.release_world import CELLS, World
 from trimtab.schemas.divergence import Divergence
-from trimtab.schemas.evidence import Command, Sidecars, Spec, Tick, decode
+from trimtab.schemas.evidence import Command, Reactions, Sidecars, Spec, Tick, decode
 
 WAITS_MS = (0, 40, 100, 300, 1_000, 1_100, 2_500, 12_000, -300)
 AGES_MS = (0, 0, 0, 300, 900, 1_900, 5_000, -1_500, -70_000)
@@ -75,6 +75,10 @@ class ReleaseMachine(RuleBasedStateMachine):
     @rule(which=st.sampled_from(TOLD), of=st.sampled_from(("checkout", "checkout", "search", "ghost")))
     def sidecars_tell(self, which: list[Divergence], of: str) -> None:
         self.world.append(Sidecars(release=of, divergences=which))
+
+    @rule(took_ms=st.lists(st.integers(0, 1_200), max_size=6), waiting_ms=st.sampled_from((0, 0, 700, 5_000)))
+    def a_worker_tells_of_reactions(self, took_ms: list[int], waiting_ms: int) -> None:
+        self.world.append(Reactions(release="checkout", took_ms=took_ms, waiting_ms=waiting_ms))
 
     @rule(command=commands())
     def somebody_orders(self, command: Command) -> None:

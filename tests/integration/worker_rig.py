@@ -95,9 +95,10 @@ class WorkerRig:
         self._stack.callback(lambda: worker.is_running and worker.end(by=signal.SIGKILL))
         return worker
 
-    def apply(self, name: str = "checkout") -> None:
+    def apply(self, name: str = "checkout", *, more: str = "") -> None:
+        """Applies a release; `more` is a line of its `spec`."""
         file = self.folder / f"{name}.yaml"
-        file.write_text(RELEASE.replace("NAME", name))
+        file.write_text(RELEASE.replace("NAME", name) + (f"  {more}\n" if more else ""))
         apply_file(file, kafka=self.kafka, wait_s=READY_S)
 
     def decision(self, name: str = "checkout") -> Decision | None:

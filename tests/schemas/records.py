@@ -26,6 +26,7 @@ from trimtab.schemas.evidence import (
     Command,
     PaneKey,
     Panes,
+    Reactions,
     RepeatColumns,
     RoutedColumns,
     Sidecars,
@@ -114,6 +115,7 @@ DIVERGENCE: Final = Divergence(
     kind="refused", words="sidecar edge-1 (envoy) refuses revision 8: no such cluster", sidecar="edge-1", proxy="envoy"
 )
 SIDECARS: Final = Sidecars(release="checkout", divergences=[DIVERGENCE])
+REACTIONS: Final = Reactions(release="checkout", took_ms=[120, 95], waiting_ms=1_500)
 SIDECAR_REPORT: Final = sidecar.SidecarReport(
     sidecar="edge-1", proxy="envoy", release="checkout", in_force=(1, 7), offered=(1, 8), refused="no such cluster",
     refusals=3, events=1_000, dropped=2, unattributed=4, time_ms=5,
@@ -177,6 +179,7 @@ SAMPLES: Final = [
     _own("evidence-command", "msgpack", COMMAND, evidence.decode),
     _own("evidence-command-exclude", "msgpack", EXCLUSION, evidence.decode),
     _own("evidence-sidecars", "msgpack", SIDECARS, evidence.decode),
+    _own("evidence-reactions", "msgpack", REACTIONS, evidence.decode),
     _own("decision-held", "json", msgspec.structs.replace(DECISION, divergences=[DIVERGENCE]),
          decision.decode_decision),
     _own("decision", "json", DECISION, decision.decode_decision),

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine.builders import Json, release
+from trimtab.schemas.guardrail import SampleRatioGuardrail
 from trimtab.schemas.release import parse_document
 from trimtab.schemas.request import request_number
 
@@ -56,6 +57,7 @@ def test_what_cannot_be_is_refused_with_its_field(bad: Json, message: str) -> No
 
 def test_a_sample_ratio_pauses_at_a_chance_of_one_in_a_thousand_unless_it_says_otherwise() -> None:
     (usual,) = release(guardrails=[{"metric": "sample_ratio"}]).spec.guardrails
+    assert isinstance(usual, SampleRatioGuardrail)
     assert (usual.confidence, usual.on_fail, usual.severity, usual.title) == (
         0.999,
         "pause",

@@ -135,8 +135,8 @@ BREAKING: dict[str, tuple[Change, str]] = {
         "evidence: Panes: its tag: was 't=panes', now it is 't=pane'",
     ),
     "a kind of record was added": (
-        lambda new: new["evidence"].update(root="Command|Panes|Sidecars|Spec|Tick|Vote"),
-        "evidence: its type: was 'Command|Panes|Sidecars|Spec|Tick', now it is",
+        lambda new: new["evidence"].update(root="Command|Panes|Reactions|Sidecars|Spec|Tick|Vote"),
+        "evidence: its type: was 'Command|Panes|Reactions|Sidecars|Spec|Tick', now it is",
     ),
     "an enumeration got a member": (
         lambda new: fields(new, "decision", "Decision").update(phase="'progressing'|'levitating', required"),

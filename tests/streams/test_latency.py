@@ -5,8 +5,10 @@ from prometheus_client import CollectorRegistry
 
 from trimtab.engine.batch import Message
 from trimtab.engine.pane import FoldSpec
+from trimtab.schemas.evidence import Reactions
 from trimtab.schemas.telemetry import ColumnBatch
-from trimtab.streams.latency import Awaited, Latency
+from trimtab.streams.latency import MOST_TOLD, Awaited, Latency
+from trimtab.streams.reaction_watch import reactions_of
 
 SPEC = FoldSpec(lateness_ms=2_000, skew_ms=1_000)
 APPENDED_MS = 1_700_000_000_000
@@ -118,6 +120,43 @@ def test_a_decision_on_time_alone_is_not_measured() -> None:
     it.latency.decided("checkout", (7, 1))
     it.latency.visible("checkout", (7, 1))
     assert it.sums_ms() == (0, 0)
+
+
+def test_reactions_of_a_release_that_is_watched_are_told_once() -> None:
+    it = Measured()
+    for revision in range(1, 4):
+        it.latency.heard(["checkout"], it.now_ms, it.now_ms)
+        it.latency.decided("checkout", (7, revision))
+        it.now_ms += 100 * revision
+        it.latency.visible("checkout", (7, revision))
+        it.latency.watch(["checkout"])
+    assert reactions_of(it.latency, "checkout") == Reactions(release="checkout", took_ms=[200, 300])
+    assert reactions_of(it.latency, "checkout") is None
+
+
+def test_an_event_that_waits_for_redis_is_told_of_again_and_again() -> None:
+    it = Measured()
+    it.latency.watch(["checkout"])
+    it.latency.heard(["checkout"], it.now_ms, it.now_ms)
+    it.latency.decided("checkout", (7, 1))
+    told = []
+    for _ in range(3):
+        it.now_ms += 600
+        told.append(reactions_of(it.latency, "checkout"))
+    waiting = [Reactions(release="checkout", took_ms=[], waiting_ms=waits_ms) for waits_ms in (1_200, 1_800)]
+    assert told == [None, *waiting]
+
+
+def test_so_many_reactions_are_kept_and_no_more() -> None:
+    it = Measured()
+    it.latency.watch(["checkout"])
+    for revision in range(MOST_TOLD + 5):
+        it.latency.heard(["checkout"], it.now_ms, it.now_ms)
+        it.latency.decided("checkout", (7, revision))
+        it.latency.visible("checkout", (7, revision))
+    told = reactions_of(it.latency, "checkout")
+    assert told is not None
+    assert len(told.took_ms) == MOST_TOLD
 
 
 def test_a_release_that_went_to_another_worker_is_not_measured() -> None:

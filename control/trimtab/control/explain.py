@@ -200,13 +200,20 @@ def _last_minute(arm: Arm | SegmentArm) -> str:
 def _assessment(found: Assessment) -> list[str]:
     value = "unknown, for nothing was seen" if found.value is None else _number(found.value)
     alpha = _number(exp(-found.threshold))
+    tested = (
+        f"  ln E = {_number(found.ln_evidence)} after {found.samples} samples since the test began",
+        f"  it fails from ln(1 / {alpha}) = {_number(found.threshold)} on; what keeps the bound ever gets there with a",
+        f"  probability of {alpha} at most",
+    )
     return [
         f"{found.guardrail} of {found.variant}: {found.verdict}",
         f"  value {value}, {found.bound} {_number(found.limit)}{_stretch(found)}",
         *_breaches(found),
-        f"  ln E = {_number(found.ln_evidence)} after {found.samples} samples since the test began",
-        f"  it fails from ln(1 / {alpha}) = {_number(found.threshold)} on; what keeps the bound ever gets there with a",
-        f"  probability of {alpha} at most",
+        *(
+            tested
+            if found.threshold
+            else ("  no test: it fails while more of the window are above the limit than that",)
+        ),
         f"  {found.verdict}, for {found.reason}",
         f"  {found.severity}, on a fail: {found.on_fail}",
     ]

@@ -188,6 +188,7 @@ def _assessments(decision: Decision) -> Table:
         value = _NOTHING if verdict.value is None else f"{verdict.value:.4g}"
         table.add_row(
             verdict.guardrail, verdict.variant, Text(verdict.verdict, style=_VERDICT_STYLE[verdict.verdict]),
-            value, f"{verdict.limit:g}", str(verdict.n), f"{verdict.ln_evidence:.2f}",
+            value, f"{verdict.limit:g}", str(verdict.n),
+            f"{verdict.ln_evidence:.2f}" if verdict.threshold else _NOTHING,
         )  # fmt: skip
     return table

@@ -20,6 +20,7 @@ from trimtab.engine.metric_rail import rails_under
 from trimtab.engine.observed import Observed
 from trimtab.engine.rail import Pair, ShareRail
 from trimtab.engine.ratio_guard import RatioGuard
+from trimtab.engine.reaction_guard import ReactionGuard
 from trimtab.engine.request_book import request_keep
 from trimtab.engine.seconds import ClosedSecond
 from trimtab.engine.sequential.budget import Budgets
@@ -31,7 +32,15 @@ from trimtab.engine.sketch import bucket_of_limit
 from trimtab.engine.window import ArmWindow, Keep
 from trimtab.schemas.decision import Assessment, Verdict
 from trimtab.schemas.divergence import Divergence
-from trimtab.schemas.guardrail import AnyGuardrail, ErrorRateGuardrail, Guardrail, LatencyGuardrail, MetricGuardrail
+from trimtab.schemas.evidence import Reactions
+from trimtab.schemas.guardrail import (
+    AnyGuardrail,
+    ErrorRateGuardrail,
+    Guardrail,
+    LatencyGuardrail,
+    MetricGuardrail,
+    ReactionGuardrail,
+)
 from trimtab.schemas.reading import outcomes_read
 from trimtab.schemas.release import Spec
 from trimtab.schemas.strategy import Shadow
@@ -55,7 +64,9 @@ def keep_of(spec: Spec) -> Keep:
     slower = {bucket_of_limit(one.max) for one, _ in watched if isinstance(one, LatencyGuardrail) and one.max}
     gauges = gauges_of(spec.scaling) if spec.scaling else {}
     sized_ms = (spec.scaling.window,) if spec.scaling else ()
-    watched_ms = (one.window for one in spec.guardrails if one.severity != "muted")  # also of the sample ratio
+    watched_ms = (  # also of the sample ratio
+        one.window for one in spec.guardrails if one.severity != "muted" and not isinstance(one, ReactionGuardrail)
+    )
     return Keep(
         lengths_ms=(*Keep().lengths_ms, _SHOWN_MS, *sized_ms, *watched_ms),
         metrics=tuple(dict.fromkeys((*outcomes_read(spec.bounds, spec.metric_of_name), *gauges))),
@@ -71,7 +82,7 @@ class Guard:
     """Guardrails on the variants of one release, under one spec."""
 
     __slots__ = ("_bounds", "_budgets", "_closed_s", "_evidence", "_has_pairs", "_lengths_ms", "_observed", "_ratio",
-                 "_shares", "_spec")  # fmt: skip
+                 "_reactions", "_shares", "_spec")  # fmt: skip
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._spec = spec
@@ -81,6 +92,7 @@ class Guard:
         self._has_pairs = keep_of(spec).keeps_seconds
         self._closed_s = 0
         self._ratio = RatioGuard(spec, evidence)
+        self._reactions = ReactionGuard(spec)
         names = [variant.name for variant in spec.variants]
         self._observed = Observed(names, has_copies=isinstance(spec.strategy, Shadow))
         self._lengths_ms = sorted({bound.guardrail.window for bounds in self._bounds.values() for bound in bounds})
@@ -116,6 +128,7 @@ class Guard:
 
         Absolute bounds on shares miss nothing by that, for what is no look yet is a peek; others would.
         """
+        self._reactions.advance(now_s)
         if now_s - self._closed_s < (min(pace, _SLOWEST_PAIRS_S) if self._has_pairs else pace):
             return []
         self._closed_s = now_s
@@ -136,6 +149,15 @@ class Guard:
         for look in book.routed.close(now_s - REQUESTS_AFTER_S, book.in_force):
             self._ratio.take(look, now_s)
             self._observed.take(look)
+
+    def take_reactions(self, told: Reactions, now_s: int) -> None:
+        """Takes what a worker tells of its reaction times."""
+        self._reactions.take(told, now_s)
+
+    @property
+    def wants_reactions(self) -> bool:
+        """Whether a guardrail looks at them."""
+        return self._reactions.is_on
 
     def divergences(self, now_s: int) -> list[Divergence]:
         """Gives how traffic is seen not to follow the weights."""
@@ -166,7 +188,8 @@ class Guard:
                     is_urgent, bound.is_fresh = bound.is_fresh, False
                 if is_urgent:
                     urgent.append(bound)
-        if self._ratio.fails() and candidates:
+        of_all = [self._ratio.fails(), self._reactions.fails()]
+        if any(of_all) and candidates:
             return True
         return any(self._look(bound, now_s).verdict is Verdict.FAIL for bound in urgent)
 
@@ -180,7 +203,8 @@ class Guard:
             for name, bounds in self._bounds.items()
             for bound in bounds
         )
-        return not is_open and self._evidence.is_settled and self._ratio.is_settled and self._has_seen_requests
+        of_all = self._ratio.is_settled and self._reactions.is_settled
+        return not is_open and self._evidence.is_settled and of_all and self._has_seen_requests
 
     @property
     def _has_seen_requests(self) -> bool:
@@ -196,6 +220,7 @@ class Guard:
         """Gives the guardrails that these variants fail, once `is_settled`."""
         if candidates:
             yield from self._ratio.failing()
+            yield from self._reactions.failing()
         yield from (bound.guardrail for name in candidates for bound in self._bounds[name] if self._fails(bound))
 
     def _fails(self, bound: Bound) -> bool:
@@ -221,6 +246,7 @@ class Guard:
                 else:
                     of_variant.append(self._assess(bound, window))
             of_variant += self._ratio.assess(name)
+            of_variant += self._reactions.assess(name)
         return assessed
 
     def _assess(self, bound: Bound, window: ArmWindow) -> Assessment:
@@ -248,6 +274,7 @@ class Guard:
     def start_over(self, does: Callable[[AnyGuardrail], bool]) -> None:
         """Lets the evidence of the guardrails that `does` holds for start anew: somebody has acted on it."""
         self._ratio.start_over(does)
+        self._reactions.start_over(does)
         for variant, bounds in self._bounds.items():
             pairs = zip(bounds, self._on(variant), strict=True)
             self._bounds[variant] = [fresh.after(old) if does(old.guardrail) else old for old, fresh in pairs]
@@ -258,7 +285,7 @@ class Guard:
         bounds = {name: [bound.snapshot() for bound in of_variant] for name, of_variant in self._bounds.items()}
         return {
             "closed_s": self._closed_s, "bounds": bounds, "ratio": self._ratio.snapshot(),
-            "observed": self._observed.snapshot(),
+            "observed": self._observed.snapshot(), "reactions": self._reactions.snapshot(),
         }  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -266,6 +293,7 @@ class Guard:
         self._closed_s = snapshot["closed_s"]
         self._ratio.restore(snapshot.get("ratio", {}))
         self._observed.restore(snapshot.get("observed", {}))
+        self._reactions.restore(snapshot.get("reactions", {}))
         for name, bounds in self._bounds.items():
             for bound, kept in zip(bounds, snapshot["bounds"][name], strict=True):
                 bound.restore(kept)

@@ -31,7 +31,7 @@ from trimtab.engine.release_state import Position
 from trimtab.engine.strangers import Stranger, Strangers
 from trimtab.schemas.decision import Decision, WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.schemas.evidence import Command, PaneKey, Panes, Record, Sidecars, Spec, Tick
+from trimtab.schemas.evidence import Command, PaneKey, Panes, Reactions, Record, Sidecars, Spec, Tick
 from trimtab.schemas.release import parse_document
 
 _SNAPSHOT_VERSION: Final = 1
@@ -141,6 +141,8 @@ class Ledger:
                 self._command(record, at, effects)
             case Sidecars():
                 self._observe(record, at, effects)
+            case Reactions():
+                self._react(record, at, effects)
             case Tick():
                 pass
             case _:
@@ -245,6 +247,12 @@ class Ledger:
             effects.rejected = f"sidecars: no release {told.release!r}"
             return
         self._took(told.release, self._woken(told.release, at).observe(told.divergences, at), effects)
+
+    def _react(self, told: Reactions, at: Position, effects: Effects) -> None:
+        if told.release not in self.releases:
+            effects.rejected = f"reactions: no release {told.release!r}"
+            return
+        self._took(told.release, self._woken(told.release, at).react(told, at), effects)
 
     def _enter_second(self, at: Position, effects: Effects) -> None:
         if at.time_ms // 1000 <= self._entered_ms // 1000:

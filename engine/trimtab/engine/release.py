@@ -48,7 +48,7 @@ from trimtab.engine.strategy.steps import HEARD_MS, interval_ms, steps_of
 from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
 from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.schemas.evidence import Command, Panes
+from trimtab.schemas.evidence import Command, Panes, Reactions
 from trimtab.schemas.ids import BASIS_POINTS, Revision
 from trimtab.schemas.release import Spec, parse_document
 from trimtab.schemas.strategy import Bandit
@@ -264,6 +264,18 @@ class ReleaseFold:
             return self._consider(at)
         words = "; ".join(one.words for one in divergences) or "every sidecar follows again"
         return self._decision(at, f"observed: {words}", self._assess())
+
+    def react(self, told: Reactions, at: Position) -> Decision | None:
+        """Takes what a worker tells of its reaction times, and decides where a guardrail asks for it."""
+        if not self._take(at):
+            return None
+        self._guard.take_reactions(told, self._state.now_ms // 1000)
+        return self._consider(at)
+
+    @property
+    def wants_reactions(self) -> bool:
+        """Whether a guardrail looks at reaction times."""
+        return self._guard.wants_reactions
 
     def _follow(self, command: Command) -> str:
         state, rule = self._state, rule_of(command)

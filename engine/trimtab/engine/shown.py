@@ -110,6 +110,11 @@ def acts(assessment: Assessment) -> bool:
 def breach(failed: Assessment) -> str:
     """Gives what was failed, in words and numbers."""
     value = "nothing" if failed.value is None else f"{failed.value:.4g}"
+    if not failed.threshold:  # no test, but a share of what came within a window
+        return (
+            f"{failed.guardrail} has {failed.breaches} of {failed.n} above {failed.limit:g}, the slowest {value},"
+            f" {failed.allowed_ratio:g} of them allowed"
+        )
     counted = f"{failed.breaches} of {failed.n} responses breach, {failed.allowed_ratio:g} allowed, "
     return (
         f"{failed.guardrail} is {value} against {failed.bound} {failed.limit:g}"

@@ -4,7 +4,7 @@ Every record is MessagePack with its kind in `t` and its version in `v`. A recor
 the broker appended it; that and its offset come with the Kafka message, not in the record.
 """
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.version import Reader, Version, peek_message_pack
 
-VERSION: Final = 4
+VERSION: Final = 5
 """The newest; a record is of the oldest one that knows its kind, so that older readers go on with what they know."""
 
 _TWO: Final = 2
@@ -186,7 +186,18 @@ class Sidecars(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="si
     v: Version = 3
 
 
-Record = Panes | Tick | Spec | Command | Sidecars
+class Reactions(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="reactions"):
+    """How fast a worker reacted of late to what came for a release, where a guardrail of it asks for that."""
+
+    release: str
+    took_ms: list[Annotated[int, msgspec.Meta(ge=0)]]
+    """of each revision that Redis took since this was last told: milliseconds from the event that waited longest"""
+    waiting_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """how long an event has waited for a revision that Redis does not have yet; 0 where none does"""
+    v: Version = 5
+
+
+Record = Panes | Tick | Spec | Command | Sidecars | Reactions
 
 _encode = msgspec.msgpack.Encoder().encode
 _read: Reader[Record] = Reader("an evidence record", VERSION, msgspec.msgpack.Decoder(Record).decode, peek_message_pack)

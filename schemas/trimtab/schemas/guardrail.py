@@ -5,9 +5,9 @@ One that has both is two guardrails. What is bounded is built in, an outcome, or
 """
 
 from functools import cached_property
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from trimtab.schemas.part import DurationMs, Name, Part, WindowMs, duration_text
@@ -15,7 +15,17 @@ from trimtab.schemas.part import DurationMs, Name, Part, WindowMs, duration_text
 Severity = Literal["critical", "ordinary", "signal", "muted"]
 OnFail = Literal["abort", "stepBack", "pause", "hold"]
 Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+_LONGEST_REACTIONS_MS: Final = 300_000
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _not_too_long(window_ms: int) -> int:
+    if window_ms > _LONGEST_REACTIONS_MS:
+        longest = duration_text(_LONGEST_REACTIONS_MS)
+        raise ValueError(
+            f"expected at most {longest}, for every reaction in it is kept, got {duration_text(window_ms)}"
+        )
+    return window_ms
 
 
 class _Watch(Part):
@@ -119,6 +129,30 @@ class SampleRatioGuardrail(_Watch):
         return self.metric
 
 
+class ReactionGuardrail(Part):
+    """Bounds our own reaction time: from an event to the weights that rest on it, visible in Redis.
+
+    It says nothing of a candidate: weights that follow too late are held, or wait for a person.
+    """
+
+    metric: Literal["reaction_time"]
+    max: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """milliseconds"""
+    allowed: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """the share of reactions within the window that may take longer"""
+    window: Annotated[WindowMs, AfterValidator(_not_too_long)] = 60_000
+    """at most 5m, for each reaction in it is kept"""
+    min_samples: Annotated[int, Field(ge=1)] = 20
+    """reactions within the window, below which nothing is concluded"""
+    severity: Severity = "ordinary"
+    on_fail: Literal["pause", "hold"] = "hold"
+
+    @cached_property
+    def title(self) -> str:
+        """What tells it from others."""
+        return f"{self.metric} over {duration_text(self.window)}"
+
+
 class MetricGuardrail(_Watch):
     """Bounds a metric of the release file, second by second: each second's value is one observation."""
 
@@ -145,7 +179,7 @@ class MetricGuardrail(_Watch):
 Guardrail = ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail | MetricGuardrail
 """Those that bound what single variants do."""
 
-AnyGuardrail = Annotated[Guardrail | SampleRatioGuardrail, Field(discriminator="metric")]
+AnyGuardrail = Annotated[Guardrail | SampleRatioGuardrail | ReactionGuardrail, Field(discriminator="metric")]
 
 ShareRail = ErrorRateGuardrail | LatencyGuardrail
 """What bounds a share of responses: a latency quantile is one of slower ones."""

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from trimtab.schemas.attribution import Attribution
 from trimtab.schemas.condition_text import ConditionText, check_conditions
-from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, SampleRatioGuardrail
+from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, ReactionGuardrail, SampleRatioGuardrail
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.metric import AnyMetric, Composite, UserMetric
@@ -110,7 +110,8 @@ class Spec(Part):
     @property
     def bounds(self) -> tuple[Guardrail, ...]:
         """The guardrails that bound what single variants do."""
-        return tuple(rail for rail in self.guardrails if not isinstance(rail, SampleRatioGuardrail))
+        of_all = (SampleRatioGuardrail, ReactionGuardrail)
+        return tuple(rail for rail in self.guardrails if not isinstance(rail, of_all))
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

@@ -117,12 +117,22 @@ class Decide:
             if fold.standing is Standing.LIVE
         }
 
-    async def tell(self, release: str, divergences: list[Divergence]) -> None:
-        """Writes what sidecars tell of a release of this worker into its evidence."""
+    def watched(self) -> list[str]:
+        """Gives the live releases of this worker of which a guardrail looks at reaction times."""
+        generation = self._app.consumer_generation_id
+        return [
+            name
+            for shard in self._shards.values()
+            if shard.generation == generation
+            for name, fold in shard.ledger.releases.items()
+            if fold.wants_reactions and fold.standing is Standing.LIVE
+        ]
+
+    async def tell(self, told: evidence.Sidecars | evidence.Reactions) -> None:
+        """Writes what was seen of a release of this worker into its evidence."""
         for shard in self._shards.values():
-            if release in shard.ledger.releases:
-                told = evidence.encode(evidence.Sidecars(release=release, divergences=divergences))
-                await self._outbox.send(EVIDENCE, told, partition=shard.partition)
+            if told.release in shard.ledger.releases:
+                await self._outbox.send(EVIDENCE, evidence.encode(told), partition=shard.partition)
 
     async def consume(self, stream: faust.Stream) -> None:
         """Takes every record of the evidence log; never ends by itself."""

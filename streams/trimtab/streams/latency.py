@@ -7,7 +7,7 @@ by is in the figures. A wait for a strategy's interval is part of it. Releases t
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,9 @@ from trimtab.schemas.ids import Revision
 _BUCKETS_S: Final = (
     0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
+
+MOST_TOLD: Final = 200
+"""Reactions that are remembered of a release until they are told of, which is every second: ten are usual at most."""
 
 STAGES: Final = ("telemetry", "fold", "decide", "publish")
 
@@ -42,6 +45,8 @@ class Latency:
         self._heard: dict[str, tuple[int, int]] = {}
         """release -> the oldest that was heard of it since its newest decision: times of the event and of the append"""
         self._waiting: dict[str, _Waiting] = {}
+        self._told: dict[str, list[int]] = {}
+        """release that somebody watches -> milliseconds of its reactions since it was last told of"""
         self._reaction = Histogram(
             "trimtab_decision_latency_seconds",
             "From the time of an event to the weights that rest on it, visible in Redis",
@@ -85,6 +90,22 @@ class Latency:
         now_s = self._clock()
         self._publish.observe(max(0.0, now_s - waiting.decided_s))
         self._reaction.observe(max(0.0, now_s - waiting.event_ms / 1000))
+        told = self._told.get(release)
+        if told is not None and len(told) < MOST_TOLD:
+            told.append(max(0, round(1000 * now_s) - waiting.event_ms))
+
+    def watch(self, releases: Collection[str]) -> None:
+        """Remembers reactions of these releases from now on, and of no others."""
+        self._told = {release: self._told.get(release, []) for release in releases}
+
+    def tell(self, release: str) -> tuple[list[int], int]:
+        """Gives how many milliseconds each reaction took since this was last asked, and how long an event waits now.
+
+        The latter is 0 where every revision is visible.
+        """
+        took_ms, waiting = self._told.get(release, []), self._waiting.get(release)
+        self._told[release] = []
+        return took_ms, max(0, round(1000 * self._clock()) - waiting.event_ms) if waiting else 0
 
     def forget(self, release: str) -> None:
         """Forgets a release that another worker speaks for."""

@@ -15,6 +15,7 @@ import structlog
 from trimtab.schemas import sidecar
 from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.evidence import Sidecars
 from trimtab.schemas.redis_client import REDIS_FAILURES, open_async_redis
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.redis_keys import ALL_SIDECARS
@@ -83,7 +84,7 @@ class SidecarWatch:
                 _log.warning("sidecars_diverge", release=name, words=[one.words for one in divergences])
             else:
                 _log.info("sidecars_follow", release=name, words=[])
-            await self._decide.tell(name, divergences)
+            await self._decide.tell(Sidecars(release=name, divergences=divergences))
 
     def _is_due(self, release: str, told: _Told, now_s: float) -> bool:
         sent, since_s = self._sent.get(release, ((), 0.0))

@@ -31,6 +31,7 @@ from trimtab.streams.progress import Progress
 from trimtab.streams.publication import Publication
 from trimtab.streams.pulse import Pulse
 from trimtab.streams.reach import ping_redis, wait_for
+from trimtab.streams.reaction_watch import ReactionWatch
 from trimtab.streams.report import Report
 from trimtab.streams.settings import Settings
 from trimtab.streams.sidecar_watch import SidecarWatch
@@ -110,7 +111,7 @@ class _Worker:
         pulse = Pulse(self._settings.stall_s, EXIT_FAILED)
         for work in (
             pulse.beat_forever, self._watchdog.watch, self._progress.watch, self._publication.publish_forever,
-            self._report.write_forever, self._watch.watch_forever,
+            self._report.write_forever, self._watch.watch_forever, self._reactions.tell_forever,
         ):  # fmt: skip
             self._start(self._guarded(work))
         self._start(self._started)
@@ -140,6 +141,7 @@ class _Worker:
         app.task(self._guarded(fold.flush_forever))
         app.task(self._guarded(decide.tick_forever))
         self._watch = SidecarWatch(self._settings.redis, decide)
+        self._reactions = ReactionWatch(latency, decide)
         self._report = Report(fold, decide, self._publication)
         self._progress = progress = Progress(app, {TELEMETRY: fold.positions, EVIDENCE: decide.positions}, patience_s)
         self._watchdog = Watchdog(app, self._settings.watchdog_s, lambda: not progress.trouble)

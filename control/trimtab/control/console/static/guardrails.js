@@ -38,6 +38,7 @@ function assessment(found, places) {
   const value = measured(found.guardrail, found.value);
   const limit = measured(found.guardrail, found.limit);
   const evidence = Math.max(0, Math.min(100, (found.ln_evidence / (found.threshold || 1)) * 100));
+  const tested = found.threshold > 0;
   return el(
     "div.assessment",
     { "data-key": found.variant },
@@ -61,9 +62,20 @@ function assessment(found, places) {
     ),
     el(
       "span.evidence",
-      { title: "ln E against the variant since the test began; the guardrail fails when it reaches its threshold" },
-      el("span.bar.thin", { "aria-hidden": "true" }, el(`span.fill.${tone}`, { style: { width: `${evidence}%` } })),
-      el("small", {}, `ln E ${found.ln_evidence.toFixed(2)} of ${found.threshold.toFixed(2)}`),
+      {
+        title: tested
+          ? "ln E against the variant since the test began; the guardrail fails when it reaches its threshold"
+          : "the share of the window that may be above the limit",
+      },
+      tested &&
+        el("span.bar.thin", { "aria-hidden": "true" }, el(`span.fill.${tone}`, { style: { width: `${evidence}%` } })),
+      el(
+        "small",
+        {},
+        tested
+          ? `ln E ${found.ln_evidence.toFixed(2)} of ${found.threshold.toFixed(2)}`
+          : `${count(found.breaches)} above it, ${found.allowed_ratio * 100} % allowed`,
+      ),
     ),
     el(`span.verdict.${tone}`, { title: found.reason }, el("i", { "aria-hidden": "true" }, sign), ` ${word}`),
     found.verdict !== "pass" &&
