@@ -110,6 +110,12 @@ def test_a_shadow_is_mirrored_to_and_only_one_can_be() -> None:
         seldon(release("{type: shadow, duration: 1h}", ", {name: v3}"), decision())
 
 
+def test_weights_of_an_ensemble_are_no_shares_of_traffic() -> None:
+    for export in (of, seldon):
+        with pytest.raises(NotExportable, match="release checkout: every member of an ensemble answers every request"):
+            export(release("{type: ensemble}"), decision())
+
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with EmbeddedRedis() as server, Redis.from_url(server.url) as client:

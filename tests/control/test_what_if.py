@@ -214,3 +214,12 @@ def test_a_file_that_decides_by_segment_is_worth_what_is_best_in_each() -> None:
     assert worth.values.actual.value == pytest.approx(0.4, abs=0.02)
     assert any("; mobile: stable=0 canary=10000" in line for line in lines_of(found))
     assert plain_of(found)["decisions"][-1]["other"]["segments"]["mobile"]["canary"] == 10_000
+
+
+def test_nothing_is_estimated_of_requests_that_all_members_of_an_ensemble_answered() -> None:
+    rig = EvidenceRig()
+    rig.apply(applied(strategy={"type": "ensemble"}))
+    traffic(rig, 3)
+    found = run(log_of(rig), applied())
+    assert any("not estimated: every member of an ensemble" in line for line in lines_of(found))
+    assert plain_of(found)["worth"] is None

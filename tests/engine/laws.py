@@ -16,7 +16,7 @@ from trimtab.schemas.evidence import Command, Reactions, Record, Sidecars, Spec
 from trimtab.schemas.guardrail import ReactionGuardrail
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION
 from trimtab.schemas.release import Release
-from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Shadow
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Ensemble, Shadow
 
 HELD = re.compile(
     r"paused: |frozen: |cooldown: |observed: |guardrail: (weights are held|paused)|promoted: |rolled_back: |completed: "
@@ -24,7 +24,7 @@ HELD = re.compile(
 """Rules that leave weights where they are."""
 REACTS = re.compile(r"guardrail: (.* excluded, |paused, |a step back, )")
 """Rules that may come of evidence that was told before: of seconds that are over by now."""
-FOLLOWS = "weights follow the policy"
+FOLLOWS = ": weights follow "
 CHOSEN = re.compile(r"(?:canary: )?(?:all steps passed, )?(\S+) (?:takes all$|is best with .* it stays$)")
 
 
@@ -207,7 +207,7 @@ def target_of(step: Step) -> dict[str, float] | None:
             target = None if " wins" in rule and strategy.on_winner == "promote" else split(step, strategy)
         case Shadow():
             target = {name: float(weight) for name, weight in only(step, step.baseline).items()}
-        case Bandit():
+        case Bandit() | Ensemble():
             target = None
     return target
 

@@ -23,6 +23,8 @@ STRATEGIES: Final[Mapping[str, Json]] = {
     "A/B test": {"type": "abTest", "plannedTrials": 100, "duration": "20s"},
     "A/B test for a winner": {"type": "abTest", "plannedTrials": 100, "onWinner": "promote", "alpha": 0.4},
     "shadow": {"type": "shadow", "duration": "3s", "minResponses": 10, "mirror": 2_000},
+    "ensemble": {"type": "ensemble", "memory": 300},
+    "ensemble that is slow": {"type": "ensemble", "interval": "3s", "combine": "vote"},
     **{f"bandit, {name}": {"type": "bandit", "policy": policy} for name, policy in POLICIES.items()},
 }
 _OBJECTIVES: Final[Sequence[Json]] = (

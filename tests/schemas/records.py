@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.schemas import audit, dead_letter, decision, evidence, sidecar, telemetry, worker
+from trimtab.schemas.combination import Combination
 from trimtab.schemas.decision import (
     Arm,
     Assessment,
@@ -76,6 +77,9 @@ ROUTED: Final = msgspec.structs.replace(
 STICKY: Final = msgspec.structs.replace(
     WEIGHTS, weights={"v1": 7_000, "v2": 3_000}, sticky=Sticky(seed="checkout", cookie="visitor"),
     ranges={"": [("v1", 4_000), ("v2", 3_000), ("v1", 3_000)]},
+)  # fmt: skip
+ENSEMBLE: Final = msgspec.structs.replace(
+    WEIGHTS, phase=Phase.PROGRESSING, ensemble=Combination(members=["v1", "v2"], combine="vote")
 )  # fmt: skip
 AGEING: Final = msgspec.structs.replace(ROUTED, stale_after_ms=300_000, stale_then="baseline")
 SEGMENT_WEIGHTS: Final = {"mobile": {"v1": 4_000, "v2": 6_000}}
@@ -189,6 +193,7 @@ SAMPLES: Final = [
          decision.decode_weights),
     _own("weights-routed", "json", ROUTED, decision.decode_weights),
     _own("weights-sticky", "json", STICKY, decision.decode_weights),
+    _own("weights-ensemble", "json", ENSEMBLE, decision.decode_weights),
     _own("weights-ageing", "json", AGEING, decision.decode_weights),
     _own("dead-letter", "json", LETTER, dead_letter.decode),
     _own("audit-entry", "json", ENTRY, audit.decode),

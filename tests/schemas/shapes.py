@@ -149,10 +149,10 @@ def _has(info: Any, limit: str) -> bool:
 def _release() -> Shape:
     """The release file, which the evidence log keeps as it was applied. Version 2 offers more to choose from; version 3
     metrics of one's own and segments, whose features it holds in the policy's place; version 4 sample ratios; version 5
-    names of several releases of one service; version 6 conditions."""
+    names of several releases of one service; version 6 conditions; version 7 ensembles."""
     schema = Release.model_json_schema()
     structs = {"Release": schema} | schema["$defs"]
-    return {"version": 6, "root": "Release", "constants": {}, "structs": {
+    return {"version": 7, "root": "Release", "constants": {}, "structs": {
         name: {"tag": "", "is_array": False, "fields": _properties(struct)} for name, struct in sorted(structs.items())
     }}  # fmt: skip
 

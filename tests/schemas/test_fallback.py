@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from schemas.records import AGEING, STICKY, WEIGHTS
+from schemas.records import AGEING, ENSEMBLE, STICKY, WEIGHTS
 from trimtab.schemas.decision import Phase, WeightsRecord, decode_weights, encode
 from trimtab.schemas.fallback import falls_back, on_baseline
 from trimtab.schemas.ids import NO_REVISION
@@ -24,6 +24,11 @@ def test_all_goes_to_the_baseline_whatever_conditions_segments_and_copies_there_
 def test_visitors_have_their_buckets_at_the_baseline() -> None:
     assert on_baseline(replace(STICKY, baseline="v2")).ranges == {"": [("v2", 10_000)]}
     assert on_baseline(replace(WEIGHTS, baseline="v2")).ranges == {}
+
+
+def test_the_baseline_of_an_ensemble_answers_alone() -> None:
+    made = on_baseline(replace(ENSEMBLE, baseline="v1"))
+    assert (made.weights, made.ensemble) == ({"v1": 10_000, "v2": 0}, None)
 
 
 def test_but_for_its_mark_it_is_a_record_as_any_other() -> None:

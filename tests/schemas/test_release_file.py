@@ -206,8 +206,11 @@ MISTAKES = [
         "10: spec.strategy: expected a mapping, got 'canary'",
     ),
     (
-        with_change("type: canary", "type: magic"),
-        "11: spec.strategy.type: expected one of 'canary', 'blueGreen', 'abTest', 'shadow', 'bandit', got 'magic'",
+        with_change("type: canary", "type: '?'"),
+        (
+            "11: spec.strategy.type: expected one of 'canary', 'blueGreen', 'abTest', 'shadow', 'bandit', 'ensemble',"
+            " got '?'"
+        ),
     ),
     (with_change("type: canary", "hold: 5s"), "10: spec.strategy.type: expected a value, found none"),
     (with_change("type: canary", "type: bandit\n    steps: [5]"), "12: spec.strategy.steps: no such field"),

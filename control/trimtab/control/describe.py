@@ -11,7 +11,7 @@ from trimtab.schemas.guardrail import SampleRatioGuardrail
 from trimtab.schemas.limits import Variant
 from trimtab.schemas.part import duration_text
 from trimtab.schemas.release import Release, Spec, parse_document
-from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Shadow
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Ensemble, Shadow
 
 _PERCENT = 100
 
@@ -88,6 +88,11 @@ def _strategy(spec: Spec) -> str:
             )
         case Bandit():
             return f"bandit: policy {strategy.policy.type}, chosen anew every {duration_text(strategy.interval)}"
+        case Ensemble():
+            return (
+                f"ensemble: every variant answers, combined by {strategy.combine}; weights chosen anew every"
+                f" {duration_text(strategy.interval)}"
+            )
         case _:
             assert_never(strategy)
 

@@ -16,6 +16,8 @@ from trimtab.schemas.ids import NO_REVISION
 
 _UNKNOWN: Final = "unknown"
 _NO_TIME: Final = "0ms"
+_CHOSEN_ANEW: Final = ("bandit", "ensemble")
+"""Strategies under which weights have floors, and follow the evidence all the time."""
 
 
 def explain(decision: Decision, replaced: Decision | None, limited: Limited | None = None) -> list[str]:
@@ -89,7 +91,8 @@ def _short_move(variant: str, before: int, now: int) -> str:
 
 
 def _limits(limited: Limited) -> list[str]:
-    limits, bandit = limited.limits, limited.strategy if limited.strategy.type == "bandit" else None
+    limits = limited.limits
+    bandit = limited.strategy if limited.strategy.type in _CHOSEN_ANEW else None
     lines = [
         f"a weight moves by at most {limits.max_step} in one decision",
         f"what an exclusion or an abort takes goes straight to {limited.baseline}, the baseline",

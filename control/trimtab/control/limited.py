@@ -25,7 +25,7 @@ class _Limits(msgspec.Struct, frozen=True, rename="camel"):
 class _Strategy(msgspec.Struct, frozen=True, rename="camel"):
     type: str
     interval: str = ""
-    """of a bandit"""
+    """of a bandit or an ensemble"""
 
 
 class Limited(msgspec.Struct, frozen=True, rename="camel"):

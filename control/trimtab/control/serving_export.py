@@ -11,7 +11,7 @@ from trimtab.schemas.decision import Decision, Phase
 from trimtab.schemas.errors import TrimtabError
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Release
-from trimtab.schemas.strategy import Shadow
+from trimtab.schemas.strategy import Ensemble, Shadow
 
 _POINTS_PER_PERCENT: Final = 100
 _PAIR: Final = 2
@@ -28,6 +28,7 @@ def kserve(release: Release, decision: Decision, *, storage_uri: str, model_form
 
     Whole percent, rounded down: nobody gets more than was decided. Raises `NotExportable`.
     """
+    _refuse_ensemble(release)
     variants = [variant.name for variant in release.spec.variants]
     if len(variants) != _PAIR:
         raise NotExportable(
@@ -46,8 +47,9 @@ def kserve(release: Release, decision: Decision, *, storage_uri: str, model_form
 def seldon(release: Release, decision: Decision, *, experiment: str = "") -> Manifest:
     """Gives an Experiment over all variants, by their names at the proxy; a shadow's candidate is mirrored to.
 
-    Raises `NotExportable` for a shadow of several candidates.
+    Raises `NotExportable` for a shadow of several candidates, and for an ensemble.
     """
+    _refuse_ensemble(release)
     named = {variant.name: variant.at_proxy for variant in release.spec.variants}
     baseline = named[release.spec.baseline]
     candidates = [{"name": target, "weight": decision.weights.get(name, 0)} for name, target in named.items()]
@@ -61,6 +63,14 @@ def seldon(release: Release, decision: Decision, *, experiment: str = "") -> Man
         spec["candidates"] = [{"name": baseline, "weight": BASIS_POINTS}]
         spec["mirror"] = {"name": others[0], "percent": 100}
     return _manifest("mlops.seldon.io/v1alpha1", "Experiment", experiment or release.name, decision, spec)
+
+
+def _refuse_ensemble(release: Release) -> None:
+    if isinstance(release.spec.strategy, Ensemble):
+        raise NotExportable(
+            f"release {release.name}: every member of an ensemble answers every request: its weights are of their"
+            " answers, none of traffic that a model server could split"
+        )
 
 
 def _manifest(version: str, kind: str, name: str, decision: Decision, spec: Manifest) -> Manifest:

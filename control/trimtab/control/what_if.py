@@ -69,6 +69,11 @@ class WhatIf:
         for moment in sorted({*actual, *other}):
             yield Step(moment, actual.get(moment), other.get(moment))
 
+    @property
+    def asked_all(self) -> bool:
+        """Whether requests went to all variants at some time, as those of an ensemble do: no shares routed them."""
+        return any(made.strategy == "ensemble" for made in self.actual)
+
     def worth(self) -> Worth:
         """Gives what the other shares would have been worth; of a release that was decided on in both."""
         variants = list(dict.fromkeys(name for made in (*self.actual, *self.other) for name in made.weights))

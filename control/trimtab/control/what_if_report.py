@@ -13,6 +13,7 @@ _KNOWS: Final = (
     "more of it from some variants and less from others, so that what follows a first difference is an approximation.",
     "The share that routed a request is taken from the decisions of its second; intervals take trials as independent.",
 )
+_ASKED_ALL: Final = "not estimated: every member of an ensemble answers every request, so no shares routed them"
 _ESTIMATORS: Final = ("actual", "ips", "snips", "dr")
 
 
@@ -27,7 +28,7 @@ def lines_of(found: WhatIf) -> list[str]:
             lines.append(f"{_place(step.actual)} was   {actual}: {step.actual.rule}")
         if step.other is not None:
             lines.append(f"{_place(step.other)} would {other}: {step.other.rule}")
-    return [*lines, *_worth(found, found.worth()), *_KNOWS]
+    return [*lines, *([_ASKED_ALL] if found.asked_all else _worth(found, found.worth())), *_KNOWS]
 
 
 def plain_of(found: WhatIf) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def _plain_decision(made: Decision) -> dict[str, Any]:
 
 
 def _plain_worth(found: WhatIf) -> dict[str, Any] | None:
-    if not found.actual:
+    if not found.actual or found.asked_all:
         return None
     worth, objective = found.worth(), found.release.spec.objective
     return {

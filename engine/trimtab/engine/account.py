@@ -15,11 +15,12 @@ from trimtab.engine.posterior import NormalInverseGamma
 from trimtab.engine.prior import Pseudo, reason_of
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.window import ArmWindow
+from trimtab.schemas.combination import Combination
 from trimtab.schemas.decision import Arm, Assessment, Decision, Seen, SegmentArm, WeightsRecord
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.ids import Revision
 from trimtab.schemas.release import Release, Spec
-from trimtab.schemas.strategy import Shadow
+from trimtab.schemas.strategy import Ensemble, Shadow
 
 _SHOWN_WINDOW_MS: Final = 60_000
 
@@ -61,14 +62,21 @@ def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -
 def weights_of(decision: Decision, spec: Spec, state: ReleaseState, candidates: Sequence[str]) -> WeightsRecord:
     """Gives what a sidecar needs of a decision; `candidates` are those that may take traffic."""
     strategy = spec.strategy
-    copies = isinstance(strategy, Shadow) and not state.phase.is_over and not state.behind
+    is_live = not state.phase.is_over and not state.behind
+    copies = isinstance(strategy, Shadow) and is_live
     return WeightsRecord(
         release=decision.release, era=decision.era, revision=decision.revision, time_ms=decision.time_ms,
         phase=decision.phase, weights=decision.weights, prefix=spec.route.prefix,
         targets={variant.name: variant.at_proxy for variant in spec.variants},
         mirror=dict.fromkeys(candidates, strategy.mirror) if isinstance(strategy, Shadow) and copies else {},
         segments=decision.segments, queued_behind=state.behind, began=state.began, ranges=state.ranges,
+        ensemble=_combination(strategy, spec, state) if isinstance(strategy, Ensemble) and is_live else None,
     )  # fmt: skip
+
+
+def _combination(strategy: Ensemble, spec: Spec, state: ReleaseState) -> Combination:
+    members = [variant.name for variant in spec.variants if variant.name not in state.excluded]
+    return Combination(members=members, combine=strategy.combine)
 
 
 def _arms(release: Release, basis: Basis) -> list[Arm]:

@@ -43,7 +43,7 @@ from trimtab.schemas.guardrail import (
 )
 from trimtab.schemas.reading import outcomes_read
 from trimtab.schemas.release import Spec
-from trimtab.schemas.strategy import Shadow
+from trimtab.schemas.strategy import Ensemble, Shadow
 
 CLOSED_AFTER_S: Final = 2
 REQUESTS_AFTER_S: Final = 3
@@ -94,7 +94,7 @@ class Guard:
         self._ratio = RatioGuard(spec, evidence)
         self._reactions = ReactionGuard(spec)
         names = [variant.name for variant in spec.variants]
-        self._observed = Observed(names, has_copies=isinstance(spec.strategy, Shadow))
+        self._observed = Observed(names, has_copies=isinstance(spec.strategy, Shadow | Ensemble))
         self._lengths_ms = sorted({bound.guardrail.window for bounds in self._bounds.values() for bound in bounds})
 
     def _side_by_side(self) -> tuple[list[ShareBound], Budgets]:

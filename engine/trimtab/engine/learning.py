@@ -1,4 +1,4 @@
-"""What a bandit's policy is told, and when.
+"""What the policy of a bandit or an ensemble is told, and when.
 
 * It is told what became known since it was asked last, whenever that was routed, with the weights in force meanwhile as
   propensities. Where the objective has an attribution it is told of requests that matured since, with the weights of
@@ -25,7 +25,7 @@ from trimtab.engine.release_state import ReleaseState
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
-from trimtab.schemas.strategy import Bandit
+from trimtab.schemas.strategy import Bandit, Ensemble
 
 _SEED_BITS: Final = (1 << 63) - 1
 _ERA_FACTOR: Final = 1_000_003
@@ -47,7 +47,12 @@ class Learning:
     __slots__ = ("_contextual", "_objective", "_policy", "_spec", "_told", "_told_in")
 
     def __init__(
-        self, spec: Spec, strategy: Bandit, objective: Objective, priors: Sequence[Pseudo], factories: Factories
+        self,
+        spec: Spec,
+        strategy: Bandit | Ensemble,
+        objective: Objective,
+        priors: Sequence[Pseudo],
+        factories: Factories,
     ) -> None:
         """Raises what `policy_under` does."""
         self._spec = spec

@@ -7,7 +7,7 @@ Telemetry tells it by the revision that each request was routed by, whatever a s
 * Shares drift where the requests of some variant in the last `DRIFT_S` differ from what the weights of their revisions
   expect by more than two points beyond chance (`DRIFT_SIGMAS`), as they do where few visitors are sticky and make many
   requests, or where a proxy does not do as its weights say.
-* Of a shadow release shares say nothing: copies of requests go to variants that have no weight.
+* Of a shadow release and of an ensemble shares say nothing: copies of requests go to variants whatever their weight.
 * Fewer requests than `STALE_N` or `DRIFT_N` show nothing.
 
 Requests of unknown revisions say nothing, unless they are of one from before all that is remembered.
@@ -40,7 +40,7 @@ class Observed:
     __slots__ = ("_drift", "_has_copies", "_names", "_stale")
 
     def __init__(self, names: Sequence[str], *, has_copies: bool = False) -> None:
-        """`names` are those of the variants, in the order of the release file; `has_copies`: of a shadow release."""
+        """`names`: those of the variants, in the file's order; `has_copies`: of a shadow release or an ensemble."""
         self._names, self._has_copies = names, has_copies
         self._stale = Sliding(seconds=STALE_S, columns=2)
         """requests, and the stale ones of them"""

@@ -51,7 +51,7 @@ from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes, Reactions
 from trimtab.schemas.ids import BASIS_POINTS, Revision
 from trimtab.schemas.release import Spec, parse_document
-from trimtab.schemas.strategy import Bandit
+from trimtab.schemas.strategy import Bandit, Ensemble
 
 REFRESH_MS: Final = 10_000
 """How often a release that is over shows what it still sees."""
@@ -84,7 +84,7 @@ class ReleaseFold:
         strategy = self._spec.strategy
         self._learning = (
             Learning(self._spec, strategy, self._objective, self._belief.priors, self._factories)
-            if isinstance(strategy, Bandit)
+            if isinstance(strategy, Bandit | Ensemble)
             else None
         )
         self._movement = Movement(self._spec, state)

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from trimtab.schemas.combination import Combination
 from trimtab.schemas.condition_text import check_conditions
 from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.errors import InvalidRecord
@@ -278,6 +279,8 @@ class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
     ranges: dict[str, list[tuple[str, int]]] = {}
     """segment ("" for the whole) -> variants and how many of 10,000 buckets in a row each has, beginning at bucket 0
     (`trimtab.schemas.stickiness`); a segment that is not named has those of the whole. Empty without `sticky`"""
+    ensemble: Combination | None = None
+    """who answers every request; none where one variant answers each, nor of an ensemble that is over"""
     stale_after_ms: Annotated[int, msgspec.Meta(ge=1)] = STALE_AFTER_MS
     """the age from which they are stale: the time since it was announced last that they are the newest"""
     stale_then: Literal["keep", "baseline"] = "keep"
@@ -341,7 +344,16 @@ def decode_weights(payload: bytes | str) -> WeightsRecord:
                 f"release {record.release}{where}: weights {weights!r} sum to {total} bp, expected 10000"
             )
     _check_ranges(record)
+    _check_members(record)
     return record
+
+
+def _check_members(record: WeightsRecord) -> None:
+    for member in record.ensemble.members if record.ensemble else []:
+        if member not in record.targets:
+            raise InvalidRecord(
+                f"release {record.release}: ensemble: {member!r} is none of {', '.join(record.targets)}"
+            )
 
 
 def _check_ranges(record: WeightsRecord) -> None:

@@ -16,9 +16,12 @@ def falls_back(record: WeightsRecord) -> bool:
 
 
 def on_baseline(record: WeightsRecord) -> WeightsRecord:
-    """Gives the same revision with all weight on the baseline: no claims, no segments of their own, no copies."""
+    """Gives the same revision with all weight on the baseline: no claims, no segments of their own, no copies.
+
+    Of an ensemble the baseline answers alone.
+    """
     return replace(
         record, weights={variant: BASIS_POINTS * (variant == record.baseline) for variant in record.weights},
-        segments={}, claims=[], mirror={}, fallback="baseline",
+        segments={}, claims=[], mirror={}, ensemble=None, fallback="baseline",
         ranges={"": [(record.baseline, BASIS_POINTS)]} if record.ranges else {},
     )  # fmt: skip

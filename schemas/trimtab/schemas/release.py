@@ -31,10 +31,12 @@ from trimtab.schemas.scaling import Scaling
 from trimtab.schemas.segment import MAX_SEGMENTS, Segment, check_segments
 from trimtab.schemas.stale_weights import StaleWeights
 from trimtab.schemas.stickiness import Stickiness
-from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Strategy
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Ensemble, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
 _BLUE_AND_GREEN: Final = 2
+MAX_MEMBERS: Final = 16
+"""Of an ensemble: as many answers to one request as labels are joined with."""
 
 
 class Metadata(Part):
@@ -165,6 +167,8 @@ class Spec(Part):
             self._split_fits(self.strategy.split)
         if isinstance(self.strategy, BlueGreen) and len(self.variants) != _BLUE_AND_GREEN:
             raise ValueError(f"strategy: blueGreen takes two variants, got {len(self.variants)}")
+        if isinstance(self.strategy, Ensemble):
+            self._members_fit()
         self._prior_fits()
         check_limits(self.limits, self.variants, self.baseline, self.strategy)
         return self
@@ -190,6 +194,20 @@ class Spec(Part):
                     f"strategy.policy: {policy.type}: expected an objective of responses or outcomes, for seconds of a"
                     f" metric are not kept by segment; got {self.objective.metric!r}"
                 )
+
+    def _members_fit(self) -> None:
+        """Every member of an ensemble answers every request, so nothing may send requests to one of them."""
+        all_answer = "for every member of an ensemble answers every request"
+        if len(self.variants) > MAX_MEMBERS:
+            raise ValueError(f"variants: an ensemble has {MAX_MEMBERS} members at most, got {len(self.variants)}")
+        if self.stickiness is not None:
+            raise ValueError(f"stickiness: expected none, {all_answer}")
+        for place, variant in enumerate(self.variants):
+            if variant.condition is not None:
+                raise ValueError(f"variants.{place}.condition: expected none, {all_answer}")
+        for place, rail in enumerate(self.guardrails):
+            if isinstance(rail, SampleRatioGuardrail):
+                raise ValueError(f"guardrails.{place}: expected no sample_ratio, {all_answer}")  # noqa: TRY004 - pydantic
 
     def _split_fits(self, split: dict[str, int]) -> None:
         names = [variant.name for variant in self.variants]

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from trimtab.schemas.combination import Combine
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.part import BasisPoints, Name, Part, PositiveDurationMs
 from trimtab.schemas.policy import Adaptive, PolicySpec
@@ -80,4 +81,17 @@ class Bandit(Part):
     """how"""
 
 
-Strategy = Annotated[Canary | BlueGreen | AbTest | Shadow | Bandit, Field(discriminator="type")]
+class Ensemble(Part):
+    """Every variant answers every request; one answer is made of theirs, by weights that follow what each earned."""
+
+    type: Literal["ensemble"]
+    combine: Combine = "mean"
+    """how an answer is made of those of its members. `mean`: the weighted mean, of probabilities or numbers; `vote`:
+    each member gives its weight to one class; `median`: the weighted median, of numbers"""
+    interval: PositiveDurationMs = 1_000
+    """how often weights are chosen anew"""
+    memory: Annotated[float, Field(ge=1, le=1e12)] = 10_000
+    """trials of each member after which a trial counts 1/e"""
+
+
+Strategy = Annotated[Canary | BlueGreen | AbTest | Shadow | Bandit | Ensemble, Field(discriminator="type")]

@@ -6,7 +6,7 @@ from trimtab.schemas.decision import Decision, Phase
 
 RULES: Final = (
     "applied", "begins", "guardrail", "observed", "cooldown", "scaling",
-    "canary", "bandit", "blue/green", "a/b", "shadow",
+    "canary", "bandit", "blue/green", "a/b", "shadow", "ensemble",
     "pause", "resume", "promote", "abort", "retry", "freeze", "set-weights",
     "paused", "frozen", "promoted", "rolled_back", "completed",
 )  # fmt: skip

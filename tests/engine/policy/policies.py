@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from trimtab.engine.policy.build import Factories, policy_of
 from trimtab.engine.policy.guest import Parameters
+from trimtab.engine.policy.hedge import Hedge
 from trimtab.engine.policy.policy import Batch, Policy
 from trimtab.engine.policy.thompson import Thompson
 from trimtab.schemas.policy import PolicySpec
@@ -69,11 +70,15 @@ def spec(name: str) -> PolicySpec:
     return ADAPTER.validate_python(SPECS[name])
 
 
+HEDGE: Final = "hedge"
+"""The policy of ensembles, which no release file names."""
 BOUNDED: Final = tuple(SPECS)
 REAL: Final = tuple(name for name in SPECS if not spec(name).bounded_only)
 
 
 def build(name: str, arms: int, *, real_valued: bool = False) -> Policy:
+    if name == HEDGE:
+        return Hedge(arms, memory=2_000)
     names = [f"v{arm}" for arm in range(arms)]
     return policy_of(spec(name), names, real_valued=real_valued, factories=FACTORIES, features=FEATURES)
 

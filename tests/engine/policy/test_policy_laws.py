@@ -8,11 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.policy.policies import BOUNDED, REAL, batch, build, drawn, drawn_values, through_json, through_msgpack
+from engine.policy.policies import (
+    BOUNDED,
+    HEDGE,
+    REAL,
+    batch,
+    build,
+    drawn,
+    drawn_values,
+    through_json,
+    through_msgpack,
+)
 from trimtab.engine.policy.policy import Batch, Policy
 
 SEED = 20
 KINDS = [(name, False) for name in BOUNDED] + [(name, True) for name in REAL]
+KINDS += [(HEDGE, False), (HEDGE, True)]
 every_policy = pytest.mark.parametrize(("name", "real_valued"), KINDS)
 
 

@@ -1,13 +1,16 @@
 """Whether the policy of a release can be made: whatever stands in its way is the release's fault, not the worker's."""
 
 from trimtab.engine.policy.build import Factories, policy_of
+from trimtab.engine.policy.hedge import Hedge
 from trimtab.engine.policy.policy import Policy
 from trimtab.schemas.release import Spec
-from trimtab.schemas.strategy import Bandit
+from trimtab.schemas.strategy import Bandit, Ensemble
 
 
-def policy_under(spec: Spec, strategy: Bandit, factories: Factories) -> Policy:
-    """Gives the policy of a bandit, as `policy_of`."""
+def policy_under(spec: Spec, strategy: Bandit | Ensemble, factories: Factories) -> Policy:
+    """Gives the policy of a bandit, as `policy_of`, or what weighs the members of an ensemble."""
+    if isinstance(strategy, Ensemble):
+        return Hedge(len(spec.variants), memory=strategy.memory)
     return policy_of(
         strategy.policy, [variant.name for variant in spec.variants], real_valued=spec.objective.values == "real",
         factories=factories, features={segment.name: segment.features for segment in spec.segments},

@@ -6,9 +6,10 @@ from trimtab.engine.strategy.ab_test import ab_test
 from trimtab.engine.strategy.bandit import bandit
 from trimtab.engine.strategy.blue_green import blue_green
 from trimtab.engine.strategy.canary import canary
+from trimtab.engine.strategy.ensemble import ensemble
 from trimtab.engine.strategy.shadow import shadow
 from trimtab.engine.strategy.situation import Move, Situation
-from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Shadow
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Ensemble, Shadow
 
 
 def choose(situation: Situation) -> Move:
@@ -24,5 +25,7 @@ def choose(situation: Situation) -> Move:
             return shadow(situation, spec)
         case Bandit() as spec:
             return bandit(situation, spec)
+        case Ensemble():
+            return ensemble(situation)
         case other:
             assert_never(other)

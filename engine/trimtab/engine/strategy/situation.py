@@ -30,9 +30,9 @@ class Situation:
     step_responses: Sequence[int]
     """what `responses` were then"""
     shares: Sequence[float]
-    """what a bandit's policy would give each variant; nothing for other strategies"""
+    """what the policy of a bandit or an ensemble would give each variant; nothing for other strategies"""
     samples: Sequence[Sample]
-    """what each variant has shown of the objective under the present spec; nothing for a bandit, which has `shares`"""
+    """what each variant has shown of the objective under the present spec; nothing for those which have `shares`"""
     room: int = BASIS_POINTS
     """what the candidates that may take traffic may take together"""
     is_heard: Sequence[bool] = ()

@@ -15,7 +15,7 @@ from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.limits import cap_under
 from trimtab.schemas.part import duration_text
 from trimtab.schemas.release import Spec
-from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Shadow, Strategy
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Ensemble, Shadow, Strategy
 
 HEARD_MS: Final = 60_000
 """How long a candidate may be silent before its step waits."""
@@ -55,7 +55,7 @@ def shortest_ms(strategy: Canary | BlueGreen | Shadow) -> int:
 def interval_ms(strategy: Strategy, pace: int) -> int:
     """Gives how often weights are chosen, at most; `pace`: how many others take their turn meanwhile."""
     match strategy:
-        case Bandit():
+        case Bandit() | Ensemble():
             return strategy.interval
         case AbTest():
             return STEP_INTERVAL_MS * pace
