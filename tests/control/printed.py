@@ -46,7 +46,7 @@ def _release(text: str = _FILE) -> Release:
     return Release.model_validate(yaml.safe_load(text))
 
 
-def _view(made: Decision) -> ReleaseView:
+def _view(made: Decision, of: Release | None = None) -> ReleaseView:
     edge = SidecarReport(
         sidecar="edge-1", proxy="envoy", release="checkout", in_force=(7, 42), offered=(7, 42), events=1_234,
         unattributed=2, time_ms=_TIME_MS,
@@ -56,7 +56,7 @@ def _view(made: Decision) -> ReleaseView:
         refused="server checkout/v2: no such server", refusals=4, shares={"v1": 7_490.2, "v2": 2_509.8},
         time_ms=_TIME_MS,
     )  # fmt: skip
-    return ReleaseView(made, _release().document(), [edge, other], ["edge-3: a sidecar's report of version 9"])
+    return ReleaseView(made, (of or _release()).document(), [edge, other], ["edge-3: a sidecar's report of version 9"])
 
 
 def _now() -> Decision:
@@ -65,6 +65,16 @@ def _now() -> Decision:
         on_fail="pause",
     )  # fmt: skip
     return decision(assessments=[assessment(verdict=Verdict.PASS, value=0.02, ln_evidence=-1.5), slow])
+
+
+def _members() -> Release:
+    return _release(_FILE.partition("  strategy:")[0] + "  strategy: {type: ensemble, combine: vote}\n")
+
+
+def _ensemble() -> Decision:
+    rule = "ensemble: weights follow what each member's own answers have earned"
+    account = "Hedge: before limits a weight is in proportion to exp(-0.0123 x lost), lost: v1 0, v2 89.3"
+    return decision(strategy="ensemble", rule=rule, reasons=[rule, account], assessments=[])
 
 
 def _life() -> list[Decision]:
@@ -112,6 +122,8 @@ TEXTS: Final[Mapping[str, Callable[[], str]]] = {
     "describe-excluded": lambda: _lines(
         describe(_view(decision(phase=Phase.PAUSED, arms=[arm("v1"), arm(excluded="error_rate is above 0.05")])), None)
     ),
+    "describe-ensemble": lambda: _lines(describe(_view(_ensemble(), _members()), None)),
+    "explain-ensemble": lambda: _lines(explain(_ensemble(), None, limited(_members().document()))),
     "explain": lambda: _lines(explain(_now(), _life()[2], limited(_release().document()))),
     "history": lambda: _printed(history_table(turns(_life()))),
     "decisions": lambda: _lines([revision_line(made) for made in _life()]),

@@ -1,5 +1,7 @@
 """Ensembles on simulated traffic: every member answers every request, and weights follow what answers have earned."""
 
+import math
+import re
 from itertools import pairwise
 
 import pytest
@@ -47,6 +49,24 @@ def test_weight_goes_to_the_member_that_is_right_most_often_and_floors_hold() ->
     assert weights["newer"] == 100
     assert learnt.newest.rule == "ensemble: weights follow what each member's own answers have earned"
     assert learnt.newest.phase is Phase.PROGRESSING
+
+
+def test_a_decision_tells_the_arithmetic_of_its_weights() -> None:
+    free = {"minWeight": 0, "maxStep": 10_000}
+    learnt = world(ensemble(limits=free), stable=0.9, canary=0.93, newer=0.7)
+    assert learnt.newest.reasons[1:] == ["Hedge: nothing has told the members apart yet"]
+    learnt.run(5)
+    told = re.fullmatch(
+        r"Hedge: before limits a weight is in proportion to exp\(-(\S+) x lost\),"
+        r" lost: stable (\S+), canary (\S+), newer (\S+)",
+        learnt.newest.reasons[1],
+    )
+    assert told is not None
+    rate, *lost = map(float, told.groups())
+    wanted = [math.exp(-rate * loss) for loss in lost]
+    weights = [round(10_000 * one / sum(wanted)) for one in wanted]
+    assert list(learnt.newest.weights.values()) == pytest.approx(weights, abs=1)
+    assert min(weights) > 100
 
 
 def test_members_that_are_alike_share() -> None:

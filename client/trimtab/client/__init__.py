@@ -6,6 +6,8 @@ For FastAPI and Starlette all of it is one middleware, `trimtab.client.asgi.Trim
 """
 
 from trimtab.client.assign import Assign, Assignment
+from trimtab.client.combine import Answer, combine
+from trimtab.client.ensemble import Combined, Ensemble, Panel
 from trimtab.client.labels import Labels, LabelsStats
 from trimtab.client.outcome import Outcome
 from trimtab.client.telemetry import Telemetry, TelemetryStats
@@ -20,14 +22,18 @@ from trimtab.schemas.telemetry import Failure, RoutingKey
 from trimtab.schemas.tls import TlsSettings
 
 __all__ = [
+    "Answer",
     "Assign",
     "Assignment",
+    "Combined",
+    "Ensemble",
     "Failure",
     "KafkaConnection",
     "Labels",
     "LabelsStats",
     "OAuthSettings",
     "Outcome",
+    "Panel",
     "Phase",
     "RedisConnection",
     "Request",
@@ -40,4 +46,5 @@ __all__ = [
     "Weights",
     "WeightsRecord",
     "WeightsStats",
+    "combine",
 ]

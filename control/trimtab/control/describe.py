@@ -115,10 +115,11 @@ def _variant(variant: Variant, spec: Spec, decision: Decision) -> list[str]:
     target = f", target {variant.at_proxy}" if variant.at_proxy != variant.name else ""
     if arm is None:
         return [f"{variant.name}{role}{target}: nothing is known yet"]
+    whole = "each answer" if isinstance(spec.strategy, Ensemble) else "the traffic"
     seen = f"{arm.requests} requests, {arm.responses} responses, {arm.errors} errors"
     out = [f"  takes no traffic: {arm.excluded}"] if arm.excluded else []
     return [
-        f"{variant.name}{role}{target}: {_share(arm.weight)} of the traffic, P(best) {arm.probability_best:.3f}",
+        f"{variant.name}{role}{target}: {_share(arm.weight)} of {whole}, P(best) {arm.probability_best:.3f}",
         *out,
         f"  {seen}; believed mean {arm.mean:.4f}",
     ]

@@ -19,6 +19,7 @@ from trimtab.engine.policy.admission import policy_under
 from trimtab.engine.policy.build import Factories
 from trimtab.engine.policy.context import Contextual
 from trimtab.engine.policy.guest import Guest
+from trimtab.engine.policy.hedge import Hedge
 from trimtab.engine.policy.policy import Batch, Snapshot
 from trimtab.engine.prior import Pseudo, batch_of
 from trimtab.engine.release_state import ReleaseState
@@ -75,6 +76,12 @@ class Learning:
     def fault(self) -> str:
         """What a user's own policy did wrong when it was last told or asked; empty where nothing."""
         return self._policy.fault if isinstance(self._policy, Guest) else ""
+
+    @property
+    def account(self) -> str:
+        """The arithmetic of an ensemble's weights; empty of a policy that has none to tell."""
+        policy = self._policy
+        return policy.account([variant.name for variant in self._spec.variants]) if isinstance(policy, Hedge) else ""
 
     def shares(self, eligible: Sequence[bool], state: ReleaseState) -> Shares:
         """Tells the policy what is new, and gives the share that each variant should get."""

@@ -417,6 +417,8 @@ class ReleaseFold:
         self._movement.lay_out()
         basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
         made = decision_of(self._release, basis, rule, replaces)
+        if self._learning and (account := self._learning.account):
+            made = replace(made, reasons=[*made.reasons, account])
         made = replace(made, divergences=seen) if (seen := self._reaction.divergences()) else made
         return replace(made, scaling=shown) if (shown := self._sizing.shown) else made
 

@@ -110,6 +110,13 @@ class Hedge:
         """Gives the weights in proportion to exp(-rate x loss)."""
         return self._weights(self._losses, eligible)
 
+    def account(self, members: Sequence[str]) -> str:
+        """Gives the arithmetic of the shares in words, so that a person can check it; `members`: their names."""
+        if self._rate in _NO_RATE:
+            return "Hedge: nothing has told the members apart yet"
+        lost = ", ".join(f"{name} {loss:.6g}" for name, loss in zip(members, self._losses, strict=True))
+        return f"Hedge: before limits a weight is in proportion to exp(-{self._rate:.6g} x lost), lost: {lost}"
+
     def snapshot(self) -> Snapshot:
         """Gives losses, gap and range."""
         return {"losses": [*self._losses], "gap": self._gap, "range": self._range}
