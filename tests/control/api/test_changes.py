@@ -171,12 +171,9 @@ def test_a_release_file_is_checked_applied_and_left_alone(api: ApiServer, rig: W
     as_json = json.dumps(release_file.load(text, "x")[0].model_dump(mode="json", by_alias=True))
     assert put(api, "fresh", as_json, **{"Content-Type": "application/json"}).json["change"] == "unchanged"
     other = text.replace("type: bandit", "type: bandit, interval: 500ms")
-    changed = put(api, "fresh", other, If_Match=tag(api, "fresh"))
-    assert (changed.status, changed.json["change"], changed.json["replaces"]) == (
-        200,
-        "configured",
-        tag(api, "fresh")[1:-1],
-    )
+    before = tag(api, "fresh")  # before the change: once a worker takes it, the release has another
+    changed = put(api, "fresh", other, If_Match=before)
+    assert (changed.status, changed.json["change"], changed.json["replaces"]) == (200, "configured", before[1:-1])
     applied = [one for one in entries(api, "fresh") if one["outcome"] == "done"]
     assert [(one["action"], one["before"] is None) for one in applied] == [("apply", False), ("apply", True)]
 
