@@ -84,12 +84,12 @@ class HAProxyRig:
         )  # fmt: skip
         return configuration(self.releases, settings)
 
-    def start_haproxy(self, config: str = "") -> Program:
-        """Starts HAProxy as master and worker, and gives it once it answers."""
+    def start_haproxy(self, config: str = "", output: Path | None = None) -> Program:
+        """Starts HAProxy as master and worker, and gives it once it answers. `output`: in place of `log`."""
         assert HAPROXY is not None
         file = self.folder / "haproxy.cfg"
         file.write_text(config or self.config())
-        program = Program(self.log, HAPROXY, "-W", "-db", "-f", file)
+        program = Program(output or self.log, HAPROXY, "-W", "-db", "-f", file)
         self._stack.callback(_end, program)
         self._wait(self.pid, program)
         return program
@@ -143,8 +143,12 @@ class HAProxyRig:
                 return ""
 
     def pid(self) -> str:
-        lines = [line for line in self.tell("show info").splitlines() if line.startswith("Pid: ")]
-        return lines[0] if lines else ""
+        return self.info("Pid")
+
+    def info(self, field: str) -> str:
+        """What HAProxy tells of itself; nothing where nobody is there."""
+        lines = self.tell("show info").splitlines()
+        return next((line.removeprefix(f"{field}: ") for line in lines if line.startswith(f"{field}: ")), "")
 
     def servers(self) -> Servers:
         return servers_of(self.tell("show servers state"))

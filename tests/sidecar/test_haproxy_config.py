@@ -39,6 +39,11 @@ def test_until_there_are_weights_the_baseline_takes_everything() -> None:
     assert "server at-v2 127.0.0.1:3 weight 0 check" in text
 
 
+def test_a_log_on_standard_output_is_written_by_one_thread() -> None:
+    assert "nbthread 1" in configuration((release(),), settings(log_to_stdout=True))
+    assert "nbthread" not in configuration((release(),), settings())
+
+
 @pytest.mark.parametrize(
     ("own", "words"),
     [

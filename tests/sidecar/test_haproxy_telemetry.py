@@ -1,5 +1,7 @@
 """What HAProxy saw stands on Kafka: a request and a response event for each request, once each."""
 
+import fcntl
+import os
 import random
 import signal
 import time
@@ -155,6 +157,25 @@ def test_lines_that_are_not_ours_are_counted_and_skipped(
         lines = rig.log.read_bytes().removesuffix(b"\n").split(b"\n")
         eventually(lambda: rig.report().unattributed == len(lines) - 10, what="all others counted")
         assert len(lines) >= 15
+
+
+def test_lines_that_haproxy_drops_are_counted(
+    redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
+) -> None:
+    with HAProxyRig(redis=redis.url, kafka=kafka.bootstrap, file_mode=True) as rig:
+        rig.publish(record := weights())
+        sidecar = rig.start_sidecar()
+        os.mkfifo(pipe := rig.folder / "full.pipe")  # that nobody empties, and HAProxy does not wait
+        with os.fdopen(os.open(pipe, os.O_RDWR)) as held:
+            fcntl.fcntl(held, fcntl.F_SETPIPE_SZ, 4_096)
+            rig.start_haproxy(output=pipe)
+            eventually(lambda: rig.has(record), what="the weights")
+            eventually(lambda: rig.report().in_force == record.id, what="a look at HAProxy")
+            rig.ask(200)
+            dropped = int(rig.info("DroppedLogs"))
+            assert dropped > 100
+            eventually(lambda: rig.report().dropped == 2 * dropped, what="them in the report")
+            assert sidecar.output.count("haproxy_drops_lines") == 1
 
 
 def test_a_stream_waits_in_haproxy_while_the_sidecar_is_away(

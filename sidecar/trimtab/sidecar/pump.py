@@ -15,8 +15,9 @@ from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.telemetry import MAX_EVENTS
 from trimtab.sidecar.delivery import Delivery, Undelivered
 
-_EVENTS_PER_LINE: Final = 2
-_MAX_LINES: Final = MAX_EVENTS // _EVENTS_PER_LINE
+EVENTS_PER_LINE: Final = 2
+"""The request, and its response."""
+_MAX_LINES: Final = MAX_EVENTS // EVENTS_PER_LINE
 _HEARTBEAT_S: Final = 1.0
 _WAIT_S: Final = 0.5
 

@@ -49,6 +49,8 @@ def _head(settings: ProxySettings, *, is_kept: bool) -> Iterator[Section]:
     yield "global", [
         f"stats socket {settings.socket} mode 660 level admin", f"server-state-file {files.servers}",
         "hard-stop-after 60s", *([f"lua-load {files.script}"] if is_kept else []),
+        # Of two threads that write to standard output at once, one may drop its line.
+        *(["nbthread 1"] if settings.log_to_stdout else []),
     ]  # fmt: skip
     if not settings.log_to_stdout:
         yield "ring trimtab", [

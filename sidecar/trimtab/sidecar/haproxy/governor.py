@@ -25,6 +25,7 @@ from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.sidecar.edition import Edition
+from trimtab.sidecar.haproxy.dropped import DroppedLines
 from trimtab.sidecar.haproxy.names import Files, edition_in, place_of, revision_text
 from trimtab.sidecar.haproxy.plan import MissingAtProxy, Plan, plan, shares_at, way_back
 from trimtab.sidecar.haproxy.runtime import ProxyRefused, Runtime, map_entries
@@ -81,6 +82,7 @@ class Governor:
         self._standings = {release: Standing() for release in releases}
         self._stirred = asyncio.Event()
         self._answers: bool | None = None
+        self._dropped = DroppedLines()
 
     def update(self, record: WeightsRecord) -> None:
         """Takes weights that are newer than those held, or their fallback, or its end; older ones change nothing."""
@@ -97,6 +99,11 @@ class Governor:
         """Gives how far `release` has come."""
         return self._standings[release]
 
+    @property
+    def dropped_lines(self) -> int:
+        """Lines of its log that HAProxy has dropped since the sidecar started."""
+        return self._dropped.count
+
     async def govern_for_ever(self) -> None:
         """Looks after HAProxy every second, and at once where there are newer weights."""
         while True:
@@ -111,12 +118,18 @@ class Governor:
             changed = [await self._govern(release) for release in self._standings]
             if any(changed) or self._answers is not True:
                 await self._save()
+            await self._count_dropped()
         except Unreachable as error:
             self._note_away(str(error))
         except (ProxyRefused, OSError) as error:
             _log.warning("haproxy_state_unsaved", reason=str(error))
         else:
             self._note_answer()
+
+    async def _count_dropped(self) -> None:
+        before, info = self._dropped.count, await self._runtime.ask("show info")
+        if self._dropped.take(info) > before == 0:
+            _log.warning("haproxy_drops_lines", lines=self._dropped.count)
 
     async def _govern(self, release: str) -> bool:
         """Gives whether anything was changed for the sake of `release`."""

@@ -28,7 +28,7 @@ from trimtab.sidecar.haproxy.ring import RingSource
 from trimtab.sidecar.haproxy.sticky_script import SCRIPT
 from trimtab.sidecar.log_file import FileSource
 from trimtab.sidecar.metrics import SidecarMetrics
-from trimtab.sidecar.pump import Pump
+from trimtab.sidecar.pump import EVENTS_PER_LINE, Pump
 from trimtab.sidecar.report import EVERY_S, ReportDesk
 
 EXIT_REFUSED: Final = 1
@@ -137,7 +137,7 @@ class Sidecar:
             refused=standing.refused,
             refusals=standing.refusals,
             events=self._delivery.published,
-            dropped=self._delivery.invalid,
+            dropped=self._delivery.invalid + EVENTS_PER_LINE * self._governor.dropped_lines,
             unattributed=log.unattributed,
             shares=standing.shares,
             segment_shares=standing.segment_shares,
