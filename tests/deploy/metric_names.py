@@ -64,6 +64,7 @@ def sidecar_metrics() -> SidecarMetrics:
             SidecarReport(
                 sidecar="edge", proxy="haproxy", release="checkout", in_force=(7, 41), offered=(7, 42), refusals=2,
                 refused="no such server", events=9, shares={"v1": 9_961.0}, routed={"v1": 5}, age_s=2.5,
+                answers={"missing": 3},
             )
         ]
     )  # fmt: skip

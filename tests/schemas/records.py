@@ -125,6 +125,7 @@ SIDECAR_REPORT: Final = sidecar.SidecarReport(
     refusals=3, events=1_000, dropped=2, unattributed=4, time_ms=5,
 )  # fmt: skip
 AGED_REPORT: Final = msgspec.structs.replace(SIDECAR_REPORT, age_s=312.5, stale=True, fallback="baseline")
+MODELS_REPORT: Final = msgspec.structs.replace(SIDECAR_REPORT, answers={"told": 7, "missing": 2})
 WORKER_REPORT: Final = worker.WorkerReport(
     worker="host-1", events=1_000, refused={"future": 2}, decisions=5, written=4, time_ms=5
 )
@@ -199,6 +200,7 @@ SAMPLES: Final = [
     _own("audit-entry", "json", ENTRY, audit.decode),
     _own("sidecar-report", "json", SIDECAR_REPORT, sidecar.decode),
     _own("sidecar-report-aged", "json", AGED_REPORT, sidecar.decode),
+    _own("sidecar-report-models", "json", MODELS_REPORT, sidecar.decode),
     _own("worker-report", "json", WORKER_REPORT, worker.decode),
 ]  # fmt: skip
 MAPS: Final = [sample for sample in SAMPLES if sample.name != "telemetry-events"]

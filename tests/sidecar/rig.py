@@ -32,12 +32,12 @@ class Rig:
     `nobody` is a cluster at whose address nobody listens.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a test may choose
         self, *, redis: str, kafka: str = "127.0.0.1:1", releases: tuple[str, ...] = ("checkout",),
-        variants: tuple[str, ...] = ("v1", "v2"), logs_to_file: bool = False,
+        variants: tuple[str, ...] = ("v1", "v2"), logs_to_file: bool = False, models: bool = False,
     ) -> None:  # fmt: skip
         self._options = {"releases": releases, "kafka": kafka, "redis": redis, "id": SIDECAR_ID, "cache": None}
-        self._variants, self._logs_to_file = variants, logs_to_file
+        self._variants, self._logs_to_file, self._models = variants, logs_to_file, models
         self._stack = ExitStack()
         self.redis = Redis.from_url(redis)
         self.envoys = 0
@@ -79,7 +79,7 @@ class Rig:
         admin = self.folder / f"admin-{self.envoys}.sock"
         config = bootstrap(
             self._clusters, listen="127.0.0.1:0", sidecar=str(self.socket), admin=f"unix:{admin}",
-            log_file=str(self.log) if self._logs_to_file else "",
+            log_file=str(self.log) if self._logs_to_file else "", models=self._models,
         )  # fmt: skip
         listener: dict[str, Any] = config["static_resources"]["listeners"][0]
         listener["filter_chains"][0]["filters"][0]["typed_config"].update(http)

@@ -107,3 +107,11 @@ def test_a_cluster_that_cannot_be_one_ends_the_program(cluster: str, capsys: pyt
         main([*ARGUMENTS, "--cluster", cluster])
     assert ended.value.code == 2
     assert "HOST:PORT" in capsys.readouterr().err
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("log_file", [[], ["--log-file", "envoy.log"]], ids=["grpc", "file"])
+def test_envoy_accepts_a_configuration_for_model_servers(tmp_path: Path, log_file: list[str]) -> None:
+    (tmp_path / "envoy.yaml").write_text(main([*ARGUMENTS, "--models", *log_file]))
+    ended = accepted_by_envoy(tmp_path / "envoy.yaml")
+    assert ended.returncode == 0, ended.stderr

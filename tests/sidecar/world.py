@@ -105,7 +105,7 @@ class World:
 
 
 class _Service:
-    """Answers with its name; slowly or not at all where the path says so."""
+    """Answers with its name; slowly, otherwise or not at all where the path says so."""
 
     def __init__(self, name: str, seen: list[dict[str, str]]) -> None:
         self._name, self._seen = name, seen
@@ -116,6 +116,8 @@ class _Service:
             await asyncio.sleep(_ANSWER_S)
         if request.path == "/reset" and request.transport is not None:
             request.transport.abort()
+        if request.path.endswith("/infer"):  # a model server, that says what the visitor wants to hear
+            return web.Response(text=request.headers["x-answer"], content_type=request.headers["x-type"])
         if request.path == "/error":
             return web.Response(status=500, text=self._name)
         return web.Response(text=self._name)

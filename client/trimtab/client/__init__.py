@@ -15,6 +15,7 @@ from trimtab.client.weights import Weights
 from trimtab.client.weights_stats import WeightsStats
 from trimtab.schemas.decision import Phase, WeightsRecord
 from trimtab.schemas.errors import Unreachable
+from trimtab.schemas.inference import Served, answered_by, asked_for, variant_of
 from trimtab.schemas.kafka_connection import KafkaConnection, OAuthSettings, SaslSettings
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.request_match import Request
@@ -39,6 +40,7 @@ __all__ = [
     "Request",
     "RoutingKey",
     "SaslSettings",
+    "Served",
     "Telemetry",
     "TelemetryStats",
     "TlsSettings",
@@ -46,5 +48,8 @@ __all__ = [
     "Weights",
     "WeightsRecord",
     "WeightsStats",
+    "answered_by",
+    "asked_for",
     "combine",
+    "variant_of",
 ]

@@ -11,7 +11,6 @@ Source: Open Inference Protocol, REST, https://github.com/kserve/open-inference-
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -70,13 +69,10 @@ def variant_of(served: Served, targets: Mapping[str, str]) -> str:
     >>> [variant_of(Served("digits", version), targets) for version in ("1", "3", "4", "")]
     ['fast', 'v3', '', '']
     """
-    return _variant_of(served, tuple(targets.items())) if served.version else ""
-
-
-@lru_cache(maxsize=4_096)
-def _variant_of(served: Served, targets: tuple[tuple[str, str], ...]) -> str:
     version = served.version
+    if not version:
+        return ""
     names = {version, f"v{version}"}
     names |= {f"{served.model}{sign}{version}" for sign in ("-", "-v", ":")} if served.model else set()
-    found = [variant for variant, target in targets if variant in names or target in names]
+    found = [variant for variant, target in targets.items() if variant in names or target in names]
     return found[0] if len(found) == 1 else ""

@@ -48,6 +48,9 @@ class SidecarReport(msgspec.Struct, frozen=True, kw_only=True):
     """whether they are past the age that the release file says"""
     fallback: str = ""
     """`baseline` where the proxy sends everything there, because the weights in force are past their age"""
+    answers: dict[str, int] = {}
+    """what answers of models said of their version (`told`, `other`, `unknown`, `asked`, `missing`) -> how many, where
+    the proxy looks into them"""
 
 
 _encode = msgspec.json.Encoder().encode

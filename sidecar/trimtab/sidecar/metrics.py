@@ -137,7 +137,14 @@ def _log_counts(reports: Sequence[SidecarReport]) -> Iterable[Metric]:
         for report in reports:
             family.add_metric([report.sidecar], getattr(report, field))
         families.append(family)
-    return families
+    answers = CounterMetricFamily(
+        "trimtab_sidecar_model_answers", "Answers of models, by what they said of their version",
+        labels=["sidecar", "version"],
+    )  # fmt: skip
+    for report in reports:
+        for kind, count in report.answers.items():
+            answers.add_metric([report.sidecar, kind], count)
+    return [*families, answers]
 
 
 def _traffic(reports: Sequence[SidecarReport]) -> Iterable[Metric]:

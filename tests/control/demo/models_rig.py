@@ -6,12 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from redis import Redis
 from rich.console import Console
 
 from trimtab.control.demo import DemoOptions, Scenario
+from trimtab.control.demo.models.acts import RELEASE
 from trimtab.control.demo.models.session import cast
 from trimtab.control.demo.system import System
+from trimtab.schemas import sidecar
 from trimtab.schemas.decision import Decision, decode_decision
+from trimtab.schemas.redis_keys import sidecar_key
 from trimtab.schemas.topics import DECISIONS
 from trimtab.streams.backend import Backend
 
@@ -31,6 +35,14 @@ def models_system(chosen: DemoOptions, text: str, console: Console) -> Iterator[
     ):
         system.start()
         yield system
+
+
+def answers(redis: str) -> dict[str, int]:
+    """What the models' answers said of their version, as the sidecar reports it."""
+    with Redis.from_url(redis) as client:
+        keys = list(client.scan_iter(sidecar_key(RELEASE, "*")))
+        reports = [sidecar.decode(payload) for payload in map(client.get, keys) if isinstance(payload, bytes)]
+    return reports[0].answers
 
 
 def decisions(kafka: str) -> list[Decision]:

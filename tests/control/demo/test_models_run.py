@@ -7,7 +7,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from control.demo.models_rig import decisions, models_system, options
+from control.demo.models_rig import answers, decisions, models_system, options
 from trimtab.client import Labels
 from trimtab.control.demo.interrupt import Interrupt
 from trimtab.control.demo.models.acts import CORRUPTED, FAST, FIXED, RELEASE, STEP_BP, acts
@@ -40,7 +40,7 @@ def test_every_act_comes_to_what_it_should() -> None:
     with models_system(chosen, acts()[0].text(), console) as system:
         run = Run(chosen, console, Interrupt(), system)
         findings = asyncio.run(run.live())
-        made = decisions(system.kafka)
+        made, said = decisions(system.kafka), answers(system.redis)
     assert [finding.missed for finding in findings] == [()] * len(acts()), told.getvalue()
     of_faulty = [one for one in made if CORRUPTED in one.weights]
     assert max(one.weights[CORRUPTED] for one in of_faulty) == STEP_BP
@@ -49,6 +49,7 @@ def test_every_act_comes_to_what_it_should() -> None:
     assert all(one.weights[CORRUPTED] == 0 for one in of_faulty if one.id >= last.id)
     errors = [one for scene in run.scenes for one in scene.visits if not one.is_good]
     assert errors == []
+    assert set(said) == {"told"}
 
 
 async def _sent(visitors: Visitors, duration_s: float) -> list[Visit]:

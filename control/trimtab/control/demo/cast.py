@@ -19,5 +19,5 @@ class Cast:
     """the release, in words"""
     ready: str = ""
     """a path, without its first slash, that answers 200 once the services are there"""
-    has_labels: bool = False
-    """whether the label service is needed"""
+    are_models: bool = False
+    """whether they are model servers: Envoy looks into their answers, and the label service is there"""

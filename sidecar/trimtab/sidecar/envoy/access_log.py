@@ -12,8 +12,10 @@ from typing import Final, Protocol
 from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
 
 from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.inference import Served
 from trimtab.schemas.telemetry import RoutingKey
-from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_STAMP
+from trimtab.sidecar.envoy.answer import Answers
+from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_MODEL, TAG_MODELS, TAG_STAMP, TAG_VERSION
 from trimtab.sidecar.envoy.failure import failure
 from trimtab.sidecar.envoy.stamp import OUTSIDE, Stamped, read_stamp
 
@@ -50,9 +52,13 @@ class Publisher(Protocol):
 
 
 class AccessLog:
-    """Turns log entries into events of `telemetry`, and counts those that name no variant."""
+    """Turns log entries into events of `telemetry`, and counts those that name no variant.
+
+    `answers` tells whose answers those of models are.
+    """
 
     def __init__(self, telemetry: Publisher) -> None:
+        self.answers = Answers()
         self._telemetry = telemetry
         self._stamps: dict[str, Stamped] = {}
         self.unattributed = 0
@@ -68,24 +74,30 @@ class AccessLog:
             text = tags.get(TAG_STAMP, "")
             if text == OUTSIDE:
                 continue
-            keys, is_sticky = self._stamps.get(text) or self._read(text)
-            key = keys.get(tags.get(TAG_CLUSTER, ""))
+            stamped = self._stamps.get(text) or self._read(text)
+            key, is_sticky = stamped.keys.get(tags.get(TAG_CLUSTER, "")), stamped.is_sticky
             if key is None:
                 self.unattributed += 1
                 continue
             start = common.start_time
             start_ms = start.seconds * 1000 + start.nanos // 1_000_000
             if kind == _END:
-                self._publish_end(key, entry, start_ms, is_sticky=is_sticky)
+                self._publish_end(key, entry, start_ms, stamped)
             elif not is_sticky:
                 self._telemetry.request(key, start_ms)
 
-    def _publish_end(self, key: RoutingKey, entry: HTTPAccessLogEntry, start_ms: int, *, is_sticky: bool) -> None:
+    def _publish_end(self, key: RoutingKey, entry: HTTPAccessLogEntry, start_ms: int, stamped: Stamped) -> None:
         common, response = entry.common_properties, entry.response
         last_byte, whole = common.time_to_last_downstream_tx_byte, common.duration
         end_ms = whole.seconds * 1e3 + whole.nanos * 1e-6
-        if is_sticky:
+        if stamped.is_sticky:
             self._telemetry.request(key, start_ms + int(end_ms))
+        tags = common.custom_tags
+        if TAG_MODELS in tags:
+            served = Served(tags.get(TAG_MODEL, ""), tags.get(TAG_VERSION, ""))
+            key = self.answers.key(
+                stamped, key, served, path=entry.request.path, status=response.response_code.value
+            )  # fmt: skip
         duration_ms = last_byte.seconds * 1e3 + last_byte.nanos * 1e-6 or end_ms
         self._telemetry.response(
             key, duration_ms, response.response_code.value, size=min(common.downstream_wire_bytes_sent, _MAX_BYTES),

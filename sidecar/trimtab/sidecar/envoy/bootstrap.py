@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from trimtab.sidecar.envoy.answer import FILTER, MODEL, VERSION, model_filter
 from trimtab.sidecar.envoy.log_line import log_format
 from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY
 from trimtab.sidecar.envoy.sticky_filter import sticky_filter
@@ -33,7 +34,11 @@ HEADER_SHADOW_STAMP: Final = "x-trimtab-shadow-stamp"
 
 TAG_STAMP: Final = "stamp"
 TAG_CLUSTER: Final = "cluster"
-"""The custom tags of a log entry. The entry's own `upstream_cluster` is empty when a request starts; the tag is not."""
+TAG_MODELS: Final = "models"
+TAG_MODEL: Final = "model"
+TAG_VERSION: Final = "version"
+"""The custom tags of a log entry. The entry's own `upstream_cluster` is empty when a request starts; the tag is not.
+The last three are there where models answer: that they do, and what the answer says of itself."""
 
 FLUSH_INTERVAL_MS: Final = 50
 """How long Envoy holds log entries back. It adds to the time in which a fault is noticed, so it is short; at 20
@@ -57,15 +62,17 @@ def bootstrap(  # noqa: PLR0913 - what a configuration says, by name
     admin: str,
     flush_interval_ms: int = FLUSH_INTERVAL_MS,
     log_file: str = "",
+    models: bool = False,
 ) -> Config:
     """Gives the bootstrap configuration of an Envoy that balances between `clusters` (name -> HOST:PORT).
 
     `listen` is HOST:PORT, `sidecar` the path of the sidecar's socket, `admin` HOST:PORT or `unix:PATH`. Port 0 lets
     the system choose. `log_file`: where Envoy logs to, for the sidecar to read; without one it logs over the socket.
+    `models`: whether it is to look into answers for the model that gave them (`answer.py`).
     The listener opens once the sidecar has answered, or after 15 s. Raises `ValueError` for an address that cannot be
     one.
     """
-    log = _LogTo(log_file, flush_interval_ms)
+    log = _LogTo(log_file, flush_interval_ms, models)
     return {
         "node": {"id": "trimtab-envoy", "cluster": "trimtab"},
         "admin": {"address": _address(admin)},
@@ -106,7 +113,7 @@ def _listener(listen: str, log: "_LogTo") -> Config:
                 },
             },
         },
-        **_log_and_route(log.of_routes(), [sticky_filter()]),
+        **_log_and_route(log.of_routes(), [sticky_filter(), *log.filters]),
     }
     return {
         "name": "trimtab",
@@ -123,7 +130,7 @@ def _shadow_listener(log: "_LogTo") -> Config:
         "stat_prefix": SHADOW,
         "preserve_external_request_id": True,
         "route_config": {"name": SHADOW, "virtual_hosts": [{"name": SHADOW, "domains": ["*"], "routes": [route]}]},
-        **_log_and_route(log.of_copies()),
+        **_log_and_route(log.of_copies(), log.filters),
     }
     return {
         "name": SHADOW,
@@ -160,17 +167,23 @@ class _LogTo(NamedTuple):
 
     file: str
     flush_interval_ms: int
+    models: bool
+
+    @property
+    def filters(self) -> list[Config]:
+        """Gives what looks into answers."""
+        return [model_filter()] if self.models else []
 
     def of_routes(self) -> Config:
         """Gives the log of requests whose stamp is in the metadata of their route."""
         path = [{"key": METADATA_KEY}]
         stamp = {"kind": {"route": {}}, "metadata_key": {"key": METADATA, "path": path}}
-        return self._in_file(log_format()) if self.file else self._over_grpc({"metadata": stamp})
+        return self._in_file(log_format(models=self.models)) if self.file else self._over_grpc({"metadata": stamp})
 
     def of_copies(self) -> Config:
         """Gives the log of requests that bring their stamp along."""
         if self.file:
-            return self._in_file(log_format(f"%REQ({HEADER_SHADOW_STAMP})%"))
+            return self._in_file(log_format(f"%REQ({HEADER_SHADOW_STAMP})%", models=self.models))
         return self._over_grpc({"request_header": {"name": HEADER_SHADOW_STAMP}})
 
     def _in_file(self, text: str) -> Config:
@@ -192,10 +205,21 @@ class _LogTo(NamedTuple):
                 "custom_tags": [
                     {"tag": TAG_STAMP, **stamp},
                     {"tag": TAG_CLUSTER, "value": "%UPSTREAM_CLUSTER_RAW%"},
+                    *(_MODEL_TAGS if self.models else ()),
                 ],
             },
         }
 
+
+def _found(key: str) -> Config:
+    return {"metadata": {"kind": {"request": {}}, "metadata_key": {"key": FILTER, "path": [{"key": key}]}}}
+
+
+_MODEL_TAGS: Final = (
+    {"tag": TAG_MODELS, "literal": {"value": "v2"}},
+    {"tag": TAG_MODEL, **_found(MODEL)},
+    {"tag": TAG_VERSION, **_found(VERSION)},
+)
 
 _RECONNECT: Final = {"retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}}
 """Envoy's own 30 s at most would leave a proxy on old weights that long after its sidecar is back."""
@@ -264,12 +288,14 @@ def main(arguments: Sequence[str]) -> str:
     parser.add_argument("--socket", required=True, metavar="PATH", help="of the sidecar")
     parser.add_argument("--admin", required=True, metavar="HOST:PORT|unix:PATH")
     parser.add_argument("--log-file", default="", metavar="PATH", help="log there, and not over the socket")
+    parser.add_argument("--models", action="store_true", help="look into answers for the model that gave them")
     parser.add_argument("--flush-interval-ms", type=int, default=FLUSH_INTERVAL_MS, metavar="MS")
     given = parser.parse_args(arguments)
     try:
         config = bootstrap(
             dict(given.cluster), listen=given.listen, sidecar=given.socket, admin=given.admin,
             flush_interval_ms=given.flush_interval_ms, log_file=given.log_file,
+            models=given.models,
         )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))

@@ -38,6 +38,10 @@ class LogSource(Protocol):
         """Entries and lines that name no variant of ours."""
 
     @property
+    def answers(self) -> dict[str, int]:
+        """What models' answers said of their version -> how many."""
+
+    @property
     def gaps(self) -> int:
         """Times that lines were lost."""
 
@@ -77,6 +81,11 @@ class GrpcLog:
         """Entries that name no variant of ours."""
         return self._entries.unattributed
 
+    @property
+    def answers(self) -> dict[str, int]:
+        """What models' answers said of their version -> how many."""
+        return dict(self._entries.answers.counts)
+
     def close(self) -> None:
         """Publishes the last events."""
         self._telemetry.close(_LAST_EVENTS_S)
@@ -112,6 +121,11 @@ class FileLog:
     def unattributed(self) -> int:
         """Lines that are not ours, or name no variant."""
         return self._lines.unattributed
+
+    @property
+    def answers(self) -> dict[str, int]:
+        """What models' answers said of their version -> how many."""
+        return dict(self._lines.answers.counts)
 
     @property
     def gaps(self) -> int:

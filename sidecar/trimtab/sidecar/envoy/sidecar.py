@@ -126,6 +126,7 @@ class Sidecar:
             events=source.events,
             dropped=source.dropped,
             unattributed=source.unattributed,
+            answers=source.answers,
             gaps=source.gaps,
             time_ms=time.time_ns() // 1_000_000,
             age_s=self._weights.age_s(release),

@@ -6,6 +6,7 @@ one revision to the next, nor from one life of the sidecar to the next.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
@@ -45,6 +46,13 @@ class Stamped(NamedTuple):
     """cluster -> the key of the events that it answers"""
     is_sticky: bool
     """whether the cluster is chosen anew once the request's start has been logged"""
+    targets: Mapping[str, str] = MappingProxyType({})
+    """variant -> cluster"""
+
+    def key_of(self, variant: str) -> RoutingKey:
+        """Gives the key of the events of a variant, also where another has the same cluster."""
+        told = next(iter(self.keys.values()))
+        return RoutingKey(told.release, variant, told.segment, told.era, told.revision)
 
 
 def stamp(
@@ -64,4 +72,4 @@ def read_stamp(text: str) -> Stamped:
         cluster: RoutingKey(read.release, variant, read.segment, read.era, read.revision)
         for variant, cluster in read.targets.items()
     }
-    return Stamped(keys, read.sticky)
+    return Stamped(keys, read.sticky, read.targets)

@@ -40,7 +40,7 @@ def cast(text: str) -> Cast:
         scene=f"four models that read digits, each with a server of its own: {', '.join(NAMES)}",
         plot=f"release {RELEASE}",
         ready="v2/health/ready",
-        has_labels=True,
+        are_models=True,
     )
 
 
