@@ -100,13 +100,13 @@ class Assign:
         began = (time.time_ns() // 1_000_000, request_id or f"{random.getrandbits(64):016x}")
         if record is None:
             return self._by_default(release, segment, began)
-        if request is not None and record.condition and not _holds(record.condition, request):
+        if request is not None and record.condition and not holds(record.condition, request):
             return Assignment(record.baseline, record.targets[record.baseline], _NOBODY, *began, takes_part=False)
         claimed = self._claimed(record, request) if request is not None else ""
         if claimed:
             key_of = RoutingKey(release, claimed, "", *NO_REVISION)
             return Assignment(claimed, record.targets[claimed], key_of, *began)
-        segment = _segment(record, request, segment)
+        segment = segment_of(record, request, segment)
         variant = variant_at(_ranges(record, segment), self._bucket(record, key))
         key_of = RoutingKey(release, variant, segment, *record.routed_by)
         return Assignment(variant, record.targets[variant], key_of, *began)
@@ -120,7 +120,7 @@ class Assign:
         """Gives the variant that claims a request; of claims that leave it out the next one may take it."""
         drawn = self._draw() * BASIS_POINTS if record.claims else 0.0
         for claim in record.claims:
-            if drawn < claim.strength and _holds(claim.condition, request):
+            if drawn < claim.strength and holds(claim.condition, request):
                 return claim.variant
         return ""
 
@@ -134,10 +134,11 @@ class Assign:
 _NOBODY: Final = RoutingKey("", "", "", *NO_REVISION)
 
 
-def _segment(record: WeightsRecord, request: Request | None, told: str) -> str:
+def segment_of(record: WeightsRecord, request: Request | None, told: str) -> str:
+    """Gives the segment of a request: by conditions where it is known, else as the service has told."""
     if request is not None:
         for segment, condition in record.segment_conditions.items():
-            if _holds(condition, request):
+            if holds(condition, request):
                 return segment
     return told
 
@@ -148,5 +149,6 @@ def _ranges(record: WeightsRecord, segment: str) -> Sequence[Range]:
     return ranges_of(record.segments.get(segment, record.weights))
 
 
-def _holds(text: str, request: Request) -> bool:
+def holds(text: str, request: Request) -> bool:
+    """Whether the condition that `text` is holds for a request."""
     return matches(parse(text), request)

@@ -13,11 +13,12 @@ is how members earn their weights.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trimtab.client.assign import Newest
+from trimtab.client.assign import Newest, holds, segment_of
 from trimtab.client.combine import Answer, combine
 from trimtab.schemas.combination import Combine
 from trimtab.schemas.errors import Unreachable
-from trimtab.schemas.ids import NO_REVISION
+from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION
+from trimtab.schemas.request_match import Request
 from trimtab.schemas.telemetry import RoutingKey
 
 
@@ -43,6 +44,8 @@ class Panel:
     keys: Mapping[str, RoutingKey]
     """member -> what its telemetry and its outcomes have to name"""
     how: Combine = "mean"
+    takes_part: bool = True
+    """False for a request that the release's condition leaves out: nobody is to be told of it"""
 
     def combine(self, answers: Mapping[str, Answer]) -> Combined:
         """Gives the one answer of those that were given.
@@ -86,11 +89,18 @@ class Ensemble:
     def __init__(self, weights: Newest, release: str, *, default: str = "") -> None:
         self._weights, self._release, self._default = weights, release, default
 
-    def panel(self, segment: str = "") -> Panel:
-        """Gives the members for a request; `segment`: where the service knows it."""
+    def panel(self, segment: str = "", *, request: Request | None = None) -> Panel:
+        """Gives the members for a request; one that takes no part in the release is the baseline's alone.
+
+        `segment`: where the service knows it; `request`: for the conditions of the release, which are passed over
+        without it.
+        """
         record = self._weights.get(self._release)
         if record is None:
             return self._by_default(segment)
+        if request is not None and record.condition and not holds(record.condition, request):
+            return self._alone(record.baseline, record.targets[record.baseline], "", takes_part=False)
+        segment = segment_of(record, request, segment)
         weights = record.segments.get(segment, record.weights)
         members = record.ensemble.members if record.ensemble else [name for name, weight in weights.items() if weight]
         return Panel(
@@ -103,5 +113,8 @@ class Ensemble:
     def _by_default(self, segment: str) -> Panel:
         if not self._default:
             raise Unreachable(f"release {self._release}: no weights yet, and no default variant")
-        key = RoutingKey(self._release, self._default, segment, *NO_REVISION)
-        return Panel({self._default: self._default}, {self._default: 1}, {self._default: key})
+        return self._alone(self._default, self._default, segment)
+
+    def _alone(self, variant: str, target: str, segment: str, *, takes_part: bool = True) -> Panel:
+        key = RoutingKey(self._release, variant, segment, *NO_REVISION)
+        return Panel({variant: target}, {variant: BASIS_POINTS}, {variant: key}, takes_part=takes_part)
