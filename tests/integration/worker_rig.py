@@ -95,10 +95,11 @@ class WorkerRig:
         self._stack.callback(lambda: worker.is_running and worker.end(by=signal.SIGKILL))
         return worker
 
-    def apply(self, name: str = "checkout", *, more: str = "") -> None:
-        """Applies a release; `more` is a line of its `spec`."""
-        file = self.folder / f"{name}.yaml"
-        file.write_text(RELEASE.replace("NAME", name) + (f"  {more}\n" if more else ""))
+    def apply(self, name: str = "checkout", *, more: str = "", strategy: str = "") -> None:
+        """Applies a release; `more` is a further line of its `spec`, `strategy` one in place of its own."""
+        file, text = self.folder / f"{name}.yaml", RELEASE.replace("NAME", name)
+        kept = [line for line in text.splitlines() if not (strategy and line.startswith("  strategy:"))]
+        file.write_text("\n".join([*kept, *(f"  {line}" for line in (strategy, more) if line), ""]))
         apply_file(file, kafka=self.kafka, wait_s=READY_S)
 
     def decision(self, name: str = "checkout") -> Decision | None:

@@ -105,12 +105,16 @@ ATTRIBUTED: Final = msgspec.structs.replace(
 SPEC: Final = Spec(release="checkout", document=b'{"kind": "Release"}', actor="operator")
 COMMAND: Final = Command(release="checkout", action="promote", reason="looks good", actor="operator", variant="v2")
 EXCLUSION: Final = Command(release="checkout", action="exclude", reason="withdrawn", actor="ada", variant="v2", v=4)
+CONFIRMATION: Final = Command(release="checkout", action="confirm", actor="hook:ci", variant="v2", v=5)
 ENTRY: Final = audit.AuditEntry(
     time_ms=NOW_MS, actor="ada", role="operator", source="api", release="checkout", action="promote",
     reason="as good as v1", before=audit.Standing.of(DECISION),
     after=audit.Standing(era=1_799_999_000, revision=9, phase=Phase.PROMOTED, weights={"v1": 0, "v2": 10_000}),
     outcome="done", detail="v2, to the end", address="10.0.0.7",
 )  # fmt: skip
+HOOK_ENTRY: Final = msgspec.structs.replace(
+    ENTRY, actor="hook:ci", role="", source="hook", action="confirm", reason="", address="", v=2
+)
 LETTER: Final = dead_letter.DeadLetter(
     source="trimtab.telemetry", partition=1, offset=2, last_offset=2, reason="not telemetry", code="undecodable",
     events=1, release="checkout", time_ms=5, payload=b"\xff\x00",
@@ -183,6 +187,7 @@ SAMPLES: Final = [
     _own("evidence-spec", "msgpack", SPEC, evidence.decode),
     _own("evidence-command", "msgpack", COMMAND, evidence.decode),
     _own("evidence-command-exclude", "msgpack", EXCLUSION, evidence.decode),
+    _own("evidence-command-confirm", "msgpack", CONFIRMATION, evidence.decode),
     _own("evidence-sidecars", "msgpack", SIDECARS, evidence.decode),
     _own("evidence-reactions", "msgpack", REACTIONS, evidence.decode),
     _own("decision-held", "json", msgspec.structs.replace(DECISION, divergences=[DIVERGENCE]),
@@ -198,6 +203,7 @@ SAMPLES: Final = [
     _own("weights-ageing", "json", AGEING, decision.decode_weights),
     _own("dead-letter", "json", LETTER, dead_letter.decode),
     _own("audit-entry", "json", ENTRY, audit.decode),
+    _own("audit-entry-hook", "json", HOOK_ENTRY, audit.decode),
     _own("sidecar-report", "json", SIDECAR_REPORT, sidecar.decode),
     _own("sidecar-report-aged", "json", AGED_REPORT, sidecar.decode),
     _own("sidecar-report-models", "json", MODELS_REPORT, sidecar.decode),

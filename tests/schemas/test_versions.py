@@ -3,9 +3,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from schemas.records import EVENTS, MAPS, SAMPLES, WEIGHTS, Sample, title
-from trimtab.schemas import decision, evidence, telemetry
+from schemas.records import ENTRY, EVENTS, MAPS, SAMPLES, WEIGHTS, Sample, title
+from trimtab.schemas import audit, decision, evidence, telemetry
 from trimtab.schemas.errors import InvalidEvent, InvalidRecord, NewerVersion, TrimtabError
 
 FIRST, NEWER = 1, 99
@@ -15,19 +16,30 @@ each_map = pytest.mark.parametrize("sample", MAPS, ids=title)
 def known(sample: Sample) -> int:
     """The newest version of its kind of record."""
     kind = sample.name.partition("-")[0]
-    return {"evidence": evidence.VERSION, "decision": decision.VERSION, "weights": decision.VERSION}.get(kind, FIRST)
+    newest = {"evidence": evidence, "decision": decision, "weights": decision, "audit": audit}
+    return newest[kind].VERSION if kind in newest else FIRST
 
 
 def written(sample: Sample) -> int:
     """The version that it is written in: of evidence, the oldest that knows the record."""
-    newer = {"evidence-sidecars": 3, "evidence-command-exclude": 4}
+    newer = {
+        "evidence-sidecars": 3, "evidence-command-exclude": 4, "evidence-reactions": 5, "evidence-command-confirm": 5,
+    }  # fmt: skip
+    if sample.name.startswith("audit-entry"):
+        return 2 if sample.name == "audit-entry-hook" else 1
     return newer.get(sample.name, 2) if sample.name.startswith("evidence-") else known(sample)
 
 
 def test_an_order_to_exclude_tells_older_readers_that_it_is_not_for_them() -> None:
     order = evidence.Command(release="checkout", action="exclude", variant="v2")
     assert evidence.decode(evidence.encode(order)).v == 4
+    assert evidence.decode(evidence.encode(evidence.Command(release="checkout", action="confirm"))).v == 5
     assert evidence.decode(evidence.encode(evidence.Command(release="checkout", action="abort"))).v == 2
+
+
+def test_an_entry_of_a_hook_tells_older_readers_that_it_is_not_for_them() -> None:
+    assert audit.decode(audit.encode(replace(ENTRY, source="hook"))).v == 2
+    assert audit.decode(audit.encode(ENTRY)).v == 1
 
 
 def refusal(sample: Sample, plain: Any) -> TrimtabError:

@@ -78,7 +78,7 @@ class Author:
     """Who asks for a change, by which way, and where it is recorded."""
 
     role: str = ""
-    source: Literal["cli", "api", "console"] = "cli"
+    source: Literal["cli", "api", "console", "hook"] = "cli"
     address: str = ""
     log: AuditLog | None = None
     """one that is open already"""

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "freeze": "steer_command:freeze",
     "set-weights": "steer_command:set_weights",
     "exclude": "steer_command:exclude",
+    "confirm": "steer_command:confirm",
     "undo": "undo_command:undo",
     "history": "decisions_command:history",
     "decisions": "decisions_command:decisions",

@@ -8,19 +8,34 @@ from typing import Annotated
 
 import typer
 
-from trimtab.control.command import USAGE, Config, Kafka, Wait, fail, fail_to_reach, log_to_stderr, settings_in_force
+from trimtab.control.command import (
+    USAGE,
+    Config,
+    Kafka,
+    RedisUrl,
+    Wait,
+    fail,
+    fail_to_reach,
+    log_to_stderr,
+    settings_in_force,
+)
 from trimtab.schemas.errors import Unreachable
 
 
-def notify(
+def notify(  # noqa: PLR0913 - one argument an option
     *,
-    targets: Annotated[Path, typer.Option("--targets", metavar="FILE", help="Who is told of what, in YAML.")],
+    targets: Annotated[
+        Path, typer.Option("--targets", metavar="FILE", help="Who is told of what, and who is asked, in YAML.")
+    ],
     check: Annotated[bool, typer.Option("--check", help="Read the file and its secrets, and do no more.")] = False,
     kafka: Kafka = "",
+    redis: RedisUrl = "",
     config: Config = None,
     wait: Wait = 30.0,
 ) -> None:
     """Tell webhooks, Slack and Alertmanager of changed phases, rollbacks and held weights, at least once each.
+
+    And ask the hooks that release files name whether to promote or to roll back, for which Redis is needed, too.
 
     docs/notifications.md describes the file, what is posted, and how to check its signature.
 
@@ -36,13 +51,13 @@ def notify(
     except WrongTargets as error:
         fail(str(error), USAGE)
     if check:
-        for target in found:
-            typer.echo(f"{target.name} ok")
+        for name in (*(target.name for target in found.targets), *(hook.name for hook in found.hooks)):
+            typer.echo(f"{name} ok")
         return
     log_to_stderr()
-    settings = settings_in_force(config, kafka)
+    settings = settings_in_force(config, kafka, redis)
     try:
         wait_for("kafka", lambda timeout_s: topic_states(settings.kafka, timeout_s), wait)
     except Unreachable as error:
         fail_to_reach(error)
-    raise typer.Exit(run(settings.kafka, found))
+    raise typer.Exit(run(settings.kafka, settings.redis, found))

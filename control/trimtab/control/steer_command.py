@@ -1,4 +1,4 @@
-"""`trimtab pause`, `resume`, `promote`, `abort`, `retry`, `freeze`, `set-weights` and `exclude`."""
+"""`trimtab pause`, `resume`, `promote`, `abort`, `retry`, `freeze`, `set-weights`, `exclude` and `confirm`."""
 
 # Imports stand inside the commands: others are not to wait for what they need.
 # ruff: noqa: PLC0415
@@ -120,6 +120,22 @@ def exclude(  # noqa: PLR0913 - one argument an option
     Example: trimtab exclude recommend v2 --reason "its training data were withdrawn"
     """
     _steer("exclude", name, _required(reason), (kafka, config, wait), variant=variant)
+
+
+def confirm(  # noqa: PLR0913 - one argument an option
+    name: Name,
+    *,
+    reason: Reason = "",
+    variant: Annotated[str, typer.Option(metavar="VARIANT", help="Whose promotion; else the one that waits.")] = "",
+    kafka: Kafka = "",
+    config: Config = None,
+    wait: Wait = 30.0,
+) -> None:
+    """Let a promotion go on that waits for its hook to confirm it (`hooks.confirmPromotion`).
+
+    Example: trimtab confirm checkout --reason "CI is down, its tests passed by hand"
+    """
+    _steer("confirm", name, reason, (kafka, config, wait), variant=variant)
 
 
 def _required(reason: str) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from trimtab.schemas.decision import Decision
 
-_COMMANDS: Final = ("pause", "resume", "promote", "abort", "retry", "freeze", "set-weights")
+_COMMANDS: Final = ("pause", "resume", "promote", "abort", "retry", "freeze", "set-weights", "exclude", "confirm")
 
 
 @dataclass(frozen=True, slots=True)

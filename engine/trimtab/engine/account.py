@@ -50,7 +50,7 @@ def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -
         segments=weights_by_segment(release.spec, state), rule=rule,
         reasons=[rule, *excluded, *reason_of(release.spec, state.seed)], arms=_arms(release, basis),
         assessments=[verdict for verdicts in basis.assessments.values() for verdict in verdicts],
-        queued_behind=state.behind,
+        queued_behind=state.behind, awaits=state.awaits,
         seen=Seen(
             offset=revision - 1,
             sources={str(source): offset for source, offset in sorted(evidence.offsets.items())},

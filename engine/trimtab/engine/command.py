@@ -29,9 +29,18 @@ def refusal_of(command: Command, state: ReleaseState, names: Sequence[str], base
 
 
 def _unfit_to_its_words(command: Command, state: ReleaseState, names: Sequence[str]) -> str:
+    if command.action == "confirm":
+        return _unasked(command.variant, state)
     if command.action == "promote" and command.variant:
         return _unable(command.variant, state, names)
     return _unfit(command.weights, state, names) if command.action == "set-weights" else ""
+
+
+def _unasked(variant: str, state: ReleaseState) -> str:
+    """Gives why a promotion cannot be confirmed."""
+    if not state.awaits:
+        return "no promotion waits for confirmation"
+    return f"the promotion of {state.awaits} waits for confirmation" if variant not in ("", state.awaits) else ""
 
 
 def rule_of(command: Command) -> str:

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from trimtab.engine.account import Basis, decision_of, weights_of
 from trimtab.engine.belief import Belief
 from trimtab.engine.command import refusal_of, rule_of
+from trimtab.engine.confirmation import unconfirmed
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import Evidence
@@ -277,7 +278,7 @@ class ReleaseFold:
         """Whether a guardrail looks at reaction times."""
         return self._guard.wants_reactions
 
-    def _follow(self, command: Command) -> str:
+    def _follow(self, command: Command) -> str:  # noqa: C901 - a table: one case for each command
         state, rule = self._state, rule_of(command)
         match command.action:
             case "pause":
@@ -301,6 +302,8 @@ class ReleaseFold:
                 self._movement.exclude({command.variant: rule})
                 if was_promoted:  # to that variant, for no other has traffic
                     self._movement.roll_back()
+            case "confirm":  # what is confirmed moves when it is its time, under its guardrails
+                state.confirmed = state.awaits
             case _:
                 assert_never(command.action)
         return rule
@@ -383,6 +386,8 @@ class ReleaseFold:
             move = Move(all_to(names.index(state.chosen), len(names)), f"{state.chosen} takes all", state.step)
         else:
             move = choose(self._situation(assessments))
+            if waits := unconfirmed(self._spec, state, move):
+                return waits
         self._movement.settle(move, self._responses())
         return move.rule
 

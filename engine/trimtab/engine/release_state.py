@@ -70,6 +70,16 @@ class ReleaseState(msgspec.Struct):
     """what sidecars tell of"""
     ranges: dict[str, list[tuple[str, int]]] = {}
     """`trimtab.engine.ranges`; empty where requests are not sticky"""
+    ready: str = ""
+    """the variant that would be promoted, were that confirmed"""
+    confirmed: str = ""
+    """the variant whose promotion is"""
+
+    @property
+    def awaits(self) -> str:
+        """The variant whose promotion waits for confirmation; empty where none does."""
+        is_asked = self.phase is Phase.PROGRESSING and not self.chosen and self.ready != self.confirmed
+        return self.ready if is_asked else ""
 
     def weights_in(self, segment: str) -> list[int]:
         """Gives the weights in force for a segment's traffic."""

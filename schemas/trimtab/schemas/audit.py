@@ -7,11 +7,15 @@ release file itself, with its actor, and against the decisions that came of them
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from trimtab.schemas.decision import Decision, Phase
 from trimtab.schemas.version import Reader, Version, peek_json
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""The newest; an entry is of the oldest one that knows its source."""
+_HOOKS: Final = 2
+"""The version since which hooks ask for changes."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,14 +42,14 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int
     """when it was asked for, by the clock of whoever took it"""
     actor: str
-    """a name that was checked (a token's, a proxy's), or the user of the operating system"""
+    """a name that was checked (a token's, a proxy's), the user of the operating system, or `hook:NAME`"""
     role: str = ""
     """viewer, operator or admin; empty where nothing gives roles (the command line)"""
-    source: Literal["cli", "api", "console"]
+    source: Literal["cli", "api", "console", "hook"]
     release: str
     action: str
     """apply, or the action of a command: pause, resume, promote, abort, retry, freeze, set-weights,
-    exclude"""
+    exclude, confirm"""
     reason: str = ""
     """why, in the actor's words"""
     before: Standing | None = None
@@ -59,7 +63,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """more on it: why it was refused, which variant or weights it named, whether `apply` made or changed the release"""
     address: str = ""
     """of whoever asked, as the API saw it; empty for the command line"""
-    v: Version = VERSION
+    v: Version = 1
 
 
 _encode = msgspec.json.Encoder().encode
@@ -68,7 +72,7 @@ _read = Reader("an audit entry", VERSION, msgspec.json.Decoder(AuditEntry).decod
 
 def encode(entry: AuditEntry) -> bytes:
     """Gives the JSON form of an entry."""
-    return _encode(entry)
+    return _encode(replace(entry, v=_HOOKS) if entry.source == "hook" else entry)
 
 
 def decode(payload: bytes | str) -> AuditEntry:

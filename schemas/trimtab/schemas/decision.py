@@ -218,6 +218,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """of each variant, where the release file has scaling"""
     divergences: list[Divergence] = []
     """how traffic was seen not to follow the weights; they are held for as long as it does not"""
+    awaits: str = ""
+    """the variant whose promotion waits for confirmation by the hook of the release file; empty where none does"""
 
     @property
     def id(self) -> Revision:

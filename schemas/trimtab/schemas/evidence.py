@@ -16,8 +16,8 @@ VERSION: Final = 5
 """The newest; a record is of the oldest one that knows its kind, so that older readers go on with what they know."""
 
 _TWO: Final = 2
-_EXCLUDES: Final = 4
-"""The version since which commands exclude."""
+_SINCE: Final = {"exclude": 4, "confirm": 5}
+"""The version since which there are these commands."""
 
 FAILURES: Final = ("timeouts", "connects", "resets", "overloads")
 """Counters of the errors that are a failure of this kind, rather than an answer of the service. Each of them is one of
@@ -166,11 +166,12 @@ class Command(msgspec.Struct, frozen=True, tag_field="t", tag="command"):
     """A person steers a release."""
 
     release: str
-    action: Literal["pause", "resume", "promote", "abort", "retry", "freeze", "set-weights", "exclude"]
+    action: Literal["pause", "resume", "promote", "abort", "retry", "freeze", "set-weights", "exclude", "confirm"]
     reason: str = ""
     actor: str = ""
     variant: str = ""
-    """which variant to promote, the one that does best where empty, or to exclude"""
+    """which variant to promote, the one that does best where empty; to exclude; or whose promotion is confirmed, the
+    one that waits for it where empty"""
     full: bool = True
     """of `promote`: to the end; else by one step, where the strategy has steps"""
     weights: dict[str, int] = {}
@@ -205,8 +206,8 @@ _read: Reader[Record] = Reader("an evidence record", VERSION, msgspec.msgpack.De
 
 def encode(record: Record) -> bytes:
     """Gives the MessagePack form of a record, of a version whose readers know all that it says."""
-    if isinstance(record, Command) and record.action == "exclude":
-        return _encode(replace(record, v=_EXCLUDES))
+    if isinstance(record, Command) and record.action in _SINCE:
+        return _encode(replace(record, v=_SINCE[record.action]))
     return _encode(record)
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from trimtab.schemas.attribution import Attribution
 from trimtab.schemas.condition_text import ConditionText, check_conditions
 from trimtab.schemas.guardrail import AnyGuardrail, Guardrail, ReactionGuardrail, SampleRatioGuardrail
+from trimtab.schemas.hooks import Hooks
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.metric import AnyMetric, Composite, UserMetric
@@ -31,7 +32,7 @@ from trimtab.schemas.scaling import Scaling
 from trimtab.schemas.segment import MAX_SEGMENTS, Segment, check_segments
 from trimtab.schemas.stale_weights import StaleWeights
 from trimtab.schemas.stickiness import Stickiness
-from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Ensemble, Strategy
+from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Ensemble, Shadow, Strategy
 
 API_VERSION: Final = "trimtab.dev/v1"
 _BLUE_AND_GREEN: Final = 2
@@ -107,6 +108,8 @@ class Spec(Part):
     """bounds on response times, and what to scale when they are crossed"""
     stale_weights: StaleWeights = StaleWeights()
     """what becomes of the weights at proxies and services when nobody stands behind them any more"""
+    hooks: Hooks = Hooks()
+    """who is asked outside before something is done"""
     strategy: Strategy
 
     @property
@@ -170,6 +173,8 @@ class Spec(Part):
         if isinstance(self.strategy, Ensemble):
             self._members_fit()
         self._prior_fits()
+        if self.hooks.confirm_promotion and isinstance(self.strategy, Bandit | Shadow | Ensemble):
+            raise ValueError(f"hooks.confirmPromotion: {self.strategy.type} promotes nothing that could be confirmed")
         check_limits(self.limits, self.variants, self.baseline, self.strategy)
         return self
 

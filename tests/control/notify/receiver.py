@@ -20,10 +20,11 @@ class Posted:
 
 @dataclass(slots=True)
 class Receiver:
-    """Answers with `answers` in turn, (status, headers) each, and then with 204."""
+    """Answers with `answers` in turn, (status, headers) each, and then with the `usual` status."""
 
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     posted: list[Posted] = field(default_factory=list)
+    usual: int = 204
     _server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
@@ -35,7 +36,7 @@ class Receiver:
                 receiver.posted.append(
                     Posted(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
                 )
-                status, headers = receiver.answers.pop(0) if receiver.answers else (204, {})
+                status, headers = receiver.answers.pop(0) if receiver.answers else (receiver.usual, {})
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)

@@ -11,7 +11,7 @@ from trimtab.schemas.part import BasisPoints, Name
 _NEED_REASON: Final = ("abort", "retry", "freeze", "set-weights", "exclude")
 _MOST_VARIANTS: Final = 64
 
-Action = Literal["pause", "resume", "promote", "abort", "retry", "freeze", "set-weights", "exclude"]
+Action = Literal["pause", "resume", "promote", "abort", "retry", "freeze", "set-weights", "exclude", "confirm"]
 
 
 class Order(BaseModel):
@@ -25,7 +25,7 @@ class Order(BaseModel):
     full: bool = False
     """of promote: to the end, not by one step"""
     variant: Annotated[str, Field(max_length=63)] = ""
-    """of promote: which variant, to the end, else the best; of exclude: which one"""
+    """of promote: which variant, to the end, else the best; of exclude: which one; of confirm: whose promotion"""
     weights: Annotated[dict[Name, BasisPoints], Field(max_length=_MOST_VARIANTS)] = {}
     """of set-weights: variant -> basis points, summing to 10,000; those that are not named have none"""
 
@@ -40,7 +40,7 @@ class Order(BaseModel):
             raise ValueError(f"weights: {self.action} takes none")
         if self.action == "exclude" and not self.variant:
             raise ValueError("variant: expected which one is to take no traffic")
-        if self.action != "promote" and (self.full or (self.variant and self.action != "exclude")):
+        if self.action != "promote" and (self.full or (self.variant and self.action not in ("exclude", "confirm"))):
             raise ValueError(f"{'full' if self.full else 'variant'}: {self.action} takes none")
         return self
 

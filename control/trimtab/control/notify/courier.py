@@ -32,11 +32,12 @@ class Untaken:
     """how long the target asks us to wait; 0 where it does not say"""
 
 
-class _Straight(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: a signed notice goes where the file says, and nowhere else."""
+class Straight(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: what is signed goes where the file says, and nowhere else."""
 
     def redirect_request(self, *_args: Any, **_options: Any) -> None:
-        return None
+        """Gives no request for a redirect."""
+        return
 
 
 class Courier:
@@ -45,7 +46,7 @@ class Courier:
     def __init__(self, target: Target, stopping: threading.Event) -> None:
         self._target, self._stopping = target, stopping
         self._secret = target.secret()
-        self._opener = urllib.request.build_opener(_Straight())
+        self._opener = urllib.request.build_opener(Straight())
 
     def bring(self, notice: Notice) -> Untaken | None:
         """Gives None once the notice is taken, or why it is given up; also when told to stop, which is not final."""

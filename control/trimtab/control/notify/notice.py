@@ -45,7 +45,7 @@ _INTO = {
     Phase.ROLLED_BACK: Kind.ROLLED_BACK,
     Phase.COMPLETED: Kind.COMPLETED,
 }
-_HELD = ("guardrail: weights are held", "observed: weights are held")
+_HELD = ("guardrail: weights are held", "observed: weights are held", "confirmation: weights are held")
 
 
 @dataclass(frozen=True, slots=True)

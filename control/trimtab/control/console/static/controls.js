@@ -5,6 +5,10 @@ import { el, patch } from "./dom.js";
 import { isOver, share } from "./format.js";
 
 const ORDERS = {
+  confirm: {
+    word: "Confirm",
+    does: ({ awaits }) => `${awaits} is promoted when it is its time, without an answer of its hook.`,
+  },
   pause: { word: "Pause", does: () => "Weights stay where they are until it is resumed. Guardrails stay on guard." },
   resume: { word: "Resume", does: () => "The release goes on from where it stands." },
   promote: {
@@ -51,6 +55,7 @@ function fitting(decision, baseline) {
   if (decision.queued_behind) return ["abort"];
   const held = ["paused", "frozen"].includes(decision.phase);
   return [
+    ...(decision.awaits ? ["confirm"] : []),
     held ? "resume" : "pause",
     "promote",
     "full",
@@ -132,7 +137,7 @@ function ask(name, release) {
     if (order.grave && !reason.value.trim()) return patch(problem, "Say why: others will want to know.");
     submit.disabled = true;
     try {
-      const answer = await post(`/releases/${encodeURIComponent(decision.release)}/commands`, body(name, sent), {
+      const answer = await post(`/releases/${encodeURIComponent(decision.release)}/commands`, body(name, sent, decision), {
         "idempotency-key": key,
       });
       dialog.close();
@@ -148,7 +153,7 @@ function ask(name, release) {
   (form.querySelector("select, input") ?? reason).focus();
 }
 
-function body(name, form) {
+function body(name, form, { awaits }) {
   const fields = new FormData(form);
   const reason = fields.get("reason").trim();
   const action = ORDERS[name].action ?? name;
@@ -156,6 +161,7 @@ function body(name, form) {
     return { action, reason, full: true, ...(fields.get("variant") && { variant: fields.get("variant") }) };
   if (name === "set-weights") return { action, reason, weights: Object.fromEntries(points(form)) };
   if (name === "exclude") return { action, reason, variant: fields.get("variant") };
+  if (name === "confirm") return { action, reason, variant: awaits };
   return { action, reason };
 }
 

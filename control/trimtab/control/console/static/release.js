@@ -21,7 +21,7 @@ const SPOKEN_MS = 8000;
 const REFRESH_MS = 5000;
 const SELDOM_MS = 60_000;
 const EAGER = 3; // refreshes: the audit log has an order a moment after the decision that came of it
-const BY_HAND = /^(applied|pause|resume|promote|abort|retry|freeze|set-weights|exclude)\b/;
+const BY_HAND = /^(applied|pause|resume|promote|abort|retry|freeze|set-weights|exclude|confirm)\b/;
 
 /** The page of one release; ends with `stop()`. */
 export class ReleasePage {
