@@ -89,12 +89,14 @@ def test_a_sidecar_that_is_stuck_refused_or_losing_events_is_told(redis: Embedde
     put_report(redis, "stuck", in_force=(7, 40))
     put_report(redis, "refused", refused="unknown cluster 'v2'")
     put_report(redis, "losing", dropped=3)
+    put_report(redis, "old", stale=True, age_s=312.5)
     found = in_releases(redis)
     assert found["release checkout"].said == "progressing, revision 42"
     assert found["sidecar well of checkout"].health == "ok"
     assert found["sidecar stuck of checkout"].said == "stuck at revision 40, the newest is 42"
     assert found["sidecar refused of checkout"].said == "refuses revision 42: unknown cluster 'v2'"
     assert found["sidecar losing of checkout"].health == "warn"
+    assert found["sidecar old of checkout"].said == "its weights are 312 s old, past the age that the release file says"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ NEVER = {
     "aiohttp",
     "prometheus_client",
     "structlog",
+    "opentelemetry",
 }
 OF_RELEASE_FILES = {"trimtab.schemas.release", "trimtab.schemas.policy", "trimtab.schemas.guardrail", "yaml"}
 

@@ -120,6 +120,8 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in _QUICK:
         # Else pydantic looks through every package that is installed for plugins of its own, for 20 ms.
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # noqa: TID251 - no setting of ours
+        # And redis-py imports the whole SDK of OpenTelemetry where it is there, for metrics that nobody asked it for.
+        sys.modules.setdefault("opentelemetry", None)  # type: ignore[arg-type]  # None: it cannot be imported
     app()
 
 

@@ -143,6 +143,9 @@ def _release(name: str, view: ReleaseView) -> Iterator[Finding]:
         elif is_behind:
             said = f"stuck at revision {report.in_force[1]}, the newest is {decision.revision}"
             yield failed(subject, said, "see its log: does it reach Redis, and its proxy it?")
+        elif report.stale:
+            said = f"its weights are {report.age_s or 0:.0f} s old, past the age that the release file says"
+            yield failed(subject, said, "does a worker run, and does the sidecar reach Redis?")
         elif report.dropped or report.gaps:
             yield warn(
                 subject, f"{report.dropped} events dropped, {report.gaps} gaps in the log", "see whether Kafka was away"

@@ -1,15 +1,19 @@
 """What lists and charts show of a release, as plain data."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from trimtab.control.api.ring import Point, Rings
 from trimtab.control.release_view import ReleaseView
 from trimtab.schemas.decision import Decision
+from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.ids import service_of
 from trimtab.schemas.sidecar import SidecarReport
+
+_STAYS: Final = ("refused", "stuck")
+"""Divergences by which a sidecar does not have the weights that it should."""
 
 
 class _Baseline(msgspec.Struct, frozen=True):
@@ -31,7 +35,7 @@ def summary(view: ReleaseView) -> dict[str, Any]:
         "phase": str(decision.phase), "queued_behind": decision.queued_behind, "era": decision.era,
         "revision": decision.revision, "time_ms": decision.time_ms, "weights": decision.weights,
         "baseline": _read_document(view.document).spec.baseline, "rule": decision.rule,
-        "sidecars": len(view.sidecars) + len(view.unread), "stuck": stuck(view.sidecars),
+        "sidecars": len(view.sidecars) + len(view.unread), "stuck": stuck(view.sidecars, decision.divergences),
     }  # fmt: skip
 
 
@@ -42,9 +46,14 @@ def listed(view: ReleaseView, rings: Rings) -> dict[str, Any]:
     return {**summary(view), "trend": [list(point) for point in points]}
 
 
-def stuck(sidecars: Sequence[SidecarReport]) -> int:
-    """Gives how many proxies refuse the weights that they were offered."""
-    return sum(bool(report.refused) for report in sidecars)
+def stuck(sidecars: Sequence[SidecarReport], divergences: Sequence[Divergence] = ()) -> int:
+    """Gives how many sidecars do not follow.
+
+    Those whose proxy refuses the weights, whose weights are past the age that the release file says, or that the
+    newest decision knows to be stuck or to refuse, so that lists and decisions tell the same.
+    """
+    told = {one.sidecar for one in divergences if one.kind in _STAYS}
+    return sum(bool(report.refused) or report.stale or report.sidecar in told for report in sidecars)
 
 
 def windows(decision: Decision, rings: Rings, now_ms: int) -> dict[str, Any]:

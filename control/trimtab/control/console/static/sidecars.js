@@ -9,7 +9,8 @@ const GRACE_MS = 2000;
 export function sidecars(reports, track) {
   if (!reports.length)
     return el("p.empty", {}, "No proxy reports on this release. Services that pick variants themselves do not.");
-  const inStep = reports.filter((report) => !report.refused && isInStep(report, track)).length;
+  const told = toldOf(track.newest);
+  const inStep = reports.filter((report) => !isStuck(report, told) && isInStep(report, track)).length;
   const revisions = reports.map(({ in_force: [, revision] }) => revision);
   const spread = Math.max(...revisions) - Math.min(...revisions);
   return [
@@ -27,7 +28,8 @@ export function sidecars(reports, track) {
         el(
           "li",
           { "data-key": report.sidecar },
-          head(report, track),
+          head(report, track, told),
+          report.stale && el("p.bad", {}, `Nobody has stood behind its weights for ${Math.round(report.age_s ?? 0)} s.`),
           report.refused && el("p.bad", {}, el("b", {}, `Refuses ${report.offered[1]}: `), report.refused),
           el(
             "small",
@@ -42,12 +44,23 @@ export function sidecars(reports, track) {
   ];
 }
 
-function head(report, track) {
+/** Gives the sidecars that the newest decision knows not to follow. */
+const toldOf = ({ divergences = [] } = {}) =>
+  new Set(divergences.filter(({ kind }) => kind === "stuck" || kind === "refused").map(({ sidecar }) => sidecar));
+
+/** Whether a list counts a sidecar as stuck, as the API does. */
+const isStuck = (report, told) => Boolean(report.refused) || report.stale || told.has(report.sidecar);
+
+function head(report, track, told) {
   const [tone, word] = report.refused
     ? ["bad", "✕ refuses"]
-    : isInStep(report, track)
-      ? ["good", "✓ in step"]
-      : ["held", "… behind"];
+    : report.stale
+      ? ["bad", "✕ stale"]
+      : told.has(report.sidecar)
+        ? ["bad", "✕ stuck"]
+        : isInStep(report, track)
+          ? ["good", "✓ in step"]
+          : ["held", "… behind"];
   return el(
     "div.card-head",
     {},
