@@ -22,7 +22,7 @@ NEVER = {
     "aiohttp",
     "prometheus_client",
     "structlog",
-    "opentelemetry",
+    "opentelemetry.sdk.metrics._internal",
 }
 OF_RELEASE_FILES = {"trimtab.schemas.release", "trimtab.schemas.policy", "trimtab.schemas.guardrail", "yaml"}
 
