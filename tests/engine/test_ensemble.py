@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from engine.builders import Json, error_rate, outcome, release, response
+from engine.builders import NOW_MS, Json, error_rate, outcome, release, response
 from engine.evidence_rig import EvidenceRig, decisions
+from engine.late_rewards import Asked, last_s, play
 from engine.segment_rig import restored
 from engine.simulation import Service, Simulation
 from trimtab.engine.ledger import Ledger
@@ -176,6 +177,24 @@ def test_replay_of_the_log_gives_the_same_decisions() -> None:
     rig, made = told(of, {"stable": 1.0, "canary": 0.9}, 30)
     assert decisions(rig.replay()) == made
     assert Ledger.restore([rig.ledger.snapshot()], [[fold.snapshot()] for fold in rig.ledger.releases.values()])
+
+
+def test_rewards_of_members_that_come_late_find_one_request_of_each_and_silence_has_the_default() -> None:
+    """All members answer the request of one id; what came of it is of each of them."""
+    attribution = {"window": "5s", "default": 0.0}
+    rig = EvidenceRig()
+    rig.apply(ensemble("stable", "canary", objective={"metric": "rating", "attribution": attribution}))
+    asked = [
+        Asked(number, variant, NOW_MS + 100 * number, ((2_500, 1.0),) if variant == "canary" or number % 2 else ())
+        for number in range(1, 200)
+        for variant in ("stable", "canary")
+    ]
+    made = [one for _, one in play(rig, asked, last_s(5))]
+    assert {arm.variant: (arm.trials, arm.reward_sum) for arm in made[-1].arms} == {
+        "stable": (199, 100.0), "canary": (199, 199.0),
+    }  # fmt: skip
+    assert made[-1].weights["canary"] > 5_000
+    assert {arm.outside + arm.unjoined for arm in made[-1].arms} == {0}
 
 
 def test_a_prior_is_what_members_are_taken_to_have_earned_first() -> None:
