@@ -66,8 +66,8 @@ class Ensemble:
     """The ensemble of one release, as `weights` (`trimtab.client.Weights`) knows it. Safe for threads, never waits.
 
     Of a release that is over or of another strategy, or whose weights are past their age and have made way for the
-    baseline, those are asked that have any weight. `default`: the variant that is asked before any weights have come; without one that raises
-    `Unreachable`.
+    baseline, those are asked that have any weight. `default`: the variant that is asked before any weights have come;
+    without one that raises `Unreachable`.
 
     >>> from trimtab.schemas.combination import Combination
     >>> from trimtab.schemas.decision import WeightsRecord
