@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from trimtab.schemas.part import DurationMs, Name, Part, WindowMs, duration_text
+from trimtab.schemas.part import DurationMs, Name, OutcomeName, Part, WindowMs, duration_text
 
 Severity = Literal["critical", "ordinary", "signal", "muted"]
 OnFail = Literal["abort", "stepBack", "pause", "hold"]
@@ -95,7 +95,7 @@ class OutcomeGuardrail(_Watch):
     """Bounds the mean of an outcome's values."""
 
     metric: Literal["outcome"]
-    name: Name
+    name: OutcomeName
     """of the outcome"""
     max: Finite | None = None
     min: Finite | None = None

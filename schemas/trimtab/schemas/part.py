@@ -63,6 +63,8 @@ DurationMs = Annotated[
 PositiveDurationMs = Annotated[DurationMs, AfterValidator(_positive)]
 ReleaseName = Annotated[str, Field(pattern=RELEASE_PATTERN)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+OutcomeName = Annotated[str, Field(min_length=1, max_length=128)]
+"""What services call what came of a request; those of the label service have underscores."""
 BasisPoints = Annotated[int, Field(strict=True, ge=0, le=BASIS_POINTS)]
 WindowMs = Annotated[
     int,

@@ -17,7 +17,7 @@ from trimtab.schemas.hooks import Hooks
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.metric import AnyMetric, Composite, UserMetric
-from trimtab.schemas.part import Name, Part, ReleaseName, refuse_repeated
+from trimtab.schemas.part import Name, OutcomeName, Part, ReleaseName, refuse_repeated
 from trimtab.schemas.policy import Linear, PolicySpec, Segmented, check_rewards
 from trimtab.schemas.prior import Prior, check_prior
 from trimtab.schemas.reading import (
@@ -55,9 +55,6 @@ class Route(Part):
     """path prefix"""
     condition: ConditionText | None = None
     """which of the requests with this prefix take part; the others go to the baseline, and count for nothing"""
-
-
-OutcomeName = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class Objective(Part):

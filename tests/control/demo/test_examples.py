@@ -58,6 +58,42 @@ def test_every_example_is_what_its_name_says(path: Path) -> None:
     assert path.stem.removeprefix("checkout-").replace("-", "").startswith(release.spec.strategy.type.lower())
 
 
+MODELS = {
+    "canary": "canary", "ab-test": "abTest", "bandit": "bandit", "shadow": "shadow", "segments": "bandit",
+    "ensemble": "ensemble",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "strategy"), MODELS.items())
+def test_every_example_of_models_is_one_release_of_digits(kind: str, strategy: str) -> None:
+    name = f"models-{kind}.yaml"
+    (release,) = load(example(name), name)
+    assert (release.name, release.spec.strategy.type) == ("digits", strategy)
+    assert release.spec.objective.metric == "correct"
+    assert f"trimtab apply -f examples/{name}" in example(name)
+
+
+def test_the_release_by_accuracy_alone_in_the_docs_of_labels_can_be_applied() -> None:
+    text = (ROOT / "docs" / "labels.md").read_text()
+    (spec,) = re.findall(r"^```yaml\n(spec:\n.*?)^```", text, re.MULTILINE | re.DOTALL)
+    head = "apiVersion: trimtab.dev/v1\nkind: Release\nmetadata: {name: digits}\n"
+    rest = "  baseline: v1\n  variants: [{name: v1}, {name: v2}]\n  strategy: {type: canary}\n"
+    (release,) = load(head + spec + rest, "labels.md")
+    assert [guardrail.title for guardrail in release.spec.guardrails] == [
+        "outcome correct over 10s", "outcome log_loss over 10s",
+    ]  # fmt: skip
+
+
+def test_the_examples_of_models_name_only_outcomes_that_the_label_service_tells() -> None:
+    told = {
+        "correct", "log_loss", "brier", "absolute_error", "squared_error", "agreement", "difference", "auc",
+        "calibration_error",
+    }  # fmt: skip
+    for kind in MODELS:
+        (release,) = load(example(f"models-{kind}.yaml"), kind)
+        assert set(release.spec.outcomes or ()) <= told
+
+
 def test_the_segments_example_decides_segment_by_segment() -> None:
     (release,) = load(example("checkout-bandit-segments.yaml"), "checkout-bandit-segments.yaml")
     assert isinstance(release.spec.strategy, Bandit)

@@ -53,7 +53,7 @@ def test_every_act_is_a_release_file_without_a_mistake(act: Act) -> None:
 def test_no_two_acts_in_a_row_could_be_taken_for_each_other() -> None:
     kinds = [(act.names, act.strategy["type"]) for act in acts()]
     assert all(before != after for before, after in itertools.pairwise(kinds))
-    assert sum(act.share for act in acts()) <= 1.0
+    assert sum(act.share for act in acts()) == pytest.approx(1.0)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_what_is_no_answer_counts_as_none(body: bytes) -> None:
 def test_an_error_is_no_answer_whatever_its_body_says() -> None:
     outputs = b'[{"name": "digit", "data": [0]}, {"name": "probabilities", "data": [0.9]}]'
     body = b'{"model_name": "digits", "model_version": "3", "outputs": ' + outputs + b"}"
-    assert read_answer(200, body) == Answer("0", 0.9, Served("digits", "3"))
+    assert read_answer(200, body) == Answer("0", (0.9,), Served("digits", "3"))
     assert read_answer(500, body) is None
 
 

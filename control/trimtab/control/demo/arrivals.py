@@ -20,7 +20,8 @@ class Arrivals:
 
     def __init__(self, ask: Ask, *, rps: float, seed: int, timeout_s: float = TIMEOUT_S) -> None:
         self._ask = ask
-        self._rps = rps
+        self.rps = rps
+        """from the next request on"""
         self._timeout_s = timeout_s
         self._generator = random.Random(f"{seed}:arrivals")  # noqa: S311 - a seeded simulation, not a secret
         self._pending: set[asyncio.Future[None]] = set()
@@ -48,13 +49,13 @@ class Arrivals:
                 await self._abandon()
 
     async def _arrive(self, session: aiohttp.ClientSession, duration_s: float) -> None:
-        due_s = self._generator.expovariate(self._rps)
+        due_s = self._generator.expovariate(self.rps)
         while due_s < duration_s:
             await asyncio.sleep(max(0.0, due_s - self.elapsed_s))
             task = asyncio.ensure_future(self._ask(session))
             self._pending.add(task)
             task.add_done_callback(self._pending.discard)
-            due_s += self._generator.expovariate(self._rps)
+            due_s += self._generator.expovariate(self.rps)
 
     async def _abandon(self) -> None:
         left = list(self._pending)

@@ -1,7 +1,7 @@
 """What a run of the demo starts: which services, and the release of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +13,8 @@ class Cast:
     """the release file that is applied first"""
     services: Mapping[str, tuple[str, ...]]
     """the proxy's name -> arguments of Python; `{kafka}` and `{redis}` stand for where those are"""
+    fronts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """the same of programs that ask services, and that Envoy does not know; `{NAME}` stands for a service's port"""
     scene: str
     """the services, in words"""
     plot: str

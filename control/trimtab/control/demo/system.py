@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -60,6 +60,8 @@ class System:
         self.redis = ""
         self.url = ""
         """where Envoy listens"""
+        self.fronts: dict[str, str] = {}
+        """where the cast's fronts listen"""
         self.console = ""
         """where the console is; empty where it is not asked for"""
 
@@ -104,8 +106,13 @@ class System:
     def _start_services(self) -> dict[str, str]:
         told = {"{kafka}": self.kafka, "{redis}": self.redis}
         for name, arguments in self._cast.services.items():
-            self._spawn(name, *(told.get(one, one) for one in arguments))
-        return {name: f"127.0.0.1:{self._port_of(name)}" for name in self._cast.services}
+            self._spawn(name, *(_filled(one, told) for one in arguments))
+        ports = {name: self._port_of(name) for name in self._cast.services}
+        told |= {f"{{{name}}}": port for name, port in ports.items()}
+        for name, arguments in self._cast.fronts.items():
+            self._spawn(name, *(_filled(one, told) for one in arguments))
+        self.fronts = {name: f"http://127.0.0.1:{self._port_of(name)}/" for name in self._cast.fronts}
+        return {name: f"127.0.0.1:{port}" for name, port in ports.items()}
 
     def _port_of(self, name: str) -> str:
         return self._await(name, lambda: _line(self._children[name], r"^listening on (\d+)$"))
@@ -203,6 +210,12 @@ class System:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def _filled(argument: str, told: Mapping[str, str]) -> str:
+    for name, value in told.items():
+        argument = argument.replace(name, value)
+    return argument
 
 
 def _line(child: Child, pattern: str) -> str | None:

@@ -22,6 +22,9 @@ NAMES: Final = {
     FIXED: "the same forest with the right labels: accurate, and slower",
     FRESH: "nearest neighbours: accurate and fast",
 }
+ENSEMBLE: Final = "ensemble"
+"""The server that asks several of them; it is no variant."""
+MEMBERS: Final = (FAST, FIXED, FRESH)
 
 STEP_BP: Final = 3_000
 """Of the canaries."""
@@ -94,7 +97,7 @@ def acts() -> tuple[Act, ...]:
             key="fix",
             title=f"1. Canary, once more: {FIXED}, {NAMES[FIXED]}",
             strategy=canary, variants=(fast, fixed), guards=(_ACCURACY,),
-            ends=frozenset({Phase.ROLLED_BACK, Phase.PROMOTED}), share=0.26,
+            ends=frozenset({Phase.ROLLED_BACK, Phase.PROMOTED}), share=0.22,
         ),
         Act(
             key="ab-test",
@@ -113,5 +116,11 @@ def acts() -> tuple[Act, ...]:
             title=f"4. Shadow: {FRESH}, {NAMES[FRESH]}, answers copies that nobody sees",
             strategy={"type": "shadow", "mirror": 10_000, "duration": "8s", "minResponses": 500},
             variants=(fixed, fresh), ends=frozenset({Phase.COMPLETED}), share=0.12,
+        ),
+        Act(
+            key=ENSEMBLE,
+            title=f"5. Ensemble: {', '.join(MEMBERS)} answer every request, and one answer is made of theirs",
+            strategy={"type": "ensemble", "combine": "mean", "interval": "1s", "memory": 2_000},
+            variants=(fast, fixed, fresh), share=0.12,
         ),
     )  # fmt: skip

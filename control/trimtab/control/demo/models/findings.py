@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trimtab.control.demo.ledger import quantile
-from trimtab.control.demo.models.acts import CORRUPTED, FAST, FIXED, FRESH, STEP_BP, Act
+from trimtab.control.demo.models.acts import CORRUPTED, ENSEMBLE, FAST, FIXED, FRESH, STEP_BP, Act
 from trimtab.control.demo.models.visitors import Visit
 from trimtab.schemas.decision import Decision, Phase
 from trimtab.schemas.ids import BASIS_POINTS
@@ -47,7 +47,8 @@ def find(scene: Scene) -> Finding:
     if not scene.decisions or not scene.visits:
         return Finding((), ("anything happens",))
     aims, told = _JUDGES[scene.act.key](scene)
-    return Finding((*told, _table(scene)), tuple(aim for aim, met in aims if not met))
+    table = [] if scene.act.key == ENSEMBLE else [_table(scene)]
+    return Finding((*told, *table), tuple(aim for aim, met in aims if not met))
 
 
 def accuracy(visits: Sequence[Visit]) -> float:
@@ -116,8 +117,25 @@ def _shadow(scene: Scene) -> tuple[Aims, list[str]]:
     return aims, [f"{last.rule}; it answered {fresh.responses:,} copies"]
 
 
+def _ensemble(scene: Scene) -> tuple[Aims, list[str]]:
+    """The members are right by turns, so that what one has wrong the others may have right."""
+    visits = [one for one in scene.visits if len(one.members) == len(scene.act.names)]
+    rights = {name: [one.members[name] for one in visits] for name in scene.act.names}
+    best = max(rights, key=lambda name: sum(rights[name]))
+    apart = sum(one.is_right != is_right for one, is_right in zip(visits, rights[best], strict=True))
+    ahead = sum(one.is_right for one in visits) - sum(rights[best])
+    aims = [
+        ("every member answers", len(visits) >= _FEW),
+        (f"it is right as often as {best}, its best member, but for chance", ahead >= -_DEVIATIONS * math.sqrt(apart)),
+    ]
+    alone = ", ".join(f"{name} {sum(right) / max(1, len(visits)):.1%}" for name, right in rights.items())
+    weights = ", ".join(f"{name} {weight / 100:.0f} %" for name, weight in scene.decisions[-1].weights.items())
+    return aims, [f"right together {accuracy(visits):.1%} of {len(visits):,}; alone {alone}; weights {weights}"]
+
+
 _JUDGES: Final = {
     "faulty": _faulty, "fix": _fix, "ab-test": _ab_test, "segments": _segments, "shadow": _shadow,
+    ENSEMBLE: _ensemble,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 import numpy as np
 from aiohttp import web
+from threadpoolctl import threadpool_limits
 
 from trimtab.client import Labels
 from trimtab.control.demo.models.acts import MODEL
@@ -86,7 +87,8 @@ class ModelServer:
 
 def main(name: str, kafka: str) -> None:
     """Runs the command line."""
-    with Labels(kafka) as labels:
+    # One image is too little for several threads, and those of several servers would wait for each other.
+    with Labels(kafka) as labels, threadpool_limits(limits=1):
         asyncio.run(serve(ModelServer(train(name), name.removeprefix("v"), labels).application()))
 
 

@@ -13,7 +13,7 @@ from trimtab.control.demo.cast import Cast
 from trimtab.control.demo.chronicle import Chronicle
 from trimtab.control.demo.feed import Feed
 from trimtab.control.demo.interrupt import Interrupt
-from trimtab.control.demo.models.acts import NAMES, RELEASE, Act, acts
+from trimtab.control.demo.models.acts import ENSEMBLE, MEMBERS, NAMES, RELEASE, Act, acts
 from trimtab.control.demo.models.findings import Finding, Scene, find
 from trimtab.control.demo.models.visitors import Visitors
 from trimtab.control.demo.models.zoo import digits
@@ -32,11 +32,12 @@ _END_S: Final = 5.0
 
 def cast(text: str) -> Cast:
     """Gives the cast: a server for each model, and the release that they are of."""
-    server = "trimtab.control.demo.models.server"
+    server, front = (f"trimtab.control.demo.models.{name}" for name in ("server", "ensemble"))
     return Cast(
         release=RELEASE,
         text=text,
         services={name: ("-m", server, name, "{kafka}") for name in NAMES},
+        fronts={ENSEMBLE: ("-m", front, "{kafka}", "{redis}", *(f"{name}={{{name}}}" for name in MEMBERS))},
         scene=f"four models that read digits, each with a server of its own: {', '.join(NAMES)}",
         plot=f"release {RELEASE}",
         ready="v2/health/ready",
@@ -103,6 +104,9 @@ class Run:
         self._print(f"\n[bold]{act.title}[/]")
         visitors.targets = {name: name for name in act.names}
         await asyncio.to_thread(self._system.apply, act.text())
+        if act.key == ENSEMBLE:  # each request is as many as there are members
+            clock.rps = self._options.rps / len(MEMBERS)
+            visitors.ask_ensemble(self._system.fronts[ENSEMBLE])
         until_s = clock.elapsed_s + act.share * self._options.duration_s
         while clock.elapsed_s < seen.until_s(until_s):
             await asyncio.sleep(_LOOK_S)
