@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text()
 SOURCES = [
     ast.parse(path.read_text())
-    for folder in ("engine", "streams", "client", "sidecar", "control")
+    for folder in ("schemas", "engine", "streams", "client", "sidecar", "control")
     for path in (ROOT / folder).rglob("*.py")
 ]
 LOGGERS = {"_log", "_LOG"}

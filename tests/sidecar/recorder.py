@@ -10,6 +10,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
+        self.traces: list[str] = []
 
     def request(self, key: RoutingKey, time_ms: int | None = None) -> None:
         self.events.append(("request", key, time_ms))
@@ -19,3 +20,6 @@ class Recorder:
         time_ms: int | None = None,
     ) -> None:  # fmt: skip
         self.events.append(("response", key, time_ms, duration_ms, status, size, failure))
+
+    def trace(self, traceparent: str) -> None:
+        self.traces.append(traceparent)

@@ -27,6 +27,14 @@ def test_a_start_is_a_request_at_its_own_time() -> None:
     assert publish(start()) == ([("request", KEY, START_MS)], 0)
 
 
+def test_the_trace_of_a_request_is_told_once_where_its_entry_has_it() -> None:
+    recorder, tags = Recorder(), {"stamp": stamp_of(weights()), "cluster": "at-v2", "trace": "00-1-2-01"}
+    ended = end()
+    ended.common_properties.custom_tags.update(tags)
+    AccessLog(recorder).publish([start(tags=tags), ended, end()])
+    assert recorder.traces == ["00-1-2-01"]
+
+
 def test_an_end_is_a_response_at_the_time_of_its_end() -> None:
     assert publish(end()) == ([("response", KEY, START_MS + 2, 1.5, 200, 253, Failure.NONE)], 0)
 

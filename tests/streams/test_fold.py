@@ -22,6 +22,7 @@ class Sent(NamedTuple):
     offset: int
     timestamp: int
     value: bytes
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @pytest.fixture

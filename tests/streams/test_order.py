@@ -45,6 +45,7 @@ class At(NamedTuple):
     offset: int
     timestamp: int = 0
     value: bytes = b""
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def chunk(start: int, stop: int, *, without: Collection[int] = ()) -> Chunk:

@@ -14,6 +14,7 @@ from trimtab.client.cloud_event import MESSAGE_PACK, TELEMETRY_TYPE, attributes
 from trimtab.client.rows import Row, pack_rows
 from trimtab.schemas.telemetry import encode
 from trimtab.schemas.topics import TELEMETRY
+from trimtab.schemas.trace_context import MOST_TRACED, TRACEPARENT
 
 Config = Mapping[str, Any]
 
@@ -44,6 +45,7 @@ class Outlet:
         self._is_fatal = False
         self._undelivered = 0
         self._producer = self._new_producer()
+        self._traces: list[bytes] = []
         self.sent = 0
         """messages handed to librdkafka; the next one's `seq`"""
 
@@ -56,6 +58,11 @@ class Outlet:
             payload = encode(packer.finish(publisher=self._publisher, seq=self.sent, sent_ms=sent_ms))
             self._produce(payload, count)
         self._buffer.settle(invalid=invalid)
+
+    def trace(self, traceparent: bytes) -> None:
+        """Has the next message name a request's trace, if not too many do. Safe for threads: one more does no harm."""
+        if len(self._traces) < MOST_TRACED:
+            self._traces.append(traceparent)
 
     def serve(self, timeout_s: float) -> None:
         """Books what Kafka has answered, waiting for the first answer up to `timeout_s`."""
@@ -83,6 +90,9 @@ class Outlet:
 
     def _produce(self, payload: bytes, count: int) -> None:
         headers = [*self._headers, ("ce_id", f"{self._life}-{self.sent}".encode())]
+        if self._traces:
+            traces, self._traces = self._traces, []
+            headers += [(TRACEPARENT, one) for one in traces]
         booked = partial(self._book, count)
         try:
             self._producer.produce(TELEMETRY, payload, self._key, headers=headers, on_delivery=booked)

@@ -14,6 +14,7 @@ from trimtab.client.buffer import Buffer
 from trimtab.client.outlet import SETTINGS, Config, Outlet
 from trimtab.schemas.kafka_connection import KafkaConnection, librdkafka_config
 from trimtab.schemas.telemetry import MAX_EVENTS, RoutingKey
+from trimtab.schemas.trace_context import parsed
 
 _LOG: Final = logging.getLogger("trimtab.client")
 
@@ -111,6 +112,15 @@ class Telemetry:
             self._offer((key, now_ms, metric, value, (started_ms, request)))
         else:
             self._offer((key, now_ms, metric, value))
+
+    def trace(self, traceparent: str) -> None:
+        """Has the next message name the trace of a request that is in it, by its header `traceparent` (W3C).
+
+        The worker's spans link to it, where it makes any (docs/operations.md). A message names sixteen at most; what is
+        not sampled, or is no `traceparent`, is passed over.
+        """
+        if parsed(traceparent) is not None:
+            self._outlet.trace(traceparent.encode())
 
     @property
     def stats(self) -> TelemetryStats:

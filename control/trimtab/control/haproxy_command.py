@@ -57,7 +57,7 @@ def sidecar_haproxy(  # noqa: PLR0913 - one argument an option
     try:
         options = HAProxySidecarOptions(
             releases=tuple(release), socket=socket, state=state, log=log, kafka=settings.kafka, redis=settings.redis,
-            cache=cache, metrics=address_of("--metrics", metrics),
+            cache=cache, metrics=address_of("--metrics", metrics), tracing=settings.tracing,
         )  # fmt: skip
         options = replace(options, id=id_) if id_ else options
     except ValueError as error:

@@ -84,6 +84,7 @@ def serve_envoy(  # noqa: PLR0913 - one argument an option
             virtual_host=virtual_host,
             linger_ms=linger,
             metrics=address_of("--metrics", metrics),
+            tracing=settings.tracing,
         )
         options = replace(options, id=id_) if id_ else options
     except ValueError as error:
@@ -232,6 +233,7 @@ def _options(  # noqa: PLR0913, PLR0917 - the options of the commands
         return FollowerOptions(
             releases=tuple(release), redis=settings.redis, id=id_ or f"{proxy}-{gethostname()}", proxy=proxy,
             cache=cache, interval_s=interval, metrics=address_of("--metrics", source[2]),
+            tracing=settings.tracing,
         )  # fmt: skip
     except ValueError as error:
         fail(str(error), USAGE)

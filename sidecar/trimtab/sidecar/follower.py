@@ -26,6 +26,7 @@ from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import TrimtabError
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.sidecar import SidecarReport
+from trimtab.schemas.tracing import NO_TRACING, TracingSettings, open_tracing
 from trimtab.sidecar.edition import Edition
 from trimtab.sidecar.metrics import SidecarMetrics
 from trimtab.sidecar.releases import check_redis, check_releases
@@ -62,6 +63,8 @@ class FollowerOptions:
     """time from one try to the next, at least"""
     metrics: Address | None = None
     """where Prometheus may ask; nowhere without one"""
+    tracing: TracingSettings = NO_TRACING
+    """where spans go, of weights that came into force"""
     again_s: float = 0.0
     """time after which weights are brought again although they are the same; 0 for never"""
 
@@ -89,7 +92,7 @@ class Follower:
         self._wait_s = 0.0
         """until the next try of what was refused; 0 where nothing is"""
         self._metrics = SidecarMetrics(options.metrics)
-        self._desk = ReportDesk(options.redis, self._metrics)
+        self._desk = ReportDesk(options.redis, self._metrics, open_tracing(options.tracing, "trimtab-sidecar"))
         self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
         self._metrics.follow(self._weights)
 

@@ -22,6 +22,10 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """The payload."""
 
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """By name; a name may stand several times."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:

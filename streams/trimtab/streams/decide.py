@@ -23,6 +23,7 @@ from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.routing import routed
 from trimtab.schemas.topics import DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
+from trimtab.streams.chunk import Record
 from trimtab.streams.decision_kind import Kind, kind_of
 from trimtab.streams.edge import Commits, DeadLetters, Outbox
 from trimtab.streams.latency import Latency
@@ -31,6 +32,7 @@ from trimtab.streams.order import Order, due_record
 from trimtab.streams.publication import Offer, Publication
 from trimtab.streams.settings import DecideSettings
 from trimtab.streams.snapshots import Snapshots
+from trimtab.streams.traces import Traces
 
 _TICK_S: Final = 1.0
 _SNAPSHOT_SHARE: Final = 0.003
@@ -69,8 +71,10 @@ class Decide:
         factories: Factories,
         *,
         latency: Latency,
+        traces: Traces | None = None,
     ) -> None:
         """`factories`: policies that users bring."""
+        self._traces = traces
         self._app = app
         self._latency = latency
         self._settings = settings
@@ -140,7 +144,7 @@ class Decide:
             message = event.message
             shard = await self._shard(message.partition, message.generation_id)
             for number, record in enumerate(await shard.order.admit(event.value), 1):
-                await self._take(shard, record.offset, record.timestamp, record.value or b"")
+                await self._take(shard, record)
                 if number % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
                 if time.monotonic() >= shard.snapshot_due_s:
@@ -163,7 +167,8 @@ class Decide:
             _log.info("evidence_assigned", partition=partition, offset=ledger.offset, releases=len(ledger.releases))
         return shard
 
-    async def _take(self, shard: _Shard, offset: int, append_ms: int, payload: bytes) -> None:
+    async def _take(self, shard: _Shard, message: Record) -> None:
+        offset, append_ms, payload = message.offset, message.timestamp, message.value or b""
         shard.heard_s = time.monotonic()
         try:
             record = evidence.decode(payload)
@@ -174,6 +179,8 @@ class Decide:
             told_of = {key.release for key in record.keys}
             live = [release for release in told_of if _is_live(shard.newest.get(release))]
             self._latency.heard(live, record.event_ms, append_ms)
+            if self._traces is not None:
+                self._traces.heard(live, message)
         effects = shard.ledger.advance(offset, append_ms, record)
         if effects.rejected:
             await self._reject(shard.partition, offset, append_ms, payload, InvalidRecord(effects.rejected))
@@ -189,9 +196,9 @@ class Decide:
         shard.offers[decision.release] = offer
         self._latency.decided(decision.release, decision.id)  # before anybody can see it
         self._publication.offer(offer)
-        key = decision.release.encode()
-        await self._outbox.send(DECISIONS, encoded, key=key, partition=shard.partition)
-        await self._outbox.send(WEIGHTS, weights, key=key, partition=shard.partition)
+        key, headers = decision.release.encode(), self._traces.decided(decision) if self._traces else ()
+        await self._outbox.send(DECISIONS, encoded, key=key, partition=shard.partition, headers=headers)
+        await self._outbox.send(WEIGHTS, weights, key=key, partition=shard.partition, headers=headers)
         self.decided[kind_of(shard.newest.get(decision.release), decision)] += 1
         shard.newest[decision.release] = decision
         _log.info(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import faust
@@ -23,10 +24,18 @@ class Outbox:
         self._pending: list[asyncio.Future[object]] = []
 
     async def send(
-        self, topic: str, value: bytes | None, *, key: bytes | None = None, partition: int | None = None
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
         """Hands a message to the producer."""
-        self._pending.append(await self._app.producer.send(topic, key, value, partition, None, None))
+        self._pending.append(
+            await self._app.producer.send(topic, key, value, partition, None, list(headers) if headers else None)
+        )
 
     async def settle(self) -> None:
         """Waits until the broker has acknowledged everything sent so far. Raises what the broker refused it with."""

@@ -23,6 +23,7 @@ from trimtab.streams.edge import Commits, DeadLetters, Outbox
 from trimtab.streams.latency import Awaited, Latency
 from trimtab.streams.order import Order, start_offset
 from trimtab.streams.settings import FoldSettings
+from trimtab.streams.traces import Traces
 
 _COMMIT_S: Final = 0.5
 _GROUP_BYTES: Final = 1 << 18
@@ -63,8 +64,16 @@ class _Source:
 class Fold:
     """Keeps a pane builder for each telemetry partition, and emits what changed."""
 
-    def __init__(self, app: faust.App, settings: FoldSettings, evidence_partitions: int, latency: Latency) -> None:
+    def __init__(
+        self,
+        app: faust.App,
+        settings: FoldSettings,
+        evidence_partitions: int,
+        latency: Latency,
+        traces: Traces | None = None,
+    ) -> None:
         self._app = app
+        self._traces = traces
         self._latency = latency
         self._settings = settings
         self._evidence_partitions = evidence_partitions
@@ -93,6 +102,8 @@ class Fold:
             message = event.message
             source = await self._source(message.partition, message.generation_id)
             records = await source.order.admit(event.value)
+            if self._traces is not None:
+                self._traces.took(message.partition, records)
             for group in _groups(records):
                 letters = self.take(source.builder, group, source.awaited)
                 self._in_hand += len(letters)
@@ -184,10 +195,11 @@ class Fold:
                 source.awaited.emitted()
             else:
                 panes = source.builder.emit_urgent()
+            headers = self._traces.folded(source.builder.source) if self._traces and panes else ()
             for partition, records in panes.items():
                 for record in records:
                     told = msgspec.structs.replace(record, event_ms=event_ms)
-                    await self._outbox.send(EVIDENCE, evidence.encode(told), partition=partition)
+                    await self._outbox.send(EVIDENCE, evidence.encode(told), partition=partition, headers=headers)
         is_complete = self._in_hand == 0
         await self._outbox.settle()
         for event_ms, append_ms in emitted:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 from trimtab.schemas.kafka_connection import KafkaConnection
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.setting import SETTING, broken
+from trimtab.schemas.tracing import TracingSettings
 from trimtab.streams.api_settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ class Settings(_Edge):
     decide: DecideSettings = DecideSettings()
     catalog: CatalogSettings = CatalogSettings()
     api: ApiSettings = ApiSettings()
+    tracing: TracingSettings = TracingSettings()
     watchdog_s: Annotated[float, Field(gt=0)] = 60.0
     """how long a worker may be without an assignment, while Kafka answers, before it ends itself"""
     stall_s: Annotated[float, Field(gt=0)] = 30.0

@@ -17,7 +17,9 @@ from trimtab.engine.policy.build import Factories
 from trimtab.engine.warm import warm
 from trimtab.schemas.address import Address
 from trimtab.schemas.errors import Refused, TrimtabError, Unreachable
+from trimtab.schemas.ids import Revision
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY
+from trimtab.schemas.tracing import open_tracing
 from trimtab.streams.app import create_app
 from trimtab.streams.chunk import ChunkSchema
 from trimtab.streams.decide import Decide
@@ -35,6 +37,7 @@ from trimtab.streams.reaction_watch import ReactionWatch
 from trimtab.streams.report import Report
 from trimtab.streams.settings import Settings
 from trimtab.streams.sidecar_watch import SidecarWatch
+from trimtab.streams.traces import Traces
 from trimtab.streams.watchdog import Abandoned, Watchdog
 
 EXIT_STOPPED: Final = 0
@@ -95,6 +98,8 @@ def _stop_waiting(*_: object) -> None:
 class _Worker:
     def __init__(self, settings: Settings, address: Address | None, factories: Factories) -> None:
         self._settings = settings
+        tracing = open_tracing(settings.tracing, "trimtab-worker")
+        self._traces = Traces(tracing) if tracing else None
         self._factories = factories
         self._address = address
         self._failure: asyncio.Queue[BaseException] = asyncio.Queue()
@@ -131,11 +136,14 @@ class _Worker:
         registry = CollectorRegistry()
         latency = Latency(registry)
         self._publication = Publication(
-            self._settings.redis, on_visible=latency.visible, follows=lambda: not self._progress.trouble
+            self._settings.redis, on_visible=_telling(latency, self._traces), follows=lambda: not self._progress.trouble
         )
         table = app.Table(SNAPSHOTS_TABLE, key_type=bytes, value_type=bytes, partitions=kafka.evidence_partitions)
-        self._fold = fold = Fold(app, self._settings.fold, kafka.evidence_partitions, latency)
-        decide = Decide(app, self._settings.decide, table, self._publication, self._factories, latency=latency)
+        self._fold = fold = Fold(app, self._settings.fold, kafka.evidence_partitions, latency, self._traces)
+        decide = Decide(
+            app, self._settings.decide, table, self._publication, self._factories, latency=latency,
+            traces=self._traces,
+        )  # fmt: skip
         self._agent("fold", TELEMETRY, kafka.telemetry_partitions, fold.consume)
         self._agent("decide", EVIDENCE, kafka.evidence_partitions, decide.consume)
         app.task(self._guarded(fold.flush_forever))
@@ -234,6 +242,7 @@ class _Worker:
             self._publication.close(),
             self._watch.close(),
             self._health.close(),
+            asyncio.to_thread(self._traces.close if self._traces else lambda: None),
             return_exceptions=True,
         )
         _, hanging = await asyncio.wait([stopping], timeout=_STOP_S)
@@ -241,6 +250,18 @@ class _Worker:
             # Faust waits without end for a producer that has lost Kafka, and swallows its cancellation.
             _end_at_once("stop_timed_out", code)
         _log.info("worker_stopped")
+
+
+def _telling(latency: Latency, traces: Traces | None) -> Callable[[str, Revision], None]:
+    """Gives what is told of each revision that Redis took."""
+    if traces is None:
+        return latency.visible
+
+    def tell(release: str, revision: Revision) -> None:
+        latency.visible(release, revision)
+        traces.visible(release, revision)
+
+    return tell
 
 
 def _spare_collections() -> None:

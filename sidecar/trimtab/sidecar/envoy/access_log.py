@@ -15,7 +15,7 @@ from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.inference import Served
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.answer import Answers
-from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_MODEL, TAG_MODELS, TAG_STAMP, TAG_VERSION
+from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_MODEL, TAG_MODELS, TAG_STAMP, TAG_TRACE, TAG_VERSION
 from trimtab.sidecar.envoy.failure import failure
 from trimtab.sidecar.envoy.stamp import OUTSIDE, Stamped, read_stamp
 
@@ -49,6 +49,9 @@ class Publisher(Protocol):
         time_ms: int | None = None,
     ) -> None:
         """Tells that a request ended."""
+
+    def trace(self, traceparent: str) -> None:
+        """Has the next message name a request's trace."""
 
 
 class AccessLog:
@@ -93,6 +96,8 @@ class AccessLog:
         if stamped.is_sticky:
             self._telemetry.request(key, start_ms + int(end_ms))
         tags = common.custom_tags
+        if TAG_TRACE in tags:
+            self._telemetry.trace(tags[TAG_TRACE])
         if TAG_MODELS in tags:
             served = Served(tags.get(TAG_MODEL, ""), tags.get(TAG_VERSION, ""))
             key = self.answers.key(

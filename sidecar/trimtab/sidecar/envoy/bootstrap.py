@@ -37,8 +37,10 @@ TAG_CLUSTER: Final = "cluster"
 TAG_MODELS: Final = "models"
 TAG_MODEL: Final = "model"
 TAG_VERSION: Final = "version"
+TAG_TRACE: Final = "trace"
 """The custom tags of a log entry. The entry's own `upstream_cluster` is empty when a request starts; the tag is not.
-The last three are there where models answer: that they do, and what the answer says of itself."""
+Three are there where models answer: that they do, and what the answer says of itself; the last, where traces are
+asked for, is the request's `traceparent`."""
 
 FLUSH_INTERVAL_MS: Final = 50
 """How long Envoy holds log entries back. It adds to the time in which a fault is noticed, so it is short; at 20
@@ -63,16 +65,18 @@ def bootstrap(  # noqa: PLR0913 - what a configuration says, by name
     flush_interval_ms: int = FLUSH_INTERVAL_MS,
     log_file: str = "",
     models: bool = False,
+    traces: bool = False,
 ) -> Config:
     """Gives the bootstrap configuration of an Envoy that balances between `clusters` (name -> HOST:PORT).
 
     `listen` is HOST:PORT, `sidecar` the path of the sidecar's socket, `admin` HOST:PORT or `unix:PATH`. Port 0 lets
     the system choose. `log_file`: where Envoy logs to, for the sidecar to read; without one it logs over the socket.
     `models`: whether it is to look into answers for the model that gave them (`answer.py`).
+    `traces`: whether entries tell the request's `traceparent`; over the socket alone.
     The listener opens once the sidecar has answered, or after 15 s. Raises `ValueError` for an address that cannot be
     one.
     """
-    log = _LogTo(log_file, flush_interval_ms, models)
+    log = _LogTo(log_file, flush_interval_ms, models, traces)
     return {
         "node": {"id": "trimtab-envoy", "cluster": "trimtab"},
         "admin": {"address": _address(admin)},
@@ -168,6 +172,7 @@ class _LogTo(NamedTuple):
     file: str
     flush_interval_ms: int
     models: bool
+    traces: bool
 
     @property
     def filters(self) -> list[Config]:
@@ -206,6 +211,7 @@ class _LogTo(NamedTuple):
                     {"tag": TAG_STAMP, **stamp},
                     {"tag": TAG_CLUSTER, "value": "%UPSTREAM_CLUSTER_RAW%"},
                     *(_MODEL_TAGS if self.models else ()),
+                    *(_TRACE_TAGS if self.traces else ()),
                 ],
             },
         }
@@ -220,6 +226,8 @@ _MODEL_TAGS: Final = (
     {"tag": TAG_MODEL, **_found(MODEL)},
     {"tag": TAG_VERSION, **_found(VERSION)},
 )
+
+_TRACE_TAGS: Final = ({"tag": TAG_TRACE, "request_header": {"name": "traceparent"}},)
 
 _RECONNECT: Final = {"retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}}
 """Envoy's own 30 s at most would leave a proxy on old weights that long after its sidecar is back."""
@@ -289,13 +297,14 @@ def main(arguments: Sequence[str]) -> str:
     parser.add_argument("--admin", required=True, metavar="HOST:PORT|unix:PATH")
     parser.add_argument("--log-file", default="", metavar="PATH", help="log there, and not over the socket")
     parser.add_argument("--models", action="store_true", help="look into answers for the model that gave them")
+    parser.add_argument("--traces", action="store_true", help="tell the traceparent of requests, over the socket")
     parser.add_argument("--flush-interval-ms", type=int, default=FLUSH_INTERVAL_MS, metavar="MS")
     given = parser.parse_args(arguments)
     try:
         config = bootstrap(
             dict(given.cluster), listen=given.listen, sidecar=given.socket, admin=given.admin,
             flush_interval_ms=given.flush_interval_ms, log_file=given.log_file,
-            models=given.models,
+            models=given.models, traces=given.traces,
         )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))

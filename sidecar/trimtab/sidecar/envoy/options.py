@@ -7,6 +7,7 @@ from pathlib import Path
 from trimtab.schemas.address import Address
 from trimtab.schemas.kafka_connection import KafkaConnection
 from trimtab.schemas.redis_connection import RedisConnection
+from trimtab.schemas.tracing import NO_TRACING, TracingSettings
 from trimtab.sidecar.releases import check_redis, check_releases
 
 
@@ -27,6 +28,8 @@ class EnvoySidecarOptions:
     """folder for the last weights, so that a start without Redis has them"""
     metrics: Address | None = None
     """where Prometheus may ask; nowhere without one"""
+    tracing: TracingSettings = NO_TRACING
+    """where spans go, of weights that came into force"""
     log: Path | None = None
     """the file that Envoy's log is in; without one it comes over the socket"""
     checkpoint: Path | None = None

@@ -17,6 +17,7 @@ from trimtab.client import Weights
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.sidecar import SidecarReport
+from trimtab.schemas.tracing import open_tracing
 from trimtab.sidecar.checkpoint import CheckpointTaken
 from trimtab.sidecar.endpoint import SocketTaken, claim
 from trimtab.sidecar.envoy.base_routes import read_base_routes
@@ -75,7 +76,7 @@ class Sidecar:
         self._source = log_source(options)
         self._server = grpc_server(options.socket, self._discovery, self._source.access_log)
         self._metrics.follow(self._weights)
-        self._desk = ReportDesk(options.redis, self._metrics)
+        self._desk = ReportDesk(options.redis, self._metrics, open_tracing(options.tracing, "trimtab-sidecar"))
         self._dropped = 0
 
     async def start(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from trimtab.schemas.address import Address
 from trimtab.schemas.kafka_connection import KafkaConnection
 from trimtab.schemas.redis_connection import RedisConnection
+from trimtab.schemas.tracing import NO_TRACING, TracingSettings
 from trimtab.sidecar.releases import check_redis, check_releases
 
 
@@ -31,6 +32,8 @@ class HAProxySidecarOptions:
     """folder for the last weights, so that a start without Redis has them"""
     metrics: Address | None = None
     """where Prometheus may ask; nowhere without one"""
+    tracing: TracingSettings = NO_TRACING
+    """where spans go, of weights that came into force"""
 
     def __post_init__(self) -> None:
         check_releases(self.releases)

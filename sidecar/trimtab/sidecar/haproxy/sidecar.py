@@ -17,6 +17,7 @@ from trimtab.client import Weights
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.sidecar import SidecarReport
+from trimtab.schemas.tracing import open_tracing
 from trimtab.sidecar.checkpoint import CheckpointTaken
 from trimtab.sidecar.delivery import Delivery
 from trimtab.sidecar.endpoint import SocketTaken, claim
@@ -91,7 +92,7 @@ class Sidecar:
         self._known: set[str] = set()
         self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
         self._metrics.follow(self._weights)
-        self._desk = ReportDesk(options.redis, self._metrics)
+        self._desk = ReportDesk(options.redis, self._metrics, open_tracing(options.tracing, "trimtab-sidecar"))
         self._pump.start()
 
     async def govern_for_ever(self) -> None:
