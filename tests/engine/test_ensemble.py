@@ -64,6 +64,7 @@ def test_a_decision_tells_the_arithmetic_of_its_weights() -> None:
     )
     assert told is not None
     rate, *lost = map(float, told.groups())
+    assert min(lost) == 0.0
     wanted = [math.exp(-rate * loss) for loss in lost]
     weights = [round(10_000 * one / sum(wanted)) for one in wanted]
     assert list(learnt.newest.weights.values()) == pytest.approx(weights, abs=1)

@@ -17,6 +17,7 @@ from trimtab.schemas.decision import Verdict
 BLUE_GREEN: Json = {"type": "blueGreen", "preview": 1_000, "verify": "5s", "watch": "8s", "minResponses": 10}
 SHADOW: Json = {"type": "shadow", "duration": "5s", "minResponses": 10}
 BANDIT: Json = {"type": "bandit", "policy": {"type": "uniform"}}
+ENSEMBLE: Json = {"type": "ensemble", "interval": "3s"}
 THREE = ("stable", "canary", "other")
 INCONCLUSIVE = verdict(Verdict.INCONCLUSIVE, "critical")
 
@@ -27,7 +28,14 @@ def spec_of(strategy: Json, variants: Sequence[str] = ("stable", "canary"), **li
 
 @pytest.mark.parametrize(
     ("strategy", "steps"),
-    [(CANARY, (1_000, 4_000)), (BLUE_GREEN, (1_000, 9_300)), (SHADOW, (0,)), (BANDIT, ()), ({"type": "abTest"}, ())],
+    [
+        (CANARY, (1_000, 4_000)),
+        (BLUE_GREEN, (1_000, 9_300)),
+        (SHADOW, (0,)),
+        (BANDIT, ()),
+        (ENSEMBLE, ()),
+        ({"type": "abTest"}, ()),
+    ],
     ids=str,
 )
 def test_the_steps_of_each_strategy(strategy: Json, steps: tuple[int, ...]) -> None:
@@ -38,6 +46,7 @@ def test_the_steps_of_each_strategy(strategy: Json, steps: tuple[int, ...]) -> N
     ("strategy", "pace", "ms"),
     [
         ({"type": "bandit", "interval": "7s"}, 5, 7_000),
+        (ENSEMBLE, 5, 3_000),
         ({"type": "abTest"}, 5, 5_000),
         ({**CANARY, "hold": "5m"}, 1, 1_000),
         ({**CANARY, "hold": "5m"}, 5, 5_000),
@@ -165,6 +174,12 @@ def test_a_bandit_follows_its_policy_and_keeps_floors() -> None:
     assert choose(replace(now, fault="it gave nothing")).rule == f"{rule}; it gave nothing"
     apart = choose(replace(now, segment_shares={"mobile": (0.5, 0.5)}))
     assert (apart.rule, apart.segments) == (f"{rule}, in each segment", {"mobile": (5_000.0, 5_000.0)})
+
+
+def test_an_ensemble_follows_what_its_members_have_earned_and_keeps_floors() -> None:
+    rule = "ensemble: weights follow what each member's own answers have earned"
+    now = situation(ENSEMBLE, shares=(0.25, 0.75))
+    assert choose(now) == Move((2_500.0, 7_500.0), rule, keeps_floor=True)
 
 
 def test_a_winner_may_take_all_traffic_or_leave_the_split_as_it_was() -> None:

@@ -145,6 +145,21 @@ def test_what_a_member_did_not_answer_counts_as_what_the_others_lost() -> None:
     assert part.shares([True] * 3, 0, 1) == whole.shares([True] * 3, 0, 1) == pytest.approx([1 / 3] * 3)
 
 
+def test_a_trial_that_a_member_did_not_have_counts_with_the_mean_of_the_weights() -> None:
+    policy = Hedge(3, memory=100)
+    policy.update(batch([(20, 18), (1, 0), (0, 0)]))
+    # Weights were even, over the two that were tried: 0.9 and 0 come to a mean of 0.45 for each of the missing trials.
+    gained = np.array([18.0, 19 * 0.45, 20 * 0.45])
+    lost = 18.0 - gained
+    assert gap_and_range(policy) == pytest.approx((lost[:2].mean(), lost[1]))
+    rate = math.log(3) / (lost[:2].mean() + lost[1])
+    wanted = np.exp(-rate * lost)
+    mixed = (1 - SHARE) * wanted / wanted.sum() + SHARE / 3
+    assert policy.shares([True] * 3, 0, 1) == pytest.approx(mixed.tolist())
+    policy.update(batch([(7, 7), (10, 10), (10, 10)]))
+    assert gap_and_range(policy)[1] == pytest.approx(lost[1] * math.exp(-0.1))
+
+
 def test_a_member_that_is_out_takes_no_part_in_gap_and_range() -> None:
     two, three = Hedge(2, memory=FOREVER), Hedge(3, memory=FOREVER)
     rng = np.random.default_rng(10)
@@ -160,3 +175,11 @@ def test_a_member_alone_has_all() -> None:
     policy = Hedge(1, memory=10)
     policy.update(batch([(5, 2)]))
     assert policy.shares([True], 0, 1) == [1.0]
+
+
+def test_a_round_without_any_trial_changes_nothing() -> None:
+    policy = Hedge(2, memory=10)
+    policy.update(batch([(5, 2), (5, 4)]))
+    before = policy.snapshot()
+    policy.update(batch([(0, 0), (0, 0)]))
+    assert policy.snapshot() == before

@@ -1,8 +1,8 @@
 """Hedge: weights for members that all answer every request. Those of a member fall exponentially with what it has lost.
 
 All members are seen in every round (full information), so nothing is explored, and no propensity is divided by. A
-round is a batch; a member's loss in it is by how much it earned less than the best. Only differences matter, so the
-least sum of losses is kept at 0, and rewards may have any size and sign.
+round is a batch; a member's loss in it is by how much it earned less than the best. Only differences matter, so
+rewards may have any size and sign.
 
 * The rate is that of AdaHedge, ln K / (gap + range): the gap is what weights lost beyond the mix loss so far, the range
   the greatest difference between members in one round. It needs no tuning, does not know how long the release will
@@ -31,14 +31,12 @@ from itertools import compress
 from typing import Final
 
 from trimtab.engine.policy.policy import Batch, Snapshot
-from trimtab.engine.policy.spread import in_proportion
+from trimtab.engine.policy.spread import evenly, in_proportion
 
 SHARE: Final = 1e-3
 """Of the weights, dealt out evenly after each round: far below what a floor gives."""
 _NOISE: Final = 1e-9
 """Of what was earned in a round: differences below that come from rounding and mean nothing."""
-_NO_RATE: Final = (0.0, math.inf)
-"""Of one member alone, and before any difference was seen."""
 
 
 class Hedge:
@@ -71,40 +69,38 @@ class Hedge:
         self._gap, self._range = kept * self._gap, kept * self._range
         weights = self._weights(before, tried)
         lost = _lost(batch, weights, trials)
-        after = [loss + more for loss, more in zip(before, lost, strict=True)]
-        of_tried = list(compress(lost, tried))
-        leaders = min(compress(after, tried)) - min(compress(before, tried))
-        self._gap += self._gap_of(of_tried, list(compress(weights, tried)), leaders=leaders)
-        self._range = max(self._range, *of_tried)
-        self._losses = self._shared(after)
+        self._gap += self._gap_of(list(compress(lost, tried)), list(compress(weights, tried)))
+        self._range = max(self._range, *compress(lost, tried))
+        self._losses = self._shared([loss + more for loss, more in zip(before, lost, strict=True)])
 
     def _weights(self, losses: Sequence[float], eligible: Sequence[bool]) -> list[float]:
-        """Gives the weights of the members that may have some; without a finite rate those are the leaders."""
+        """Gives the weights of the members that may have some; even ones while nothing has told members apart."""
         rate, least = self._rate, min(compress(losses, eligible))
         if rate == math.inf:
-            return in_proportion([float(loss <= least) for loss in losses], eligible)
-        return in_proportion([math.exp(min(0.0, rate * (least - loss))) for loss in losses], eligible)
+            return evenly(eligible)
+        wanted = [math.exp(rate * (least - loss)) if may else 0.0 for loss, may in zip(losses, eligible, strict=True)]
+        return in_proportion(wanted, eligible)
 
     @property
     def _rate(self) -> float:
         so_far = self._gap + self._range
         return math.log(len(self._losses)) / so_far if so_far > 0.0 else math.inf
 
-    def _gap_of(self, lost: Sequence[float], weights: Sequence[float], *, leaders: float) -> float:
-        """Gives what weights lost beyond the mix loss; `leaders`: by what the least sum of losses grew."""
+    def _gap_of(self, lost: Sequence[float], weights: Sequence[float]) -> float:
+        """Gives what weights lost beyond the mix loss; without a rate that is what the best has lost, nothing."""
         rate, mean = self._rate, math.fsum(share * loss for share, loss in zip(weights, lost, strict=True))
-        if rate in _NO_RATE:
-            return max(0.0, mean - leaders)
+        if rate == math.inf:
+            return mean
         mix = math.fsum(share * math.exp(-rate * loss) for share, loss in zip(weights, lost, strict=True))
         return max(0.0, mean + math.log(mix) / rate)
 
     def _shared(self, losses: Sequence[float]) -> list[float]:
-        """Gives the losses at which weights are those of `losses` mixed with even ones; the least of them is 0."""
+        """Gives the losses at which weights are those of `losses` mixed with even ones."""
         rate, members = self._rate, len(losses)
-        if rate in _NO_RATE:
-            return [loss - min(losses) for loss in losses]
-        mixed = [(1.0 - SHARE) * share + SHARE / members for share in self._weights(losses, [True] * members)]
-        return [math.log(max(mixed) / share) / rate for share in mixed]
+        if rate == math.inf:
+            return [0.0] * members
+        weights = self._weights(losses, [True] * members)
+        return [-math.log((1.0 - SHARE) * share + SHARE / members) / rate for share in weights]
 
     def shares(self, eligible: Sequence[bool], pending: float, seed: int) -> list[float]:  # noqa: ARG002 - of a Policy
         """Gives the weights in proportion to exp(-rate x loss)."""
@@ -112,9 +108,10 @@ class Hedge:
 
     def account(self, members: Sequence[str]) -> str:
         """Gives the arithmetic of the shares in words, so that a person can check it; `members`: their names."""
-        if self._rate in _NO_RATE:
+        if self._rate == math.inf:
             return "Hedge: nothing has told the members apart yet"
-        lost = ", ".join(f"{name} {loss:.6g}" for name, loss in zip(members, self._losses, strict=True))
+        least = min(self._losses)
+        lost = ", ".join(f"{name} {loss - least:.6g}" for name, loss in zip(members, self._losses, strict=True))
         return f"Hedge: before limits a weight is in proportion to exp(-{self._rate:.6g} x lost), lost: {lost}"
 
     def snapshot(self) -> Snapshot:
@@ -132,9 +129,8 @@ def _lost(batch: Batch, weights: Sequence[float], trials: float) -> list[float]:
 
     The best is one that was tried.
     """
-    means = [gained / n if n > 0.0 else 0.0 for n, gained in zip(batch.trials, batch.rewards, strict=True)]
-    mean = math.fsum(share * one for share, one in zip(weights, means, strict=True))
-    gained = [own + (trials - n) * mean for n, own in zip(batch.trials, batch.rewards, strict=True)]
+    members = list(zip(batch.trials, batch.rewards, weights, strict=True))
+    mean = math.fsum(share * own / n for n, own, share in members if n > 0.0)
+    gained = [own + (trials - n) * mean for n, own, _ in members]
     most = max(gained)
-    least = _NOISE * max(abs(most), abs(min(gained)))
-    return [most - one if most - one > least else 0.0 for one in gained]
+    return [0.0 if math.isclose(one, most, rel_tol=_NOISE) else most - one for one in gained]
