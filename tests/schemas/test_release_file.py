@@ -73,7 +73,7 @@ RELEASE_NAME = (
 )
 DURATION = "expected a duration such as 500ms, 10s or 5m"
 LATENCIES = "'latency_p50_ms', 'latency_p90_ms', 'latency_p95_ms', 'latency_p99_ms'"
-GUARDED = f"'error_rate', 'client_error_rate', {LATENCIES}, 'outcome', 'metric', 'sample_ratio'"
+GUARDED = f"'error_rate', 'client_error_rate', {LATENCIES}, 'outcome', 'metric', 'sample_ratio', 'reaction_time'"
 MISTAKES = [
     # the document
     ("null", "1: (document): expected a mapping, got None"),

@@ -8,9 +8,9 @@ from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEn
 from sidecar.entries import START_S, end, start
 from sidecar.recorder import Recorder
 from sidecar.weights import ERA, stamp_of, weights
+from trimtab.schemas.stamp import OUTSIDE, stamp
 from trimtab.schemas.telemetry import Failure, RoutingKey
 from trimtab.sidecar.envoy.access_log import AccessLog
-from trimtab.sidecar.envoy.stamp import OUTSIDE, stamp
 
 KEY = RoutingKey("checkout", "v2", "", ERA, 57)
 START_MS = START_S * 1_000 + 250

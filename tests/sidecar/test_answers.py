@@ -6,11 +6,11 @@ from sidecar.entries import end
 from sidecar.recorder import Recorder
 from sidecar.weights import ERA
 from trimtab.schemas.inference import Served
+from trimtab.schemas.stamp import read_stamp, stamp
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.access_log import AccessLog
 from trimtab.sidecar.envoy.answer import KINDS, Answers, found
 from trimtab.sidecar.envoy.log_line import LogLines, log_format
-from trimtab.sidecar.envoy.stamp import read_stamp, stamp
 
 STAMP = stamp("checkout", (ERA, 57), {"v1": "at-v1", "v2": "at-v2", "fast": "digits-7"}, "phones")
 INFER, OF_V1 = "/v2/models/digits/infer", "/v2/models/digits/versions/1/infer"

@@ -5,10 +5,10 @@ from envoy.data.accesslog.v3.accesslog_pb2 import ResponseFlags
 
 from sidecar.weights import ERA, stamp_of, weights
 from trimtab.client.rows import Row
+from trimtab.schemas.stamp import OUTSIDE, stamp
 from trimtab.schemas.telemetry import Failure, RoutingKey
 from trimtab.sidecar.envoy import failure as by_grpc
 from trimtab.sidecar.envoy.log_line import FAILURES, LogLines, failure, log_format
-from trimtab.sidecar.envoy.stamp import OUTSIDE, stamp
 
 KEY = RoutingKey("checkout", "v2", "", ERA, 57)
 STAMP = stamp_of(weights(revision=57))

@@ -6,10 +6,10 @@ from envoy.type.v3.percent_pb2 import FractionalPercent
 
 from sidecar.weights import ERA, claim, weights
 from trimtab.schemas.decision import WeightsRecord
+from trimtab.schemas.stamp import OUTSIDE, read_stamp
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.release_routes import outside, participating
 from trimtab.sidecar.envoy.routes import route_configuration
-from trimtab.sidecar.envoy.stamp import OUTSIDE, read_stamp
 
 MOBILE = {"mobile": "user-agent = Android"}
 

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 from sidecar.weights import ERA, claim, fallen_back, weights
 from trimtab.schemas.decision import Sticky, WeightsRecord
 from trimtab.schemas.fallback import on_baseline
+from trimtab.schemas.stamp import read_stamp
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.edition import Edition
 from trimtab.sidecar.envoy.routes import editions, route_configuration, version
-from trimtab.sidecar.envoy.stamp import read_stamp
 from trimtab.sidecar.envoy.sticky_filter import HEADER_BUCKET
 
 names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)

@@ -8,8 +8,9 @@ from conftest import Eventually
 from sidecar.kafka_events import Event, read_events
 from sidecar.rig import Rig
 from sidecar.weights import ERA, weights
+from trimtab.client import RoutingKey, copied
+from trimtab.schemas.stamp import HEADER_SHADOW_CLUSTER, HEADER_SHADOW_STAMP, stamp
 from trimtab.schemas.telemetry import Failure, Kind
-from trimtab.sidecar.envoy.bootstrap import HEADER_SHADOW_CLUSTER
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
 pytestmark = [pytest.mark.integration, pytest.mark.proxies]
@@ -108,3 +109,18 @@ def test_a_visitor_cannot_choose_where_copies_go(redis: EmbeddedRedis, eventuall
         rig.ask(rig.start_envoy(), 4, **{HEADER_SHADOW_CLUSTER: "at-v1"})
         eventually(lambda: len(rig.world.seen["v2"]) == 4, what="copies")
         assert len(rig.world.seen["v1"]) == 4
+
+
+@pytest.mark.parametrize("condition", ["", "header x-kind = phone"], ids=["takes part", "takes no part"])
+def test_a_visitor_cannot_pass_for_a_copy(condition: str, redis: EmbeddedRedis, eventually: Eventually) -> None:
+    routing = {"baseline": "v1", "condition": condition} | ({} if condition else MIRRORED)
+    forged = {HEADER_SHADOW_CLUSTER: "at-v1", HEADER_SHADOW_STAMP: stamp("checkout", (ERA, 1), {"v1": "at-v1"})}
+    with Rig(redis=redis.url) as rig:
+        rig.publish(weights(revision=7, v1=10_000, v2=0, routing=routing))
+        rig.start_sidecar()
+        rig.ask(rig.start_envoy(), 2, **forged)
+        assert [copied(seen) for seen in rig.world.seen["v1"]] == [None, None]
+        if not condition:
+            eventually(lambda: len(rig.world.seen["v2"]) == 2, what="copies")
+            expected = RoutingKey("checkout", "v2", "", ERA, 7)
+            assert [copied(seen) for seen in rig.world.seen["v2"]] == [expected, expected]

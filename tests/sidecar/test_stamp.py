@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.schemas.errors import InvalidRecord
-from trimtab.sidecar.envoy.stamp import read_stamp, stamp
+from trimtab.schemas.stamp import read_stamp, stamp
 
 
 @pytest.mark.parametrize(

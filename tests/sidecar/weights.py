@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from trimtab.schemas.decision import Claim, Phase, WeightsRecord
 from trimtab.schemas.fallback import on_baseline
-from trimtab.sidecar.envoy.stamp import stamp
+from trimtab.schemas.stamp import stamp
 
 ERA = 1_767_225_600
 

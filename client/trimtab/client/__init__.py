@@ -7,6 +7,7 @@ For FastAPI and Starlette all of it is one middleware, `trimtab.client.asgi.Trim
 
 from trimtab.client.assign import Assign, Assignment
 from trimtab.client.combine import Answer, combine
+from trimtab.client.copies import copied
 from trimtab.client.ensemble import Combined, Ensemble, Panel
 from trimtab.client.labels import Labels, LabelsStats
 from trimtab.client.outcome import Outcome
@@ -51,5 +52,6 @@ __all__ = [
     "answered_by",
     "asked_for",
     "combine",
+    "copied",
     "variant_of",
 ]

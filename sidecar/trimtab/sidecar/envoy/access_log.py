@@ -13,11 +13,11 @@ from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEn
 
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.inference import Served
+from trimtab.schemas.stamp import OUTSIDE, Stamped, read_stamp
 from trimtab.schemas.telemetry import RoutingKey
 from trimtab.sidecar.envoy.answer import Answers
 from trimtab.sidecar.envoy.bootstrap import TAG_CLUSTER, TAG_MODEL, TAG_MODELS, TAG_STAMP, TAG_TRACE, TAG_VERSION
 from trimtab.sidecar.envoy.failure import failure
-from trimtab.sidecar.envoy.stamp import OUTSIDE, Stamped, read_stamp
 
 _START: Final = AccessLogType.DownstreamStart
 _END: Final = AccessLogType.DownstreamEnd

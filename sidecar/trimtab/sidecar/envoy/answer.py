@@ -19,8 +19,8 @@ from typing import Any, Final
 import msgspec
 
 from trimtab.schemas.inference import Served, asked_for, variant_of
+from trimtab.schemas.stamp import Stamped
 from trimtab.schemas.telemetry import RoutingKey
-from trimtab.sidecar.envoy.stamp import Stamped
 
 FILTER: Final = "trimtab.models"
 """The filter that looks into answers, and the namespace of what it finds."""

@@ -18,9 +18,9 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
+from trimtab.schemas.stamp import HEADER_SHADOW_CLUSTER, HEADER_SHADOW_STAMP, METADATA, METADATA_KEY
 from trimtab.sidecar.envoy.answer import FILTER, MODEL, VERSION, model_filter
 from trimtab.sidecar.envoy.log_line import log_format
-from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY
 from trimtab.sidecar.envoy.sticky_filter import sticky_filter
 
 ROUTE_CONFIG: Final = "trimtab"
@@ -28,9 +28,7 @@ ROUTE_CONFIG: Final = "trimtab"
 
 SHADOW: Final = "trimtab_shadow"
 """The listener inside Envoy that copies go through, and the cluster that leads there."""
-HEADER_SHADOW_CLUSTER: Final = "x-trimtab-shadow-cluster"
-HEADER_SHADOW_STAMP: Final = "x-trimtab-shadow-stamp"
-"""Of every copy: where it is to go, and the stamp of the route that made it. A service may know copies by them."""
+
 
 TAG_STAMP: Final = "stamp"
 TAG_CLUSTER: Final = "cluster"

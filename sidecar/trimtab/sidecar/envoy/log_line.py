@@ -13,9 +13,9 @@ from typing import Final
 
 from trimtab.client.rows import Row
 from trimtab.schemas.errors import InvalidRecord
+from trimtab.schemas.stamp import OUTSIDE, Stamped, read_stamp
 from trimtab.schemas.telemetry import Failure, RoutingKey
 from trimtab.sidecar.envoy.answer import FILTER, Answers, found
-from trimtab.sidecar.envoy.stamp import OUTSIDE, Stamped, read_stamp
 
 LOG_TAG: Final = "trimtab/1"
 MODELS_TAG: Final = "trimtab/2"

@@ -22,10 +22,17 @@ from envoy.type.v3.percent_pb2 import FractionalPercent
 from trimtab.schemas.condition_text import all_of
 from trimtab.schemas.decision import Claim, WeightsRecord
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
+from trimtab.schemas.stamp import (
+    HEADER_SHADOW_CLUSTER,
+    HEADER_SHADOW_STAMP,
+    METADATA,
+    METADATA_KEY,
+    OUTSIDE,
+    stamp,
+)
 from trimtab.schemas.stickiness import Range
-from trimtab.sidecar.envoy.bootstrap import HEADER_SHADOW_CLUSTER, HEADER_SHADOW_STAMP, SHADOW
+from trimtab.sidecar.envoy.bootstrap import SHADOW
 from trimtab.sidecar.envoy.condition import header_matchers
-from trimtab.sidecar.envoy.stamp import METADATA, METADATA_KEY, OUTSIDE, stamp
 from trimtab.sidecar.envoy.sticky_filter import FILTER, HEADER_BUCKET, recognise
 
 HEADER_RELEASE: Final = "x-trimtab-release"
@@ -37,6 +44,8 @@ segment is there where the sidecar tells segments."""
 
 _UNAVAILABLE: Final = 503
 _MILLIONTHS_PER_BASIS_POINT: Final = 100
+_OF_COPIES: Final = (HEADER_SHADOW_CLUSTER, HEADER_SHADOW_STAMP)
+"""Taken from requests of visitors, so that none can pass for a copy."""
 
 
 def revision_text(revision: Revision) -> str:
@@ -59,6 +68,7 @@ def outside(record: WeightsRecord) -> Iterator[Route]:
         route = Route(name=f"{record.release}/outside")
         route.match.prefix = record.prefix
         route.metadata.filter_metadata[METADATA][METADATA_KEY] = OUTSIDE
+        route.request_headers_to_remove.extend(_OF_COPIES)
         route.response_headers_to_remove.extend([HEADER_RELEASE, HEADER_VARIANT, HEADER_REVISION, HEADER_SEGMENT])
         route.route.cluster = record.targets[record.baseline]
         yield route
@@ -147,6 +157,7 @@ def _matches(record: WeightsRecord, condition: str) -> Iterator[RouteMatch]:
 
 def _route(release: str, match: RouteMatch, revision: Revision, stamped: str) -> Route:
     route = Route(name=release, match=match)
+    route.request_headers_to_remove.extend(_OF_COPIES)
     metadata = route.metadata.filter_metadata[METADATA]
     metadata["release"] = release
     metadata["era"], metadata["revision"] = map(str, revision)

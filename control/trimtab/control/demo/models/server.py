@@ -15,13 +15,10 @@ import numpy as np
 from aiohttp import web
 from threadpoolctl import threadpool_limits
 
-from trimtab.client import Labels
+from trimtab.client import Labels, copied
 from trimtab.control.demo.models.acts import MODEL
 from trimtab.control.demo.models.zoo import Model, train
 from trimtab.control.demo.variant import serve
-from trimtab.schemas.errors import InvalidRecord
-from trimtab.sidecar.envoy.bootstrap import HEADER_SHADOW_CLUSTER, HEADER_SHADOW_STAMP
-from trimtab.sidecar.envoy.stamp import read_stamp
 
 PIXELS: Final = 64
 
@@ -76,10 +73,8 @@ class ModelServer:
         return web.json_response(answer)
 
     def _tell_of_copy(self, request: web.Request, number: str, digit: int, share: float) -> None:
-        try:
-            keys = read_stamp(request.headers[HEADER_SHADOW_STAMP]).keys
-            key = keys[request.headers[HEADER_SHADOW_CLUSTER]]
-        except (KeyError, InvalidRecord):  # no copy
+        key = copied(request.headers)
+        if key is None:
             return
         probabilities = {str(digit): round(float(share), 4)}
         self._labels.predicted(key, number, label=str(digit), probabilities=probabilities, shadow=True)

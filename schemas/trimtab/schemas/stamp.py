@@ -24,6 +24,10 @@ METADATA_KEY: Final = "stamp"
 OUTSIDE: Final = "outside"
 """In the stamp's place, on a route of requests that take part in no release: nobody is to be told of them."""
 
+HEADER_SHADOW_CLUSTER: Final = "x-trimtab-shadow-cluster"
+HEADER_SHADOW_STAMP: Final = "x-trimtab-shadow-stamp"
+"""Of every copy: where it is to go, and the stamp of the route that made it. A service may know copies by them."""
+
 
 class _Stamp(msgspec.Struct, frozen=True, omit_defaults=True):
     release: str
