@@ -41,7 +41,7 @@ def audit_table(entries: Iterable[AuditEntry], *, is_wide: bool = False) -> Tabl
     for entry in entries:
         sides = [f"{side.revision} {side.phase}" if side else _NOTHING for side in (entry.before, entry.after)]
         table.add_row(
-            time_text(entry.time_ms), entry.release, entry.actor, entry.source, entry.action,
+            time_text(entry.time_ms), entry.release or entry.subject, entry.actor, entry.source, entry.action,
             Text(entry.outcome, style=_STYLE[entry.outcome]), entry.reason or _NOTHING, entry.detail or _NOTHING,
             *([entry.role or _NOTHING, entry.address or _NOTHING, *sides] if is_wide else []),
         )  # fmt: skip

@@ -47,9 +47,11 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """viewer, operator or admin; empty where nothing gives roles (the command line)"""
     source: Literal["cli", "api", "console", "hook"]
     release: str
+    """empty where the change is none of a release"""
     action: str
     """apply, or the action of a command: pause, resume, promote, abort, retry, freeze, set-weights,
-    exclude, confirm"""
+    exclude, confirm; of the
+    catalogue: register, revoke, reinstate"""
     reason: str = ""
     """why, in the actor's words"""
     before: Standing | None = None
@@ -63,6 +65,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """more on it: why it was refused, which variant or weights it named, whether `apply` made or changed the release"""
     address: str = ""
     """of whoever asked, as the API saw it; empty for the command line"""
+    subject: str = ""
+    """what was changed where it is no release: nodes of the catalogue as KIND/NAME, with commas"""
     v: Version = 1
 
 

@@ -139,3 +139,38 @@ def test_a_release_whose_variant_is_a_query_is_applied_with_its_model(api: ApiSe
     code, told = problem(api.ask("PUT", f"{V1}/releases/digits?dryRun=true", release("accuracy > 1"), json_type))
     assert code == 409
     assert told["detail"].startswith("release digits, variant v2: no model of 2 matches")
+
+
+def test_changes_of_the_catalogue_are_on_record_and_refused_ones_too(rig: ApiRig) -> None:
+    tokens = "viewer vera viewer-token-vvvvvvvv, operator otto operator-token-oooooo, admin ada admin-token-aaaaaaaaaa"
+    server = rig.serve(
+        f"TRIMTAB_CATALOG__URL=sqlite:///{rig.folder / 'recorded.db'}", f"TRIMTAB_API__TOKENS={tokens}",
+        "TRIMTAB_API__COMMANDS_PER_MINUTE=4",
+    )  # fmt: skip
+    as_ = {name: {"Authorization": f"Bearer {token}"} for name, token in (
+        ("vera", "viewer-token-vvvvvvvv"), ("otto", "operator-token-oooooo"), ("ada", "admin-token-aaaaaaaaaa"),
+    )}  # fmt: skip
+    revoke, why = f"{V1}/models/model/digits:2/revoke", {"reason": "no consent"}
+    statuses = [
+        server.ask("POST", f"{V1}/models", EXAMPLE, {**YAML, **as_["otto"]}).status,
+        server.ask("POST", f"{V1}/models", EXAMPLE, {**YAML, **as_["ada"]}).status,
+        server.post(revoke, why, **as_["vera"]).status,
+        server.post(f"{V1}/models/model/none:1/revoke", why, **as_["otto"]).status,
+        server.post(revoke, why, **as_["otto"]).status,
+        server.post(f"{V1}/models/model/digits:2/reinstate", why, **as_["otto"]).status,
+        server.post(revoke, why, **as_["otto"]).status,
+    ]
+    assert statuses == [403, 200, 403, 404, 200, 200, 429]
+    found = server.ask("GET", f"{V1}/audit", None, as_["vera"]).json["items"][::-1]
+    ours = [one for one in found if one["actor"] in ("vera", "otto", "ada")]
+    told = [(one["actor"], one["action"], one["outcome"], one["reason"], one["release"]) for one in ours]
+    assert told[:5] == [
+        ("otto", "register", "refused", "", ""),
+        ("ada", "register", "done", "", ""),
+        ("vera", "revoke", "refused", "no consent", ""),
+        ("otto", "revoke", "refused", "no consent", ""),
+        ("otto", "revoke", "done", "no consent", ""),
+    ]
+    assert ours[1]["subject"].endswith("deployment/digits-v1, deployment/digits-v2")
+    assert (ours[4]["subject"], ours[4]["detail"]) == ("model/digits:2", "revision 2: configured")
+    server.end()

@@ -62,10 +62,15 @@ def create_app(settings: Settings) -> FastAPI:
         steering,
         auditing,
         Supposing(live),
-        SigningIn(access),
+        SigningIn(access, has_catalogue=bool(settings.catalog.url)),
     )
     tally = Tally()
-    for part in (*parts, Models(live, catalogue), Health(live), ApiMetrics(tally, live.hub, live.tail)):
+    for part in (
+        *parts,
+        Models(live, catalogue, changing, auditing),
+        Health(live),
+        ApiMetrics(tally, live.hub, live.tail),
+    ):
         app.include_router(part.routes())
     app.router.default = ConsoleFiles()
     problem.install(app)

@@ -66,6 +66,19 @@ class Auditing:
         )  # fmt: skip
         await self._live.threads.run(by.record, self._live.settings.kafka, entry)
 
+    async def of_catalogue(  # noqa: PLR0913 - what the entry has
+        self, request: Request, identity: Identity, action: str, *, subject: str, reason: str, refused: str = "",
+        detail: str = "",
+    ) -> None:  # fmt: skip
+        """Records a change of the catalogue, or that it was `refused`, and why."""
+        by = self.author(request, identity)
+        entry = AuditEntry(
+            time_ms=now_ms(), actor=identity.actor, role=by.role, source=by.source, release="", action=action,
+            reason=reason, outcome="refused" if refused else "done", detail=refused or detail, address=by.address,
+            subject=subject,
+        )  # fmt: skip
+        await self._live.threads.run(by.record, self._live.settings.kafka, entry)
+
     async def _page(self, release: str, limit: int, before: str | None) -> Response:
         place = int(before) if before else None
         found = await self._live.threads.read_kafka(lambda log: page(log, place, limit, release))

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
@@ -16,9 +17,11 @@ from trimtab.catalog.errors import CatalogError, TooMuch, UnknownNode
 from trimtab.catalog.listing import answered_by, entries_of, matching, plain_lineage
 from trimtab.catalog.model_file import load_nodes, plain
 from trimtab.catalog.store import MAX_DEPTH, Direction
+from trimtab.control.api.auditing import Auditing
 from trimtab.control.api.body import JSON, YAML, read_body, read_model, request_body
 from trimtab.control.api.catalogue import Catalogue
-from trimtab.control.api.identity import Role, at_least
+from trimtab.control.api.changing import Changing
+from trimtab.control.api.identity import Role, at_least, identity_of
 from trimtab.control.api.live import Live
 from trimtab.control.api.problem import ApiProblem, invalid, wrong_file
 from trimtab.control.api.reading import answer
@@ -33,7 +36,19 @@ Depth = Annotated[int, Query(ge=1, le=MAX_DEPTH, description="Edges to follow, a
 Towards = Annotated[Direction, Query(description="`down` to the data, or `up` to the deployments.")]
 _NODE: Final = "/models/{kind}/{name}"
 
+_RECORDED: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+"""Refusals of changes that somebody meant; the others are mistakes of form."""
+_LONGEST_SUBJECT: Final = 4_000
+
 T = TypeVar("T")
+
+
+class _Told(NamedTuple):
+    """What the audit log is told of a change."""
+
+    action: str
+    subject: str
+    reason: str
 
 
 class Reason(BaseModel, extra="forbid"):
@@ -45,9 +60,10 @@ class Reason(BaseModel, extra="forbid"):
 class Models:
     """Answers what is asked of the catalogue."""
 
-    def __init__(self, live: Live, catalogue: Catalogue) -> None:
+    def __init__(self, live: Live, catalogue: Catalogue, changing: Changing, auditing: Auditing) -> None:
         self._live = live
         self._catalogue = catalogue
+        self._changing, self._auditing = changing, auditing
 
     def routes(self) -> APIRouter:
         """Gives the routes."""
@@ -106,7 +122,7 @@ class Models:
 
     async def register(self, request: Request) -> Response:
         """Register nodes, in YAML or JSON, one document each: all of them or, with a mistake, none."""
-        identity = at_least(request, Role.ADMIN)
+        self._changing.admit(request)
         body = await read_body(request, (JSON, *YAML))
         try:
             nodes = tuple(load_nodes(body.decode(), "body"))
@@ -114,7 +130,8 @@ class Models:
             raise ApiProblem(HTTPStatus.BAD_REQUEST, f"expected UTF-8: {error.reason}") from error
         except InvalidFile as error:
             raise wrong_file("the body has mistakes", error) from error
-        return _written(await self._write(Change(nodes=nodes, actor=identity.actor)))
+        refs = ", ".join(node.ref for node in nodes)
+        return await self._change(request, Role.ADMIN, Change(nodes=nodes), _Told("register", refs, ""))
 
     async def revoke(self, request: Request, kind: Kind, name: Name) -> Response:
         """Say that a node must not be used any more: releases that follow the catalogue take its traffic away."""
@@ -125,13 +142,30 @@ class Models:
         return await self._set_revoked(request, _ref(kind, name), undo=True)
 
     async def _set_revoked(self, request: Request, ref: ModelRef, *, undo: bool) -> Response:
-        identity = at_least(request, Role.OPERATOR)
+        self._changing.admit(request)
         reason = (await read_model(request, Reason)).reason
-        return _written(await self._write(Change(revoked={ref: "" if undo else reason}, actor=identity.actor)))
+        change = Change(revoked={ref: "" if undo else reason})
+        told = _Told("reinstate" if undo else "revoke", str(ref), reason)
+        return await self._change(request, Role.OPERATOR, change, told)
 
-    async def _write(self, change: Change) -> Written:
-        timed = change._replace(time_s=int(time.time()))
-        return await self._asked(lambda: self._catalogue.store.write(timed))
+    async def _change(self, request: Request, role: Role, change: Change, told: _Told) -> Response:
+        """Writes a change, which whoever has the role may, and records it; also that it was refused."""
+        identity = identity_of(request)
+        record = partial(
+            self._auditing.of_catalogue, request, identity, told.action, subject=told.subject[:_LONGEST_SUBJECT],
+            reason=told.reason,
+        )  # fmt: skip
+        timed = change._replace(time_s=int(time.time()), actor=identity.actor)
+        try:
+            at_least(request, role)
+            done = await self._asked(lambda: self._catalogue.store.write(timed))
+        except ApiProblem as problem:
+            if problem.status in _RECORDED:
+                await record(refused=problem.detail)
+            raise
+        outcomes = sorted(set(done.outcomes.values()))
+        await record(detail=f"revision {done.revision}: {', '.join(outcomes)}")
+        return _written(done)
 
     async def _asked(self, ask: Callable[[], T]) -> T:
         try:

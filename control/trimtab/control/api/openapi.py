@@ -78,7 +78,9 @@ _APPLIED: Final = _object(
 )  # fmt: skip
 _SIDECARS: Final = _object(items=_list(_ref("SidecarReport")), unread=_list(_TEXT))
 _ENTRIES: Final = _object(items=_list(_ref("AuditEntry")), next=_MAYBE)
-_SESSION: Final = _object(actor=_TEXT, role={"enum": ["viewer", "operator", "admin"]}, version=_TEXT)
+_SESSION: Final = _object(
+    actor=_TEXT, role={"enum": ["viewer", "operator", "admin"]}, version=_TEXT, catalogue={"type": "boolean"}
+)
 _HEALTH: Final = _object(ok={"type": "boolean"}, conditions={"type": "object"})
 _REVOKED: Final = _object(reason=_TEXT, actor=_TEXT, timeS=_COUNT)
 _NODE_STATUS: Final = {**_object(ref=_TEXT, revision=_COUNT), "properties": {

@@ -30,8 +30,9 @@ class SignIn(BaseModel):
 class SigningIn:
     """Answers who asks; begins and ends sessions."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, access: Access, *, has_catalogue: bool) -> None:
+        """`has_catalogue`: whether there are models to show."""
+        self._access, self._has_catalogue = access, has_catalogue
         self._tries = Rate(_TRIES_PER_MINUTE)
 
     def routes(self) -> APIRouter:
@@ -46,7 +47,7 @@ class SigningIn:
 
     async def session(self, request: Request) -> Response:
         """Tell who asks, and what they may do."""
-        return _told(identity_of(request))
+        return self._told(identity_of(request))
 
     async def sign_in(self, request: Request) -> Response:
         """Begin a session of the console with a token; the cookie is what the console comes with from then on."""
@@ -55,7 +56,7 @@ class SigningIn:
         if self._access.is_open:
             raise ApiProblem(HTTPStatus.CONFLICT, "no tokens are configured: nobody has to sign in")
         token = self._access.token(given.token)
-        told = _told(Identity(token.actor, Role[token.role.upper()], "console"))
+        told = self._told(Identity(token.actor, Role[token.role.upper()], "console"))
         told.headers["set-cookie"] = self._access.sessions.cookie(token, is_secure=self._access.is_secure(request))
         return told
 
@@ -64,6 +65,10 @@ class SigningIn:
         ended = self._access.sessions.end(is_secure=self._access.is_secure(request))
         return Response(status_code=HTTPStatus.NO_CONTENT, headers={"set-cookie": ended})
 
-
-def _told(who: Identity) -> Response:
-    return answer({"actor": who.actor, "role": who.role.label, "version": version("trimtab")})
+    def _told(self, who: Identity) -> Response:
+        return answer(
+            {
+                "actor": who.actor, "role": who.role.label, "version": version("trimtab"),
+                "catalogue": self._has_catalogue,
+            }
+        )  # fmt: skip

@@ -1,9 +1,11 @@
 // The frame around the pages: where one is, who one is, whether what is shown is of now.
 
 import { get, post, remove } from "./api.js";
+import { AuditPage } from "./audit_page.js";
 import { el, patch } from "./dom.js";
 import { clock } from "./format.js";
 import { ReleasesPage } from "./list.js";
+import { ModelPage, ModelsPage } from "./models_page.js";
 import { ReleasePage } from "./release.js";
 
 const NOTICE_MS = 8000;
@@ -46,7 +48,7 @@ const frame = {
       el(
         "div.card.hero",
         {},
-        el("h1", {}, error.status === 404 ? "No such release" : "That did not work"),
+        el("h1", {}, error.status !== 404 ? "That did not work" : /\/models/.test(location.hash) ? "No such model" : "No such release"),
         el("p", {}, error.message),
         el("p", {}, el("a", { href: "#/" }, "All releases")),
       ),
@@ -92,7 +94,7 @@ function drawLink() {
   patch(
     link,
     el("i", { "aria-hidden": "true" }),
-    state === "live" ? "Live" : lost ? `Not connected: what is shown is of ${clock(frame.lostMs)}` : "Connecting",
+    state === "live" ? "Live" : state === "read" ? "As it was read" : lost ? `Not connected: what is shown is of ${clock(frame.lostMs)}` : "Connecting",
     lost &&
       el(
         "button",
@@ -112,15 +114,33 @@ async function route() {
     return frame.failed(error);
   }
   drawWho();
-  const [, name] = /^#\/releases\/([^/]+)$/.exec(location.hash) ?? [];
+  const [, part = "releases", name] = /^#\/(releases|models|audit)(?:\/([^/]+))?$/.exec(location.hash) ?? [];
   patch(root, el("p.empty", {}, "Loading"));
-  page = name ? new ReleasePage(root, frame, decodeURIComponent(name)) : new ReleasesPage(root, frame);
+  page = pageOf(part, name && decodeURIComponent(name));
   document.title = `${page.title} · Trimtab`;
+  drawTrail(part, name && page.title);
+}
+
+function pageOf(part, name) {
+  if (part === "audit") return new AuditPage(root, frame);
+  if (part === "models") return name ? new ModelPage(root, frame, name) : new ModelsPage(root, frame);
+  return name ? new ReleasePage(root, frame, name) : new ReleasesPage(root, frame);
+}
+
+function drawTrail(part, title) {
+  const parts = [["releases", "Releases"], frame.session.catalogue && ["models", "Models"], ["audit", "Audit"]];
   patch(
     trail,
-    name
-      ? [el("a", { href: "#/" }, "Releases"), el("span", { "aria-current": "page" }, page.title)]
-      : el("span", { "aria-current": "page" }, "Releases"),
+    parts
+      .filter(Boolean)
+      .map(([key, word]) =>
+        el(
+          "a",
+          { "data-key": key, href: `#/${key}`, "aria-current": key === part && (title ? "true" : "page") },
+          word,
+        ),
+      ),
+    title && el("span.where", { "aria-current": "page", "data-key": "where" }, title),
   );
 }
 

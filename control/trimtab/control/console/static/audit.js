@@ -3,11 +3,18 @@
 import { el } from "./dom.js";
 import { clock, iso, share } from "./format.js";
 
-const SOURCES = { cli: "command line", api: "API", console: "console" };
+const SOURCES = { cli: "the command line", api: "the API", console: "the console", hook: "its hook" };
 
-/** Gives the orders on a release, newest first. */
-export function audit(items) {
-  if (!items?.length) return el("p.empty", {}, "Nobody has steered this release by hand, as far as is known.");
+/** Gives changes, newest first: of one release, or from everywhere. */
+export function audit(items, { everywhere = false } = {}) {
+  if (!items?.length)
+    return el(
+      "p.empty",
+      {},
+      everywhere
+        ? "Nobody has changed anything, as far as is known."
+        : "Nobody has steered this release by hand, as far as is known.",
+    );
   return el(
     "ul.sidecars",
     {},
@@ -22,7 +29,9 @@ export function audit(items) {
             "span",
             {},
             el("b", {}, item.action),
-            " by ",
+            " ",
+            everywhere && of(item),
+            "by ",
             item.actor || "nobody named",
             " ",
             el("small", {}, [item.role, `by ${SOURCES[item.source] ?? item.source}`].filter(Boolean).join(", ")),
@@ -35,6 +44,9 @@ export function audit(items) {
     ),
   );
 }
+
+const of = ({ release, subject }) =>
+  release ? [el("a", { href: `#/releases/${encodeURIComponent(release)}` }, release), " "] : `${subject} `;
 
 function change({ before, after }) {
   if (!before || !after) return "";

@@ -52,6 +52,24 @@ export class WhatIf {
           "Change strategy or limits, and see what would have been decided on the evidence that there is. ",
           "Nothing is applied.",
         ),
+        el(
+          "div.choice",
+          { role: "group", "aria-label": "Begin with" },
+          presets(spec).map(([name, other]) =>
+            el(
+              "button",
+              {
+                type: "button",
+                onclick: () => {
+                  this.#text = pretty(other);
+                  field.value = this.#text;
+                  field.focus();
+                },
+              },
+              name,
+            ),
+          ),
+        ),
         field,
         this.#problem && el("p.bad", { role: "alert" }, this.#problem),
         el(
@@ -79,6 +97,21 @@ export class WhatIf {
 }
 
 const pretty = ({ strategy, limits }) => JSON.stringify({ strategy, limits }, null, 2);
+
+const BANDIT = { type: "bandit", interval: "1s" };
+
+/** Gives what one may begin with: [name, {strategy, limits}]. */
+function presets({ strategy, limits, variants }) {
+  const slower = { ...limits, maxStep: Math.max(1, Math.round((limits.maxStep ?? 2000) / 2)) };
+  const steps = { type: "canary", steps: [100, 1000, 5000], hold: "10s" };
+  return [
+    ["As it is", { strategy, limits }],
+    ["Half the steps", { strategy, limits: slower }],
+    strategy.type !== "canary" && ["Canary", { strategy: steps, limits }],
+    strategy.type !== "blueGreen" && variants.length === 2 && ["Blue/green", { strategy: { type: "blueGreen" }, limits }],
+    ...["adaptive", "thompson", "klUcb"].map((type) => [`Bandit: ${type}`, { strategy: { ...BANDIT, policy: { type } }, limits }]),
+  ].filter(Boolean);
+}
 
 function sides(answer, { baseline }) {
   const { items, worth, lines } = answer;
