@@ -2,12 +2,16 @@
 
 import asyncio
 import io
+import os
+import signal
+from pathlib import Path
 
 import pytest
 import yaml
 from rich.console import Console
 
 from control.demo.models_rig import answers, decisions, models_system, options
+from control.demo.test_run import Demo, alive
 from trimtab.client import Labels
 from trimtab.control.demo.interrupt import Interrupt
 from trimtab.control.demo.models.acts import CORRUPTED, FAST, FIXED, RELEASE, STEP_BP, acts
@@ -20,6 +24,7 @@ from trimtab.schemas.decision import Phase
 pytestmark = [pytest.mark.integration, pytest.mark.proxies, pytest.mark.timeout(400)]
 
 BANDIT_S = 60.0
+"""Without what it learns, a third of the requests would go to a model that is wrong two times in three."""
 
 
 def bandit() -> str:
@@ -50,6 +55,19 @@ def test_every_act_comes_to_what_it_should() -> None:
     errors = [one for scene in run.scenes for one in scene.visits if not one.is_good]
     assert errors == []
     assert set(said) == {"told"}
+
+
+def test_a_signal_in_an_act_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, "--scenario", "models", "--rps", "50")
+    demo.await_line("progressing  v1 70 %  v2 30 %")
+    started = demo.children()
+    os.kill(demo.process.pid, signal.SIGINT)
+    code, output = demo.end(timeout_s=30)
+    assert code == 128 + signal.SIGINT
+    assert output.endswith("Stopped by SIGINT: every process has ended, every file is gone.\n")
+    assert len(started) >= 10
+    assert alive(started) == set()
+    assert list(tmp_path.iterdir()) == []
 
 
 async def _sent(visitors: Visitors, duration_s: float) -> list[Visit]:

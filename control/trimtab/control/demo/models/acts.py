@@ -48,6 +48,7 @@ class Act:
     ends: frozenset[Phase] = frozenset()
     """the phases that are its end; without any it lasts as long as it may"""
     guards: tuple[Mapping[str, Any], ...] = ()
+    metrics: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,6 +66,7 @@ class Act:
                 "baseline": self.names[0],
                 "variants": [dict(variant) for variant in self.variants],
                 "outcomes": ["correct", "log_loss", "brier", "agreement", "difference"],
+                "metrics": [dict(metric) for metric in self.metrics],
                 "objective": {"metric": "correct"},
                 "guardrails": [dict(guard) for guard in self.guards],
                 "limits": {"maxStep": 10_000},
@@ -80,6 +82,11 @@ class Act:
 
 _ACCURACY: Final = {"metric": "outcome", "name": "correct", "min": LEAST_ACCURACY, "window": "10s"}
 """Nothing else watches the canaries: errors and latencies of a model that is wrong are as good as of any other."""
+
+_AGREEMENT: Final = {"metric": "outcome", "name": "agreement", "min": LEAST_ACCURACY}
+AGREEING: Final = "agreeing"
+_AGREEING: Final = {"name": AGREEING, "expression": 'outcome("agreement").mean'}
+"""How often a copy's answer is the live one's; shown in every decision."""
 
 
 def acts() -> tuple[Act, ...]:
@@ -115,7 +122,8 @@ def acts() -> tuple[Act, ...]:
             key="shadow",
             title=f"4. Shadow: {FRESH}, {NAMES[FRESH]}, answers copies that nobody sees",
             strategy={"type": "shadow", "mirror": 10_000, "duration": "8s", "minResponses": 500},
-            variants=(fixed, fresh), ends=frozenset({Phase.COMPLETED}), share=0.12,
+            variants=(fixed, fresh), guards=(_AGREEMENT,), metrics=(_AGREEING,),
+            ends=frozenset({Phase.COMPLETED}), share=0.12,
         ),
         Act(
             key=ENSEMBLE,

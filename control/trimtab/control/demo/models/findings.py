@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trimtab.control.demo.ledger import quantile
-from trimtab.control.demo.models.acts import CORRUPTED, ENSEMBLE, FAST, FIXED, FRESH, STEP_BP, Act
+from trimtab.control.demo.models.acts import AGREEING, CORRUPTED, ENSEMBLE, FAST, FIXED, FRESH, STEP_BP, Act
 from trimtab.control.demo.models.visitors import Visit
 from trimtab.schemas.decision import Decision, Phase
 from trimtab.schemas.ids import BASIS_POINTS
@@ -113,8 +113,10 @@ def _shadow(scene: Scene) -> tuple[Aims, list[str]]:
         (f"{FRESH} is seen for long enough", last.phase is Phase.COMPLETED),
         (f"nobody gets an answer of {FRESH}", not of(scene, FRESH)),
         (f"{FRESH} answers copies", fresh.responses >= _FEW),
+        ("its answers are the live ones nine times in ten", (fresh.metrics.get(AGREEING) or 0.0) >= _LEAST_AGREEMENT),
     ]
-    return aims, [f"{last.rule}; it answered {fresh.responses:,} copies"]
+    told = f"{last.rule}; it answered {fresh.responses:,} copies"
+    return aims, [f"{told}, as the live answer was in {fresh.metrics.get(AGREEING) or math.nan:.1%} of the last minute"]
 
 
 def _ensemble(scene: Scene) -> tuple[Aims, list[str]]:
