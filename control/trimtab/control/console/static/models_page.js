@@ -124,7 +124,7 @@ export class ModelPage {
         "section.card",
         { "aria-label": "What is known of it" },
         item.status.revoked && revoked(item.status.revoked),
-        el("dl.facts", {}, facts(item)),
+        el("dl.known", {}, facts(item)),
         figures(item.performance),
       ),
       lineage("What it rests on", down, "It rests on nothing that the catalogue knows."),
