@@ -67,3 +67,19 @@ def test_envoy_that_does_not_look_into_answers_counts_none(redis: EmbeddedRedis,
         asked(rig, rig.start_envoy(), 3, '{"model_name": "digits", "model_version": "2"}')
         assert {event.key.variant for event in read_events(kafka.bootstrap, 6)} == {"v1"}
         assert rig.report().answers == {}
+
+
+def test_an_answer_of_json_that_outgrows_the_listeners_buffer_becomes_an_error(
+    redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
+) -> None:
+    said = {"x-answer": '{"model_name": "digits", "model_version": "1"}'}
+    with Rig(redis=redis.url, kafka=kafka.bootstrap, models=True) as rig:
+        rig.publish(weights(v1=10_000, v2=0))
+        rig.start_sidecar()
+        envoy = rig.start_envoy()
+        (fits,) = rig.ask(envoy, 1, INFER, **said, **{"x-type": "application/json", "x-blanks": "900000"})
+        (outgrows,) = rig.ask(envoy, 1, INFER, **said, **{"x-type": "application/json", "x-blanks": "2000000"})
+        (streams,) = rig.ask(envoy, 1, INFER, **said, **{"x-type": "text/event-stream", "x-blanks": "2000000"})
+        assert [answer.status for answer in (fits, outgrows, streams)] == [200, 500, 200]
+        eventually(lambda: sum(rig.report().answers.values()) == 3, what="three answers in the report")
+        assert rig.report().answers == {"told": 1, "missing": 2}

@@ -117,7 +117,8 @@ class _Service:
         if request.path == "/reset" and request.transport is not None:
             request.transport.abort()
         if request.path.endswith("/infer"):  # a model server, that says what the visitor wants to hear
-            return web.Response(text=request.headers["x-answer"], content_type=request.headers["x-type"])
+            blanks = " " * int(request.headers.get("x-blanks", "0"))
+            return web.Response(text=request.headers["x-answer"] + blanks, content_type=request.headers["x-type"])
         if request.path == "/error":
             return web.Response(status=500, text=self._name)
         return web.Response(text=self._name)

@@ -21,7 +21,7 @@ from trimtab.schemas.topics import LABELS, TELEMETRY
 from trimtab.streams.embedded import EmbeddedKafka
 from trimtab.streams.embedded.process import Child
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 WEIGHTS = dict(zip(MEMBERS, (1_000, 5_000, 4_000), strict=True))
 
