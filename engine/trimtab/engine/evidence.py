@@ -294,6 +294,10 @@ class Evidence:
         """Gives what each variant did in the last `length_ms`, in all segments; otherwise as `window`."""
         return self._history.windows(length_ms)
 
+    def let_go(self) -> None:
+        """Forgets windows that were looked at: a decision that is made needs them no more."""
+        self._history.let_go()
+
     def tumbling(self, variant: str, length_ms: int, segment: str | None = None) -> ArmWindow:
         """Gives what a variant did in the last whole `length_ms` that is over; as `window` otherwise."""
         return self._history.tumbling(variant, length_ms, segment)

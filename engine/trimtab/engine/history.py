@@ -157,6 +157,10 @@ class History:
             return self._windows[variant].at(length_ms, self._now_s, segment)
         return self._sums(length_ms)[self._row[variant]]
 
+    def let_go(self) -> None:
+        """Forgets windows that were looked at."""
+        self._running.let_go()
+
     def windows(self, length_ms: int) -> dict[str, ArmWindow]:
         """Gives the same of all variants, in all segments."""
         return dict(zip(self._row, self._sums(length_ms), strict=True))

@@ -424,6 +424,7 @@ class ReleaseFold:
         made = decision_of(self._release, basis, rule, replaces)
         if self._learning and (account := self._learning.account):
             made = replace(made, reasons=[*made.reasons, account])
+        self._evidence.let_go()
         made = replace(made, divergences=seen) if (seen := self._reaction.divergences()) else made
         return replace(made, scaling=shown) if (shown := self._sizing.shown) else made
 

@@ -148,6 +148,13 @@ class Running:
             ]
         return known
 
+    def let_go(self) -> None:
+        """Forgets what was given: it is worked out again for whoever asks again.
+
+        Kept from decision to decision it would be memory that other releases push out of the processor's caches.
+        """
+        self._seen.clear()
+
 
 def _kept(values: Values, metrics: Sequence[str]) -> Values:
     return {metric: values[metric] for metric in metrics if metric in values}
