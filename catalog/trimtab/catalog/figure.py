@@ -9,7 +9,7 @@ from trimtab.schemas.model_term import METRIC
 from trimtab.schemas.part import Part
 
 MAX_TIMES: Final = 1_440
-"""Figures that are kept of one metric and segment of a node, the newest: a day, minute by minute."""
+"""Figures that are kept of one metric and segment of a node, the newest."""
 MAX_SERIES: Final = 512
 """Metrics and segments of one node."""
 

@@ -1,9 +1,12 @@
 """Writing figures into SQLite: the newest of each series is kept apart, so that nobody reads a history to find it.
 
-What a figure costs does not depend on how long the history is.
+What a figure costs does not depend on how long the history is. Those that come after all others of their series, as
+what is written back of a release does, are written together.
 """
 
 import sqlite3
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from trimtab.catalog.figure import MAX_TIMES, Figure
@@ -24,6 +27,32 @@ _FORGET: Final = f"""
         AND (SELECT times FROM newest WHERE {_OF_SERIES}) > ?4
 """  # noqa: S608 - our own words
 _FORGOTTEN: Final = f"UPDATE newest SET times = times - 1 WHERE {_OF_SERIES}"  # noqa: S608 - our own words
+
+
+_TIMES: Final = "SELECT metric, segment, time_s, times FROM newest WHERE ref = ?"
+_FORGET_ONE: Final = f"""
+    DELETE FROM figure WHERE {_OF_SERIES} AND time_s = (SELECT min(time_s) FROM figure WHERE {_OF_SERIES})
+"""  # noqa: S608 - our own words
+
+
+def add_figures(connection: sqlite3.Connection, ref: ModelRef, figures: Iterable[Figure]) -> None:
+    """Writes figures, each in place of one of the same time; of a series over `MAX_TIMES` the oldest goes."""
+    figures = list(figures)
+    series = Counter(figure.key for figure in figures)
+    found = connection.execute(_TIMES, (ref,))
+    known = {(metric, segment): (time_s, times) for metric, segment, time_s, times in found}
+    latest: list[tuple[Figure, bool]] = []
+    for figure in figures:
+        time_s, times = known.get((figure.metric, figure.segment), (-1, 0))
+        if series[figure.key] == 1 and figure.time_s > time_s:
+            latest.append((figure, times >= MAX_TIMES))
+        else:
+            add_figure(connection, ref, figure)
+    rows = [(ref, one.metric, one.segment, one.time_s, one.value, one.count) for one, _ in latest]
+    connection.executemany(_INSERT, rows)
+    more = [(*row, int(not is_full)) for row, (_, is_full) in zip(rows, latest, strict=True)]
+    connection.executemany(_NEWEST, more)
+    connection.executemany(_FORGET_ONE, [row[:3] for row, (_, is_full) in zip(rows, latest, strict=True) if is_full])
 
 
 def add_figure(connection: sqlite3.Connection, ref: ModelRef, figure: Figure) -> None:

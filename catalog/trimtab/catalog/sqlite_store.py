@@ -12,7 +12,7 @@ from trimtab.catalog.errors import UnknownNode, WrongAddress
 from trimtab.catalog.figure import Figure
 from trimtab.catalog.graph import Edges
 from trimtab.catalog.node import decode_node
-from trimtab.catalog.sqlite_figures import add_figure
+from trimtab.catalog.sqlite_figures import add_figures
 from trimtab.catalog.sqlite_schema import SCHEMA, VERSION
 from trimtab.catalog.store import MAX_DEPTH, Direction, Lineage
 from trimtab.catalog.writing import write
@@ -222,8 +222,7 @@ class _Session:
         return {figure.key: figure for figure in found}
 
     def add(self, ref: ModelRef, figures: Iterable[Figure]) -> None:
-        for one in figures:
-            add_figure(self._connection, ref, one)
+        add_figures(self._connection, ref, figures)
 
     def close(self, revision: int) -> None:
         self._connection.execute("UPDATE catalogue SET revision = ?", (revision,))

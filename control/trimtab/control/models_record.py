@@ -1,8 +1,8 @@
 """What the catalogue learns of releases: which model answers as which variant since when, and how well it serves.
 
 A deployment is written when a variant is first seen to be a model. Its figures are those of decisions, at most one of
-each variant, segment and metric a minute: share of the traffic, error ratio, latency, the objective, and the metrics of
-the release file.
+each variant, segment and metric in five minutes, so that writing costs little beside deciding: share of the traffic,
+error ratio, latency, the objective, and the metrics of the release file.
 """
 
 import hashlib
@@ -22,7 +22,8 @@ from trimtab.schemas.model_ref import MAX_NAME, ModelRef
 from trimtab.schemas.model_term import METRIC
 from trimtab.schemas.release import Release
 
-MINUTE_S: Final = 60
+PERIOD_S: Final = 300
+"""How often figures are written; `MAX_TIMES` of them are five days."""
 
 
 class Recorder:
@@ -30,8 +31,8 @@ class Recorder:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._minutes: dict[str, int] = {}
-        """release -> the minute of which its figures were written last"""
+        self._written: dict[str, int] = {}
+        """release -> the period of which its figures were written last"""
 
     def record(self, release: Release, decision: Decision, snapshot: Snapshot) -> None:
         """Writes what is new of a release. Raises `Unreachable`."""
@@ -46,15 +47,15 @@ class Recorder:
                 nodes.append(_deployment(release.name, variant.name, model, decision.id if known else NO_REVISION))
                 known = nodes[-1].ref
             deployments[variant.name] = known
-        minute = decision.time_ms // 1000 // MINUTE_S
-        is_due = bool(deployments) and self._minutes.get(release.name, -1) < minute
-        figures = dict(_figures(release, decision, deployments, minute * MINUTE_S)) if is_due else {}
+        period = decision.time_ms // 1000 // PERIOD_S
+        is_due = bool(deployments) and self._written.get(release.name, -1) < period
+        figures = dict(_figures(release, decision, deployments, period * PERIOD_S)) if is_due else {}
         if nodes or figures:
             self._store.write(
                 Change(nodes=tuple(nodes), figures=figures, actor="trimtab models", time_s=int(time.time()))
             )
         if figures:
-            self._minutes[release.name] = minute
+            self._written[release.name] = period
 
 
 def _deployment(release: str, variant: str, model: ModelRef, since: Revision) -> Deployment:
