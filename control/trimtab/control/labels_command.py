@@ -29,7 +29,7 @@ def labels(  # noqa: PLR0913 - one argument an option
         int, typer.Option(metavar="SECONDS", min=1, help="How long after its prediction a label may come.")
     ] = 3600,
     scores: Annotated[
-        int, typer.Option(metavar="SECONDS", min=1, help="Of the windows of auc and calibration_error.")
+        int, typer.Option(metavar="SECONDS", min=1, help="Of the windows of auc, calibration_error and drift.")
     ] = 10,
     kafka: Kafka = "",
     config: Config = None,

@@ -55,7 +55,7 @@ def test_too_few_labels_and_one_class_tell_nothing() -> None:
     scores = opened()
     for _ in range(LEAST):
         scores.take(*pair({"a": 0.9, "b": 0.1}, "a"))
-    assert values(scores) == {"calibration_error": pytest.approx(0.1)}
+    assert values(scores) == {"calibration_error": pytest.approx(0.1), "drift": 0.0}
 
 
 def test_windows_are_told_once_and_variants_apart() -> None:
@@ -67,7 +67,7 @@ def test_windows_are_told_once_and_variants_apart() -> None:
     told = scores.close(START_S + 10)
     assert {one.variant for one in told} == {"v1"}, "v0 has too few"
     assert {one.metric: one.value for one in told} == {
-        "calibration_error": pytest.approx(0.5667, abs=1e-4), "auc": pytest.approx(0.5),
+        "calibration_error": pytest.approx(0.5667, abs=1e-4), "auc": pytest.approx(0.5), "drift": 0.0,
     }  # fmt: skip
     assert scores.close(START_S + 20) == []
 
@@ -79,6 +79,11 @@ def test_errors_that_begin_are_a_drift() -> None:
     assert 1_000 < first[0] < 1_100
     assert first[1].after > first[1].before
     assert first[1].arm == ("fraud", "v2", "")
+    assert values(scores)["drift"] == 1.0
+    for _ in range(LEAST):
+        scores.take(*pair({"a": 0.9, "b": 0.1}, "b"))
+    told = {one.metric: one.value for one in scores.close(START_S + 20)}
+    assert told["drift"] == 0.0, "it has drifted before, and stays as it is now"
 
 
 def test_numbers_have_no_windows() -> None:

@@ -44,7 +44,7 @@ class LabelOptions:
     window_s: int = 3_600
     """how long after its prediction a label may come"""
     scores_s: int = 10
-    """of the windows of `auc` and `calibration_error`"""
+    """of the windows of `auc`, `calibration_error` and `drift`"""
 
 
 class LabelService:

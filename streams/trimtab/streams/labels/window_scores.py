@@ -4,7 +4,8 @@ Of each window of `window_s` seconds and each (release, variant, segment) with e
 `auc`, the area under the ROC curve (River's, over 20 thresholds), where predictions say how probable two classes are,
 the positive one being the last of them in order ("1" of "0" and "1", "yes" of "no" and "yes"); and `calibration_error`,
 how far confidence in the predicted class is from the share of it that was right, over ten bins of confidence (expected
-calibration error). River's ADWIN watches errors label by label, and tells of a drift when one begins.
+calibration error). River's ADWIN watches errors label by label, and tells of a drift when one begins: `drift` is 1 in
+such a window, else 0.
 
 Source: Naeini, Cooper, Hauskrecht: Obtaining well calibrated probabilities using Bayesian binning (AAAI 2015).
 """
@@ -51,6 +52,7 @@ class _Window:
     auc: ROCAUC = field(default_factory=lambda: ROCAUC(n_thresholds=_THRESHOLDS))
     positives: int = 0
     ranked: int = 0
+    has_drifted: bool = False
 
     def take(self, prediction: Prediction, label: Label) -> None:
         self.n += 1
@@ -74,6 +76,8 @@ class _Window:
         binned = sum(cell[0] for cell in self.bins)
         if binned >= LEAST:
             found["calibration_error"] = sum(abs(cell[1] - cell[2]) for cell in self.bins) / binned
+        if self.n >= LEAST:
+            found["drift"] = float(self.has_drifted)
         if self.ranked >= LEAST and 0 < self.positives < self.ranked:
             found["auc"] = float(self.auc.get())
         return {name: round(value, 4) for name, value in found.items()}
@@ -99,7 +103,10 @@ class WindowScores:
         watch = self._drift.setdefault(arm, ADWIN())
         before = watch.estimation
         watch.update(float(prediction.label != label.label))
-        return Drift(arm, before, watch.estimation) if watch.drift_detected else None
+        if not watch.drift_detected:
+            return None
+        self._windows[arm].has_drifted = True
+        return Drift(arm, before, watch.estimation)
 
     def close(self, now_s: int) -> list[Outcome]:
         """Gives the outcomes of the window that is over at `now_s`, if one is."""
