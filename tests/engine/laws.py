@@ -16,6 +16,7 @@ from trimtab.schemas.evidence import Command, Reactions, Record, Sidecars, Spec
 from trimtab.schemas.guardrail import ReactionGuardrail
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION
 from trimtab.schemas.release import Release
+from trimtab.schemas.release import Spec as FileSpec
 from trimtab.schemas.strategy import AbTest, Bandit, BlueGreen, Canary, Ensemble, Shadow
 
 HELD = re.compile(
@@ -38,6 +39,12 @@ class Step:
     release: Release
 
     @property
+    def spec(self) -> FileSpec:
+        """As it is in force: after a shadow phase it may be another."""
+        whole, after = self.release.spec, self.release.spec.after_shadow
+        return after if after is not None and self.after.strategy == after.strategy.type else whole
+
+    @property
     def baseline(self) -> str:
         return self.release.spec.baseline
 
@@ -49,6 +56,11 @@ class Step:
     def starts_anew(self) -> bool:
         """Whether a spec was applied, or the release retried."""
         return self.after.rule.startswith(("applied: ", "retry by "))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a shadow phase is over, and another strategy begins with evidence of its own."""
+        return ", goes on as " in self.after.rule
 
 
 def check(step: Step) -> None:
@@ -68,7 +80,7 @@ def excluded(decision: Decision) -> set[str]:
 
 
 def weights_are_whole(step: Step) -> None:
-    decision, names = step.after, [variant.name for variant in step.release.spec.variants]
+    decision, names = step.after, [variant.name for variant in step.spec.variants]
     assert sum(decision.weights.values()) == BASIS_POINTS
     assert min(decision.weights.values()) >= 0
     assert list(decision.weights) == names == [arm.variant for arm in decision.arms]
@@ -98,10 +110,10 @@ def revisions_grow(step: Step) -> None:
 
 
 def limits_hold(step: Step) -> None:
-    before, after, limits = step.before, step.after, step.release.spec.limits
+    before, after, limits = step.before, step.after, step.spec.limits
     if before is None or step.starts_anew or is_free(step):
         return
-    for variant, weight in zip(step.release.spec.variants, after.weights.values(), strict=True):
+    for variant, weight in zip(step.spec.variants, after.weights.values(), strict=True):
         was = before.weights[variant.name]
         assert abs(weight - was) <= limits.max_step
         if variant.name == step.baseline:
@@ -117,8 +129,8 @@ def limits_hold(step: Step) -> None:
 
 def within_limits(step: Step, before: Decision) -> bool:
     """Whether the weights before kept all limits, so that none of them asks for a move."""
-    limits = step.release.spec.limits
-    for variant in step.release.spec.variants:
+    limits = step.spec.limits
+    for variant in step.spec.variants:
         weight, is_baseline = before.weights[variant.name], variant.name == step.baseline
         floor = max(limits.floor_of(variant), limits.holdout if is_baseline else 0)
         cap = BASIS_POINTS if is_baseline else limits.cap_of(variant)
@@ -131,7 +143,7 @@ def is_free(step: Step) -> bool:
     """Whether weights may go further than the step limit: an abort, an exclusion, a person's weights, a switch."""
     action = step.command.action if step.command else ""
     gone = step.before is not None and excluded(step.after) - excluded(step.before)
-    return bool(gone) or action in ("abort", "set-weights") or isinstance(step.release.spec.strategy, BlueGreen)
+    return bool(gone) or action in ("abort", "set-weights") or isinstance(step.spec.strategy, BlueGreen)
 
 
 def chosen_in(step: Step) -> str:
@@ -193,16 +205,18 @@ def candidates(step: Step) -> list[str]:
 
 def target_of(step: Step) -> dict[str, float] | None:
     """Where the rule of a strategy wants the weights; None where that is in nobody's account (a policy's shares)."""
-    strategy, rule = step.release.spec.strategy, step.after.rule
+    strategy, rule = step.spec.strategy, step.after.rule
     if chosen := chosen_in(step) or promoted_by(step):
         return {name: float(weight) for name, weight in only(step, chosen).items()}
     if not rule.startswith(("canary", "blue/green", "A/B test", "shadow", "guardrail: a step back")):
         return None
+    if step.goes_on:
+        return {name: float(weight) for name, weight in only(step, step.baseline).items()}
     match strategy:
         case Canary():
             target: dict[str, float] | None = shared(step, min(strategy.steps[step.after.step], most(step)))
         case BlueGreen():
-            target = shared(step, (strategy.preview, BASIS_POINTS - step.release.spec.limits.holdout)[step.after.step])
+            target = shared(step, (strategy.preview, BASIS_POINTS - step.spec.limits.holdout)[step.after.step])
         case AbTest():
             target = None if " wins" in rule and strategy.on_winner == "promote" else split(step, strategy)
         case Shadow():
@@ -214,11 +228,11 @@ def target_of(step: Step) -> dict[str, float] | None:
 
 def most(step: Step) -> int:
     """What the candidates that are left may have together."""
-    return min(BASIS_POINTS - step.release.spec.limits.holdout, sum(caps(step).values()))
+    return min(BASIS_POINTS - step.spec.limits.holdout, sum(caps(step).values()))
 
 
 def caps(step: Step) -> dict[str, int]:
-    spec = step.release.spec
+    spec = step.spec
     return {
         variant.name: BASIS_POINTS if isinstance(spec.strategy, BlueGreen) else spec.limits.cap_of(variant)
         for variant in spec.variants
@@ -254,7 +268,7 @@ def split(step: Step, strategy: AbTest) -> dict[str, float]:
 
 def moved(step: Step, before: Decision, target: dict[str, float]) -> tuple[int, ...]:
     """As far toward the target as limits let the weights go."""
-    spec = step.release.spec
+    spec = step.spec
     is_chosen = bool(chosen_in(step) or promoted_by(step))
     most_of = dict.fromkeys(candidates(step), BASIS_POINTS) if is_chosen else caps(step)
     most_of[step.baseline] = BASIS_POINTS
@@ -291,7 +305,7 @@ def is_abort(verdict: Assessment, variant: str) -> bool:
 
 
 def verdicts_follow_from_their_numbers(step: Step) -> None:
-    spec = step.release.spec
+    spec = step.spec
     rails = {rail.title: rail for rail in spec.guardrails}
     for verdict in step.after.assessments:
         rail = rails[verdict.guardrail]
@@ -322,7 +336,7 @@ def beliefs_follow_from_their_numbers(step: Step) -> None:
     assert sum(arm.requests + arm.responses for arm in arms) <= decision.seen.counted
     for arm in arms:
         assert 0 <= arm.errors <= arm.responses
-        if step.release.spec.objective.values == "real":
+        if step.spec.objective.values == "real":
             assert (arm.alpha, arm.beta) == (0, 0)
             assert (arm.scale or 0) > 0
             assert (arm.degrees or 0) > 0

@@ -23,6 +23,13 @@ STRATEGIES: Final[Mapping[str, Json]] = {
     "A/B test": {"type": "abTest", "plannedTrials": 100, "duration": "20s"},
     "A/B test for a winner": {"type": "abTest", "plannedTrials": 100, "onWinner": "promote", "alpha": 0.4},
     "shadow": {"type": "shadow", "duration": "3s", "minResponses": 10, "mirror": 2_000},
+    "shadow, then a canary": {
+        "type": "shadow",
+        "duration": "2s",
+        "minResponses": 5,
+        "mirror": 2_000,
+        "then": {"type": "canary", "steps": [1_000, 5_000], "hold": "1s", "minResponses": 1},
+    },
     "ensemble": {"type": "ensemble", "memory": 300},
     "ensemble that is slow": {"type": "ensemble", "interval": "3s", "combine": "vote"},
     **{f"bandit, {name}": {"type": "bandit", "policy": policy} for name, policy in POLICIES.items()},

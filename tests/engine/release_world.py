@@ -158,7 +158,7 @@ class World:
     def _tells_what_happened(self, step: laws.Step) -> None:
         """Counts the events behind a decision anew."""
         done = {variant: self._done(variant) for variant in STEADY}
-        if step.starts_anew:
+        if step.starts_anew or step.goes_on:
             self._origin = done
         for arm in step.after.arms:
             if (content := done.get(arm.variant)) is not None:

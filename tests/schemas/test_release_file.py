@@ -235,6 +235,18 @@ MISTAKES = [
         with_change("type: canary", "type: canary\n    steps: [5000]") + "  limits: {maxWeight: 4000}\n",
         "12: spec.strategy.steps: 5000 is over the 4000 bp that limits.maxWeight leaves",
     ),
+    (
+        with_change("type: canary", "type: shadow\n    then: {type: canary, steps: [5, 5]}"),
+        "12: spec.strategy.then.steps: expected rising shares above 0, got [5, 5]",
+    ),
+    (
+        with_change("type: canary", "type: shadow\n    then: {type: shadow}"),
+        "12: spec.strategy.then.type: expected one of 'canary', 'blueGreen', 'abTest', 'bandit', got 'shadow'",
+    ),
+    (
+        with_change("type: canary", "type: shadow\n    then: {type: abTest, split: {stable: 5000, other: 5000}}"),
+        "12: spec.strategy.then.split: expected a share of each of v1, v2, got stable, other",
+    ),
     # durations
     (with_change("type: canary", HOLD + "soon"), f"12: spec.strategy.hold: {DURATION}, got 'soon'"),
     (with_change("type: canary", HOLD + "10 s"), f"12: spec.strategy.hold: {DURATION}, got '10 s'"),

@@ -46,8 +46,9 @@ def missing_policies(releases: Sequence[Release]) -> list[str]:
         f"release {release.name}: no entry point {name!r} of {POLICIES} is installed here{near(name, installed)}; "
         "a worker that has none either rejects the release"
         for release in releases
-        if isinstance(release.spec.strategy, Bandit)
-        for name in own_policies(release.spec.strategy.policy)
+        for strategy in (release.spec.strategy, getattr(release.spec.strategy, "then", None))
+        if isinstance(strategy, Bandit)
+        for name in own_policies(strategy.policy)
         if name not in installed
     ]
 

@@ -83,9 +83,9 @@ def _strategy(spec: Spec) -> str:
             end = f"for {duration_text(strategy.duration)} at most; a winner: {strategy.on_winner}"
             return f"A/B test, split {split}, {end}"
         case Shadow():
-            return (
-                f"shadow: {_share(strategy.mirror)} of requests copied, for {duration_text(strategy.duration)} at least"
-            )
+            copies = f"{_share(strategy.mirror)} of requests copied, for {duration_text(strategy.duration)} at least"
+            after = f"; then {_strategy(spec.after_shadow)}" if spec.after_shadow is not None else ""
+            return f"shadow: {copies}{after}"
         case Bandit():
             return f"bandit: policy {strategy.policy.type}, chosen anew every {duration_text(strategy.interval)}"
         case Ensemble():

@@ -40,7 +40,7 @@ from trimtab.engine.release_state import (
     decode_snapshot,
     encode_snapshot,
 )
-from trimtab.engine.renewal import renewed, seed_for
+from trimtab.engine.renewal import in_force, renewed, seed_for
 from trimtab.engine.sizing import Sizing
 from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.choice import choose
@@ -77,7 +77,7 @@ class ReleaseFold:
 
     def _adopt(self, document: bytes, evidence: Evidence, state: ReleaseState) -> None:
         """Goes on under a spec, with this evidence and from this state."""
-        self._document, self._release = document, parse_document(document)
+        self._document, self._release = document, in_force(document, has_gone_on=state.has_gone_on)
         self._evidence, self._state = evidence, state
         self._objective = Objective(self._spec, evidence)
         self._belief = Belief(self._spec, self._objective, state)
@@ -191,11 +191,11 @@ class ReleaseFold:
         rule = "applied: another spec, starts anew from the present weights"
         return self._decision(at, queued_rule(behind) or rule, {})
 
-    def _start_anew(self, document: bytes) -> None:
-        spec = parse_document(document).spec
+    def _start_anew(self, document: bytes, *, has_gone_on: bool = False) -> None:
+        spec = in_force(document, has_gone_on=has_gone_on).spec
         seed = seed_for(spec, self._spec, self._state, self._belief)
         fresh = renewed(spec, self._spec, self._state, self._evidence)
-        fresh.seed, fresh.scaling = seed, self._sizing.snapshot()
+        fresh.seed, fresh.scaling, fresh.has_gone_on = seed, self._sizing.snapshot(), has_gone_on
         self._adopt(document, self._evidence, fresh)
 
     def relieve(self, at: Position) -> Decision:
@@ -297,6 +297,8 @@ class ReleaseFold:
                 self._movement.put(command.weights)
             case "promote":
                 self._promote(command, rule)
+                if self._state is not state:  # a shadow phase is over with that
+                    rule = f"{rule}, goes on as {self._spec.strategy.type}"
             case "exclude":
                 was_promoted = state.phase is Phase.PROMOTED
                 self._movement.exclude({command.variant: rule})
@@ -389,7 +391,16 @@ class ReleaseFold:
             if waits := unconfirmed(self._spec, state, move):
                 return waits
         self._movement.settle(move, self._responses())
+        if move.is_complete and self._spec.after_shadow is not None:
+            self._go_on()
+            return f"{move.rule}, goes on as {self._spec.strategy.type}"
         return move.rule
+
+    def _go_on(self) -> None:
+        """Takes the strategy that comes after a shadow phase; who was excluded in that stays out."""
+        excluded = self._state.excluded
+        self._start_anew(self._document, has_gone_on=True)
+        self._state.excluded = excluded
 
     def _situation(self, assessments: dict[str, list[Assessment]]) -> Situation:
         state, eligible = self._state, self._movement.eligible

@@ -56,6 +56,8 @@ class ReleaseState(msgspec.Struct):
     """variant -> trials, reward sum and sum of squares that a shadow phase before saw"""
     scaling: dict[str, Any] = {}
     """of `Sizing`; empty where there is none"""
+    has_gone_on: bool = False
+    """whether a shadow phase has passed, and what its file says to go on with is in force"""
     behind: str = ""
     """the release of the same service that it waits for"""
     lives: list[tuple[int, str, str]] = []

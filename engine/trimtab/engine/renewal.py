@@ -13,8 +13,16 @@ from trimtab.engine.prior import Seed
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.segment_weights import carried, carried_over
 from trimtab.schemas.decision import Phase
-from trimtab.schemas.release import Spec
+from trimtab.schemas.release import Release, Spec, parse_document
 from trimtab.schemas.strategy import Shadow
+
+
+def in_force(document: bytes, *, has_gone_on: bool) -> Release:
+    """Gives the release that a file describes; `has_gone_on`: as it is after its shadow phase."""
+    release = parse_document(document)
+    if has_gone_on and (spec := release.spec.after_shadow) is not None:
+        return release.model_copy(update={"spec": spec})
+    return release
 
 
 def seed_for(spec: Spec, before: Spec, state: ReleaseState, belief: Belief) -> dict[str, Seed]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from trimtab.schemas.attribution import Attribution
 from trimtab.schemas.condition_text import ConditionText, check_conditions
@@ -170,10 +170,30 @@ class Spec(Part):
         if isinstance(self.strategy, Ensemble):
             self._members_fit()
         self._prior_fits()
-        if self.hooks.confirm_promotion and isinstance(self.strategy, Bandit | Shadow | Ensemble):
+        promotes = not isinstance(self.strategy, Bandit | Ensemble | Shadow)
+        if self.hooks.confirm_promotion and not promotes and getattr(self.strategy, "then", None) is None:
             raise ValueError(f"hooks.confirmPromotion: {self.strategy.type} promotes nothing that could be confirmed")
         check_limits(self.limits, self.variants, self.baseline, self.strategy)
+        self._then_fits()
         return self
+
+    @cached_property
+    def after_shadow(self) -> "Spec | None":
+        """What the release goes on with once its shadow phase has passed: the same with another strategy, or nothing.
+
+        Raises pydantic's `ValidationError` where that strategy does not fit, which no spec is made with.
+        """
+        if not isinstance(self.strategy, Shadow) or self.strategy.then is None:
+            return None
+        document = self.model_dump(mode="json", by_alias=True)
+        return Spec.model_validate({**document, "strategy": document["strategy"]["then"]})
+
+    def _then_fits(self) -> None:
+        try:
+            self.after_shadow  # noqa: B018 - made here for the first time
+        except ValidationError as error:
+            told = error.errors()[0]["msg"].removeprefix("Value error, ").removeprefix("strategy.")
+            raise ValueError(f"strategy.then.{told}") from None
 
     def _prior_fits(self) -> None:
         names, is_real = [variant.name for variant in self.variants], self.objective.values == "real"

@@ -59,6 +59,16 @@ class AbTest(Part):
     """`keep`: the release is over, and the split stays; `promote`: the winner takes all traffic"""
 
 
+class Bandit(Part):
+    """Weights follow what a policy makes of what the variants have earned so far."""
+
+    type: Literal["bandit"]
+    interval: PositiveDurationMs = 1_000
+    """how often weights are chosen anew"""
+    policy: PolicySpec = Adaptive()
+    """how"""
+
+
 class Shadow(Part):
     """Candidates answer copies of requests and take no traffic, until they have been seen for long enough."""
 
@@ -69,16 +79,8 @@ class Shadow(Part):
     """how long, at least"""
     min_responses: MinResponses = 100
     """of each candidate"""
-
-
-class Bandit(Part):
-    """Weights follow what a policy makes of what the variants have earned so far."""
-
-    type: Literal["bandit"]
-    interval: PositiveDurationMs = 1_000
-    """how often weights are chosen anew"""
-    policy: PolicySpec = Adaptive()
-    """how"""
+    then: Annotated[Canary | BlueGreen | AbTest | Bandit | None, Field(discriminator="type")] = None
+    """the strategy that the release goes on with by itself once its candidates have passed; without one it is over"""
 
 
 class Ensemble(Part):

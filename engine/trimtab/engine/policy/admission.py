@@ -19,6 +19,8 @@ def policy_under(spec: Spec, strategy: Bandit | Ensemble, factories: Factories) 
 
 def refusal_of_policy(spec: Spec, factories: Factories) -> str:
     """Gives why the policy of a release cannot be made; empty where it can, or there is none."""
+    if (after := spec.after_shadow) is not None:
+        return refusal_of_policy(after, factories).replace("strategy.", "strategy.then.", 1)
     if not isinstance(spec.strategy, Bandit):
         return ""
     try:
