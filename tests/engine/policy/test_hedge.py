@@ -147,17 +147,17 @@ def test_what_a_member_did_not_answer_counts_as_what_the_others_lost() -> None:
 
 def test_a_trial_that_a_member_did_not_have_counts_with_the_mean_of_the_weights() -> None:
     policy = Hedge(3, memory=100)
-    policy.update(batch([(20, 18), (1, 0), (0, 0)]))
-    # Weights were even, over the two that were tried: 0.9 and 0 come to a mean of 0.45 for each of the missing trials.
-    gained = np.array([18.0, 19 * 0.45, 20 * 0.45])
-    lost = 18.0 - gained
-    assert gap_and_range(policy) == pytest.approx((lost[:2].mean(), lost[1]))
-    rate = math.log(3) / (lost[:2].mean() + lost[1])
+    policy.update(batch([(20, 18), (1, 1), (0, 0)]))
+    # Weights were even, over the two that were tried: 0.9 and 1 come to a mean of 0.95 for each of the missing trials.
+    gained = np.array([18.0, 1 + 19 * 0.95, 20 * 0.95])
+    lost = gained.max() - gained
+    assert gap_and_range(policy) == pytest.approx((lost[:2].mean(), lost[0]))
+    rate = math.log(3) / (lost[:2].mean() + lost[0])
     wanted = np.exp(-rate * lost)
     mixed = (1 - SHARE) * wanted / wanted.sum() + SHARE / 3
     assert policy.shares([True] * 3, 0, 1) == pytest.approx(mixed.tolist())
     policy.update(batch([(7, 7), (10, 10), (10, 10)]))
-    assert gap_and_range(policy)[1] == pytest.approx(lost[1] * math.exp(-0.1))
+    assert gap_and_range(policy)[1] == pytest.approx(lost[0] * math.exp(-0.1))
 
 
 def test_a_member_that_is_out_takes_no_part_in_gap_and_range() -> None:

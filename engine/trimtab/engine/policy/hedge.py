@@ -75,11 +75,10 @@ class Hedge:
 
     def _weights(self, losses: Sequence[float], eligible: Sequence[bool]) -> list[float]:
         """Gives the weights of the members that may have some; even ones while nothing has told members apart."""
-        rate, least = self._rate, min(compress(losses, eligible))
+        rate = self._rate
         if rate == math.inf:
             return evenly(eligible)
-        wanted = [math.exp(rate * (least - loss)) if may else 0.0 for loss, may in zip(losses, eligible, strict=True)]
-        return in_proportion(wanted, eligible)
+        return in_proportion([math.exp(-rate * loss) for loss in losses], eligible)
 
     @property
     def _rate(self) -> float:
@@ -98,7 +97,7 @@ class Hedge:
         """Gives the losses at which weights are those of `losses` mixed with even ones."""
         rate, members = self._rate, len(losses)
         if rate == math.inf:
-            return [0.0] * members
+            return list(losses)
         weights = self._weights(losses, [True] * members)
         return [-math.log((1.0 - SHARE) * share + SHARE / members) / rate for share in weights]
 
