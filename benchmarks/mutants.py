@@ -50,11 +50,13 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "sequential/starts.py": (_KNOWN, "sequential/test_starts"),
     "sequential/succession.py": ("doctests", _KNOWN, "sequential/test_succession", _EVERY),
     "bound.py": ("test_bound", "test_guard", "test_snapshot"),
+    "confirmation.py": ("test_confirmation",),
     "guard.py": ("test_guard_looks", "test_guard", "test_replay"),
     "metric_rail.py": ("test_rail_kinds", "test_user_metrics"),
     "rail.py": ("test_rail_kinds", "test_rail", "test_guard"),
     "ratio_guard.py": ("test_ratio_guard", "test_sample_ratio_guard", "test_request_book"),
     "reaction.py": ("test_reaction", "test_sizing"),
+    "reaction_guard.py": ("test_reaction_guard",),
     "shown.py": ("test_shown", "test_guard"),
 }
 """module of the engine -> the tests that concern it, below `tests/engine`; `doctests` are its own examples"""

@@ -7,7 +7,10 @@ from pydantic import ValidationError
 
 from engine.builders import Json, error_rate, release, response
 from engine.evidence_rig import EvidenceRig, decision, decisions
+from trimtab.engine.confirmation import unconfirmed
 from trimtab.engine.release import ReleaseFold
+from trimtab.engine.release_state import ReleaseState
+from trimtab.engine.strategy.situation import Move
 from trimtab.schemas.decision import Decision, Phase
 from trimtab.schemas.release import Release
 
@@ -100,6 +103,24 @@ def test_a_confirmation_lapses_where_the_gate_closes_again() -> None:
     state.step_began_ms = rig.now_ms  # as if the step had just begun: its gate is closed
     run(rig, 1)
     assert (state.confirmed, state.awaits) == ("", "")
+
+
+def test_without_a_hook_nothing_waits() -> None:
+    rig = EvidenceRig()
+    rig.apply(release(strategy=CANARY, limits={"maxStep": 10_000}))
+    made = run(rig, 12)
+    assert {one.awaits for one in made} == {""}
+    assert made[-1].phase is Phase.PROMOTED
+
+
+def test_a_confirmation_of_one_variant_is_none_of_another_and_does_not_come_back() -> None:
+    spec = release(variants=("stable", "canary", "other"), strategy=CANARY, hooks=HOOKS).spec
+    state = ReleaseState(ready="canary", confirmed="canary")
+    other = Move((0.0, 0.0, 10_000.0), "canary: all steps passed", chosen=2)
+    assert unconfirmed(spec, state, other) == WAITS.replace("canary", "other")
+    assert (state.awaits, state.confirmed) == ("other", "")
+    canary = Move((0.0, 10_000.0, 0.0), "canary: all steps passed", chosen=1)
+    assert unconfirmed(spec, state, canary) == WAITS
 
 
 def test_another_file_starts_without_a_confirmation() -> None:

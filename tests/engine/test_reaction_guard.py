@@ -67,7 +67,7 @@ def test_what_is_shown_is_the_slowest_and_how_many_were_too_slow() -> None:
 def test_an_event_that_waits_longer_than_the_bound_is_a_slow_reaction() -> None:
     it = guard()
     it.take(told(*[200] * 10, waiting_ms=500), 100)
-    assert said(it).verdict is Verdict.PASS
+    assert (said(it).verdict, said(it).n) == (Verdict.PASS, 10)
     it.take(told(waiting_ms=1_500), 101)
     assert (said(it).verdict, said(it).value) == (Verdict.FAIL, 1_500.0)
 
@@ -90,8 +90,25 @@ def test_each_guardrail_has_a_window_of_its_own_and_a_muted_one_none() -> None:
     of = release(guardrails=[RAIL, RAIL | {"window": "1m", "max": 100}, RAIL | {"window": "30s", "severity": "muted"}])
     it = ReactionGuard(of.spec)
     it.take(told(*[200] * 10), 100)
-    it.advance(120)
+    it.advance(109)
+    assert [(one.window_s, one.n) for one in it.assess("canary")] == [(10, 10), (60, 10)]
+    it.advance(110)
     assert [(one.window_s, one.n) for one in it.assess("canary")] == [(10, 0), (60, 10)]
+
+
+def test_what_is_told_later_is_of_later_whoever_lets_time_pass() -> None:
+    it = guard()
+    it.take(told(*[900] * 10), 100)
+    it.take(told(*[200] * 10), 130)
+    assert (said(it).verdict, said(it).n) == (Verdict.PASS, 10)
+
+
+def test_who_acts_on_one_guardrail_acts_on_what_was_told() -> None:
+    it = ReactionGuard(release(guardrails=[RAIL, RAIL | {"window": "1m", "onFail": "pause"}]).spec)
+    it.take(told(*[900] * 10), 100)
+    assert len(it.failing()) == 2
+    it.start_over(lambda rail: rail.on_fail == "pause")
+    assert not it.failing()
 
 
 def test_without_such_a_guardrail_nothing_is_kept() -> None:

@@ -103,7 +103,6 @@ class ReactionGuard:
         """Lets what was told be forgotten where `does` holds for a guardrail: somebody has acted on it."""
         if any(map(does, self._rails)):
             self._told.clear()
-            self._is_fresh = False
 
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data; nothing where no guardrail asks for it."""
