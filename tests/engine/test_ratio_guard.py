@@ -17,8 +17,8 @@ RATIO: Json = {"metric": "sample_ratio"}
 class RatioRig(GuardRig):
     """A release whose revision 1 sends half of the requests to either variant, and its sample ratio."""
 
-    def __init__(self, *rails: Json) -> None:
-        GuardRig.__init__(self, release(guardrails=rails))
+    def __init__(self, *rails: Json, strategy: Json | None = None) -> None:
+        GuardRig.__init__(self, release(guardrails=rails, strategy=strategy))
         assert self.evidence.requests is not None
         self.book = self.evidence.requests
         self.book.decide(0, (5, 1), (5_000, 5_000), {})
@@ -51,6 +51,16 @@ def test_a_second_is_taken_once_it_is_over_by_so_long() -> None:
         rig.wait()
         seen.append(rig.said.samples)
     assert seen == [0, 0, 0, 70, 70, 70]
+
+
+def test_copies_of_requests_are_no_mismatch() -> None:
+    canary: Json = {"type": "canary"}
+    rig = RatioRig(RATIO, strategy={"type": "shadow", "then": canary})
+    rig.ask(10, 90, 10)
+    assert (rig.ratio.fails(), rig.ratio.failing(), rig.ratio.assess("canary")) == (False, [], [])
+    after = RatioRig(RATIO, strategy=canary)
+    after.ask(10, 90, 10)
+    assert after.ratio.fails()
 
 
 def test_what_is_shown_is_the_candidates_own_ratio_and_the_evidence_of_all() -> None:

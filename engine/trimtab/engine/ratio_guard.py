@@ -17,6 +17,7 @@ from trimtab.engine.sequential.sample_ratio import SampleRatioTest
 from trimtab.schemas.decision import Assessment, Verdict
 from trimtab.schemas.guardrail import AnyGuardrail, SampleRatioGuardrail
 from trimtab.schemas.release import Spec
+from trimtab.schemas.strategy import Shadow
 
 Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
@@ -30,7 +31,7 @@ class RatioGuard:
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._spec, self._evidence = spec, evidence
         rails = [one for one in spec.guardrails if isinstance(one, SampleRatioGuardrail) and one.severity != "muted"]
-        self._is_on = bool(rails)
+        self._is_on = bool(rails) and not isinstance(spec.strategy, Shadow)  # copies come whatever weights say
         self._names = [variant.name for variant in spec.variants]
         self._rail = rails[0] if rails else SampleRatioGuardrail(metric="sample_ratio")
         self._test = SampleRatioTest(len(spec.variants))
