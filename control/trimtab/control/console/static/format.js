@@ -107,4 +107,5 @@ export const STRATEGIES = {
   abTest: "A/B test",
   shadow: "Shadow",
   bandit: "Bandit",
+  ensemble: "Ensemble",
 };
