@@ -50,7 +50,9 @@ class Step:
 
     @property
     def command(self) -> Command | None:
-        return self.record if isinstance(self.record, Command) else None
+        """The one that the decision follows; one of another release may bring the second that this one was due in."""
+        record = self.record
+        return record if isinstance(record, Command) and record.release == self.after.release else None
 
     @property
     def starts_anew(self) -> bool:
