@@ -18,6 +18,7 @@ from trimtab.streams.setting_table import ENTRIES
 from trimtab.streams.worker import EXIT_SETTINGS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 UNIT = DEPLOY / "systemd/trimtab-worker.service"
 STATEFUL_SET = DEPLOY / "kubernetes/worker.yaml"
 VARIABLES = {"TRIMTAB_" + "__".join(path).upper() for path in ENTRIES}
@@ -26,16 +27,20 @@ STOP_S = 5
 
 def parsed(arguments: Sequence[str]) -> dict[str, Any]:
     """Gives the options as `trimtab` reads them; raises where it would refuse them."""
-    root = typer.main.get_command(app)
-    with root.make_context("trimtab", [arguments[0], "--help"], resilient_parsing=True) as context:
-        command = root.get_command(context, arguments[0])  # type: ignore[attr-defined]  # a group
-        return dict(command.make_context(arguments[0], list(arguments)[1:], parent=context).params)
+    command, left = typer.main.get_command(app), list(arguments)
+    context = command.make_context("trimtab", [left[0], "--help"], resilient_parsing=True)
+    while hasattr(command, "get_command"):  # a group
+        name = left.pop(0)
+        command = command.get_command(context, name)
+        given = [left[0], "--help"] if hasattr(command, "get_command") else left
+        context = command.make_context(name, given, parent=context, resilient_parsing="--help" in given)
+    return dict(context.params)
 
 
-def unit() -> configparser.ConfigParser:
+def unit(file: Path = UNIT) -> configparser.ConfigParser:
     reader = configparser.ConfigParser(strict=True, interpolation=None, comment_prefixes=("#",))
     reader.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their capitals
-    reader.read_string(UNIT.read_text())
+    reader.read_string(file.read_text())
     return reader
 
 
@@ -45,6 +50,22 @@ def container() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("file", UNITS, ids=[file.stem for file in UNITS])
+def test_every_unit_starts_a_command_with_options_that_exist_and_is_started_again(file: Path) -> None:
+    service = unit(file)["Service"]
+    program, *arguments = shlex.split(service["ExecStart"])
+    assert Path(program).name == "trimtab"
+    parsed(arguments)
+    assert (service["Restart"], int(service["RestartPreventExitStatus"])) == ("always", EXIT_SETTINGS)
+    assert unit(file)["Unit"]["StartLimitIntervalSec"] == "0"
+    assert file.stem in file.read_text().splitlines()[0]
+
+
+def test_an_option_that_does_not_exist_would_be_seen() -> None:
+    with pytest.raises(Exception, match="No such option: --until"):
+        parsed(["models", "follow", "--until", "tomorrow"])
+
+
 def test_the_unit_starts_a_worker_with_options_that_exist() -> None:
     program, *arguments = shlex.split(unit()["Service"]["ExecStart"])
     assert Path(program).name == "trimtab"
@@ -52,12 +73,9 @@ def test_the_unit_starts_a_worker_with_options_that_exist() -> None:
     assert Address.parse(parsed(arguments)["health"]).host == "127.0.0.1"
 
 
-def test_the_unit_restarts_a_worker_unless_its_settings_are_wrong() -> None:
+def test_the_unit_waits_for_a_worker_to_stop() -> None:
     service = unit()["Service"]
-    assert service["Restart"] == "always"
-    assert int(service["RestartPreventExitStatus"]) == EXIT_SETTINGS
     assert int(service["TimeoutStopSec"]) > STOP_S
-    assert unit()["Unit"]["StartLimitIntervalSec"] == "0"
 
 
 def test_the_unit_sets_variables_that_exist() -> None:
@@ -66,13 +84,14 @@ def test_the_unit_sets_variables_that_exist() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    copy = tmp_path / UNIT.name
-    command = unit()["Service"]["ExecStart"].split()[0]
-    copy.write_text(UNIT.read_text().replace(command, "/bin/true"))
+@pytest.mark.parametrize("file", UNITS, ids=[file.stem for file in UNITS])
+def test_systemd_finds_nothing_wrong_with_a_unit(tmp_path: Path, file: Path) -> None:
+    copy = tmp_path / file.name
+    command = unit(file)["Service"]["ExecStart"].split()[0]
+    copy.write_text(file.read_text().replace(command, "/bin/true"))
     program = str(shutil.which("systemd-analyze"))
     done = subprocess.run([program, "verify", copy], capture_output=True, text=True, timeout=60, check=False)
-    assert [line for line in (done.stdout + done.stderr).splitlines() if UNIT.name in line] == []
+    assert [line for line in (done.stdout + done.stderr).splitlines() if file.name in line] == []
 
 
 def test_the_stateful_set_starts_a_worker_with_options_that_exist() -> None:
