@@ -144,7 +144,7 @@ def _record(store: SqliteStore, view: View) -> Figures:
     release = release_file.load(_RELEASE, "release")[0]
     recorder = Recorder(store)
     took_ms = []
-    for period in range(MAX_TIMES + 3 * _ROUNDS):
+    for period in range(1, MAX_TIMES + 3 * _ROUNDS):  # time 0 would be the time of writing
         made = _decision(period)
         now = view.now()
         began_ns = time.process_time_ns()
