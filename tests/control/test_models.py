@@ -179,6 +179,7 @@ def test_an_address_that_leads_nowhere_is_told(url: str, said: str) -> None:
     assert said in done.stderr
 
 
+@pytest.mark.long
 def test_an_arangodb_that_is_away_is_told_without_its_password() -> None:
     done = Models("arango://me:geheim@127.0.0.1:1/models")("list")
     assert (done.exit_code, done.stdout) == (3, "")

@@ -9,6 +9,7 @@ from trimtab.schemas.decision import Verdict
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.long
 def test_weights_are_held_by_a_bound_that_nobody_can_keep() -> None:
     with WorkerRig() as rig:
         rig.start_worker()

@@ -35,6 +35,7 @@ def report(rig: WorkerRig, refused: str) -> None:
         client.set(sidecar_key("checkout", "edge-2"), b"nonsense", ex=60)
 
 
+@pytest.mark.long
 def test_weights_are_held_while_a_sidecar_tells_of_a_refusal(eventually: Eventually) -> None:
     with WorkerRig() as rig:
         worker = rig.start_worker()

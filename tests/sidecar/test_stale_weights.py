@@ -57,6 +57,7 @@ def grows_old_and_young_again(
         assert visit.answers[-1].service == "v2"
 
 
+@pytest.mark.long
 def test_envoy_goes_to_the_baseline_and_back(redis: EmbeddedRedis, eventually: Eventually) -> None:
     record = ageing()
     with Rig(redis=redis.url) as rig:

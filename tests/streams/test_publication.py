@@ -178,6 +178,7 @@ def names(count: int) -> list[str]:
     return [f"release-{number}" for number in range(count)]
 
 
+@pytest.mark.long
 def test_thousands_of_releases_reach_a_slow_redis_within_seconds(redis: EmbeddedRedis) -> None:
     with FaultProxy(redis.port) as proxy:
         proxy.delay(0.1)  # each way
