@@ -150,3 +150,10 @@ def test_a_snapshot_keeps_what_was_confirmed() -> None:
 def test_a_hook_is_named_and_never_addressed(hooks: Json, strategy: Json, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         release(strategy=strategy, hooks=hooks)
+
+
+def test_a_hook_of_a_shadow_release_asks_about_what_comes_after_it() -> None:
+    shadow: Json = {"type": "shadow", "then": CANARY}
+    assert release(strategy=shadow, hooks=HOOKS).spec.hooks.confirm_promotion == "ci"
+    with pytest.raises(ValidationError, match=r"hooks\.confirmPromotion: bandit promotes nothing"):
+        release(strategy={**shadow, "then": {"type": "bandit"}}, hooks=HOOKS)

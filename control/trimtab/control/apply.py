@@ -46,7 +46,7 @@ def missing_policies(releases: Sequence[Release]) -> list[str]:
         f"release {release.name}: no entry point {name!r} of {POLICIES} is installed here{near(name, installed)}; "
         "a worker that has none either rejects the release"
         for release in releases
-        for strategy in (release.spec.strategy, getattr(release.spec.strategy, "then", None))
+        for strategy in release.spec.strategies
         if isinstance(strategy, Bandit)
         for name in own_policies(strategy.policy)
         if name not in installed

@@ -170,12 +170,19 @@ class Spec(Part):
         if isinstance(self.strategy, Ensemble):
             self._members_fit()
         self._prior_fits()
-        promotes = not isinstance(self.strategy, Bandit | Ensemble | Shadow)
-        if self.hooks.confirm_promotion and not promotes and getattr(self.strategy, "then", None) is None:
-            raise ValueError(f"hooks.confirmPromotion: {self.strategy.type} promotes nothing that could be confirmed")
+        if self.hooks.confirm_promotion and isinstance(self.strategies[-1], Bandit | Shadow | Ensemble):
+            raise ValueError(
+                f"hooks.confirmPromotion: {self.strategies[-1].type} promotes nothing that could be confirmed"
+            )
         check_limits(self.limits, self.variants, self.baseline, self.strategy)
         self._then_fits()
         return self
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """The strategies that the release has, one after the other."""
+        then = self.strategy.then if isinstance(self.strategy, Shadow) else None
+        return (self.strategy,) if then is None else (self.strategy, then)
 
     @cached_property
     def after_shadow(self) -> "Spec | None":
