@@ -176,3 +176,10 @@ def test_what_takes_no_part_is_not_told(redis: EmbeddedRedis, kafka: EmbeddedKaf
 def test_a_cookie_that_cannot_be_one_is_refused() -> None:
     with pytest.raises(ValueError, match="cookie: expected a name of letters, digits"):
         Trimtab(service(kafka="k:1", redis="redis://r"), release="checkout", default="v1", cookie="a b")
+
+
+def test_a_visitor_is_recognised_in_one_way_and_the_default_is_a_variant() -> None:
+    with pytest.raises(ValueError, match="expected either a cookie or a key"):
+        Trimtab(FastAPI(), release="checkout", default="v1", cookie="visitor", key=lambda _: "ann")
+    with pytest.raises(ValueError, match="default '': expected a variant"):
+        Trimtab(FastAPI(), release="checkout", default="")

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from trimtab.client import Assign, Phase, Request, RoutingKey, Unreachable, WeightsRecord
+from trimtab.client.board import Board
 from trimtab.schemas.decision import Claim, Sticky
 
 USERS = [f"user-{number}" for number in range(5_000)]
@@ -110,3 +111,9 @@ def test_before_any_weights_there_is_the_default_or_an_error() -> None:
     assert (got.variant, got.target, got.key) == ("v1", "v1", RoutingKey("checkout", "v1", "", 0, 0))
     with pytest.raises(Unreachable, match="release checkout: no weights yet, and no default variant"):
         Assign(Known(None)).pick("checkout")
+
+
+@pytest.mark.parametrize("key", [17, b"17"])
+def test_a_key_that_is_no_text_is_told(key: Any) -> None:
+    with pytest.raises(TypeError, match=f"release checkout: key: expected text, got {type(key).__name__}"):
+        Assign(Board([]), default={"checkout": "v1"}).pick("checkout", key)

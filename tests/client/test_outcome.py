@@ -52,6 +52,14 @@ def test_a_text_that_is_no_token_is_counted_and_nothing_is_told() -> None:
     assert (outcome.unknown, told.outcomes) == (1, [])
 
 
+@pytest.mark.parametrize("told", [None, b"l6hj", 7, ["r-1"]])
+def test_what_is_no_text_is_counted_and_raises_nothing(told: Any) -> None:
+    outcome = Outcome(Told())
+    assert not outcome.by_token(told, "converted")  # as `headers.get("x-trimtab-token")` has it where it is absent
+    assert not outcome.by_request(told, "converted")
+    assert outcome.unknown == 2
+
+
 def test_an_outcome_by_id_is_told_while_the_request_is_remembered() -> None:
     told = Told()
     outcome = Outcome(told, remembered=2)

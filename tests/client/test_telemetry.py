@@ -1,10 +1,12 @@
 import logging
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Thread
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Message
@@ -307,6 +309,21 @@ def test_an_absent_broker_is_one_warning_and_nothing_on_the_terminal(
 def test_a_batch_size_that_the_contract_does_not_allow_is_refused(max_events: int) -> None:
     with pytest.raises(ValueError, match="expected 1 to 500"):
         Telemetry("127.0.0.1:1", publisher="p", max_events=max_events)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"publisher": ""}, "publisher '': expected a name"),
+        ({"linger_ms": -1}, "linger_ms -1: expected a number above 0"),
+        ({"linger_ms": float("nan")}, "linger_ms nan: expected a number above 0"),
+        ({"max_buffered": 0}, "max_buffered 0: expected a number above 0"),
+        ({"heartbeat_s": 0}, "heartbeat_s 0: expected a number above 0"),
+    ],
+)
+def test_settings_with_which_nothing_would_be_published_are_refused(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Telemetry("127.0.0.1:1", **{"publisher": "p", **setting})
 
 
 PROGRAM = """

@@ -115,6 +115,14 @@ def test_every_release_is_followed(redis: EmbeddedRedis) -> None:
         assert weights.get("other") is None
 
 
+def test_a_later_release_of_a_service_is_followed(redis: EmbeddedRedis, tmp_path: Path) -> None:
+    publish(redis, weights_record(1, "checkout"), weights_record(2, "checkout.2"))
+    with Weights(redis.url, ["checkout", "checkout.2"], cache=tmp_path) as weights:
+        assert weights.wait("checkout.2", 10) == weights_record(2, "checkout.2")
+    with Weights(absent_address(), ["checkout.2"], cache=tmp_path) as weights:
+        assert weights.get("checkout.2") == weights_record(2, "checkout.2")
+
+
 BAD_PAYLOADS = [
     b"",
     b"null",
@@ -360,7 +368,9 @@ def test_a_server_that_is_no_redis_is_survived(eventually: Eventually) -> None:
         thread.join()
 
 
-@pytest.mark.parametrize("releases", [[], "checkout", ["../etc"], ["Checkout"], [""], ["a\n"], ["checkout", "x/y"]])
+@pytest.mark.parametrize(
+    "releases", [[], "checkout", ["../etc"], ["Checkout"], [""], ["a\n"], ["checkout", "x/y"], ["a.b.c"], ["a."]]
+)
 def test_releases_that_have_no_proper_names_are_refused(releases: list[str]) -> None:
     with pytest.raises(ValueError, match="release"):
         Weights("redis://127.0.0.1:1/0", releases)

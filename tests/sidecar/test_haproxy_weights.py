@@ -233,14 +233,14 @@ def test_visitors_with_a_cookie_stay_until_their_variant_gets_nothing(
 
 
 def test_two_releases_are_routed_by_their_prefixes(redis: EmbeddedRedis, eventually: Eventually) -> None:
-    both = (release("all"), release("shop", route={"prefix": "/shop"}))
+    both = (release("all"), release("shop.2", route={"prefix": "/shop"}))
     with HAProxyRig(redis=redis.url, releases=both) as rig:
         rig.start_haproxy()
         rig.publish(everything := weights("all", v1=10_000, v2=0))
-        rig.publish(shop := weights("shop", prefix="/shop", v1=0, v2=10_000))
+        rig.publish(shop := weights("shop.2", prefix="/shop", v1=0, v2=10_000))
         rig.start_sidecar()
         eventually(lambda: rig.has(everything) and rig.has(shop), what="both")
-        assert {(a.release, a.service) for a in rig.ask(5, "/shop/cart")} == {("shop", "v2")}
+        assert {(a.release, a.service) for a in rig.ask(5, "/shop/cart")} == {("shop.2", "v2")}
         assert {(a.release, a.service) for a in rig.ask(5, "/other")} == {("all", "v1")}
 
 

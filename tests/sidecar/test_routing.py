@@ -55,12 +55,12 @@ def _answered(visit: Visit, since_s: float, revision: str) -> int:
 
 
 def test_two_releases_are_routed_by_their_prefixes(redis: EmbeddedRedis) -> None:
-    with Rig(redis=redis.url, releases=("shop", "all")) as rig:
+    with Rig(redis=redis.url, releases=("shop.2", "all")) as rig:
         rig.publish(weights("all", v1=10_000, v2=0))
-        rig.publish(weights("shop", prefix="/shop", v1=0, v2=10_000))
+        rig.publish(weights("shop.2", prefix="/shop", v1=0, v2=10_000))
         rig.start_sidecar()
         envoy = rig.start_envoy()
-        assert {(a.release, a.service) for a in rig.ask(envoy, 5, "/shop/cart")} == {("shop", "v2")}
+        assert {(a.release, a.service) for a in rig.ask(envoy, 5, "/shop/cart")} == {("shop.2", "v2")}
         assert {(a.release, a.service) for a in rig.ask(envoy, 5, "/other")} == {("all", "v1")}
 
 

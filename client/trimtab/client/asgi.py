@@ -18,6 +18,7 @@ from trimtab.client.assign import Assign, Assignment
 from trimtab.client.telemetry import Telemetry
 from trimtab.client.weights import Weights
 from trimtab.schemas.condition_field import amiss_in_name
+from trimtab.schemas.ids import is_name
 from trimtab.schemas.kafka_connection import KafkaConnection
 from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.request_match import Request
@@ -60,6 +61,10 @@ class Trimtab:
         """`telemetry`, `weights`: those that the process has already, in place of `kafka` and `redis`."""
         if cookie and (amiss := amiss_in_name("cookie", cookie)):
             raise ValueError(f"cookie: expected {amiss}, got {cookie!r}")
+        if cookie and key is not None:
+            raise ValueError("expected either a cookie or a key, by which a visitor is recognised; got both")
+        if not is_name(default):
+            raise ValueError(f"default {default!r}: expected a variant of the release file")
         self._app, self._release, self._cookie, self._key = app, release, cookie, key
         self._telemetry = telemetry or Telemetry(kafka, publisher=publisher or f"{release}-{uuid.uuid4()}")
         self._weights = weights or Weights(redis, [release])
@@ -80,7 +85,7 @@ class Trimtab:
 
         async def told(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown"):
-                await asyncio.gather(*(asyncio.to_thread(owned.close) for owned in self._owned))
+                await asyncio.gather(*(owned.close_async() for owned in self._owned))
             await send(message)
 
         return told

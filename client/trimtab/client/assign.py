@@ -58,7 +58,7 @@ class Assign:
     """Picks variants of the releases that `weights` follows.
 
     `default`: release -> variant to give before any weights have come; without one that raises `Unreachable`. Safe for
-    threads, never waits for IO.
+    threads, never waits for IO: coroutines use it as it is.
 
     >>> class Known:
     ...     def get(self, release):
@@ -94,8 +94,11 @@ class Assign:
 
         `key`: by which the request is recognised, such as a user's id. `request`: for the conditions of the release,
         which are passed over without it. `segment`: where the service knows it and no condition tells it.
-        `request_id`: by which outcomes that are told twice are known; one is made up where none is told.
+        `request_id`: by which outcomes that are told twice are known; one is made up where none is told. Raises
+        `TypeError` for a key that is no text: `str(user.id)` and `user.id` would be different visitors elsewhere.
         """
+        if key is not None and not isinstance(key, str):
+            raise TypeError(f"release {release}: key: expected text, got {type(key).__name__}")
         record = self._weights.get(release)
         began = (time.time_ns() // 1_000_000, request_id or f"{random.getrandbits(64):016x}")
         if record is None:

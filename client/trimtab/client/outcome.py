@@ -10,7 +10,7 @@ from trimtab.schemas.errors import InvalidEvent
 
 
 class Outcome:
-    """Tells outcomes to `telemetry`. Safe for threads, never waits for IO, and never raises.
+    """Tells outcomes to `telemetry`. Safe for threads and coroutines, never waits for IO, and never raises.
 
     What cannot be attributed is counted in `unknown`: a text that is no token, or an id that is not remembered. Ids are
     remembered within this process, the last `remembered` of them.
@@ -51,7 +51,8 @@ class Outcome:
     def by_request(self, request: str, metric: str, value: float = 1.0, *, time_ms: int | None = None) -> bool:
         """Tells what came of the request of this id; False where that is not remembered."""
         with self._lock:
-            attribution = self._requests.get(request)
+            # What has no hash is no text either.
+            attribution = self._requests.get(request) if isinstance(request, str) else None
         if attribution is None:
             return self._miss()
         self._tell(attribution, metric, value, time_ms)

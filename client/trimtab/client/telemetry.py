@@ -1,7 +1,9 @@
 """Publishing what a service saw: off the caller's path, within bounded memory, with an account of every event."""
 
+import asyncio
 import atexit
 import logging
+import math
 import os
 import threading
 import time
@@ -45,8 +47,10 @@ class Telemetry:
 
     `request`, `response` and `outcome` are safe for threads, never wait for IO and never raise. Where `max_buffered`
     events are pending, further ones are dropped and counted. `kafka` is HOST:PORT,… or a `KafkaConnection` for TLS and
-    SASL; `config` overrides librdkafka's settings. In the child of
-    a fork it is closed: make a new one there.
+    SASL; `config` overrides librdkafka's settings. In the child of a fork it is closed: make a new one there.
+
+    Coroutines tell events as any code does, for that never waits; they have `flush_async`, `close_async` and `async
+    with` for what does. Raises `ValueError` for settings that nothing can be published with.
     """
 
     def __init__(  # noqa: PLR0913 - settings, all but the first by name
@@ -62,6 +66,7 @@ class Telemetry:
     ) -> None:
         if not 1 <= max_events <= MAX_EVENTS:
             raise ValueError(f"max_events {max_events}: expected 1 to {MAX_EVENTS}")
+        _check(publisher, linger_ms=linger_ms, max_buffered=max_buffered, heartbeat_s=heartbeat_s)
         room = {"queue.buffering.max.kbytes": max(1024, max_buffered * _BYTES_PER_EVENT // 1024)}
         self._linger_s, self._heartbeat_s = linger_ms / 1000, heartbeat_s
         self._max_events, self._max_buffered = max_events, max_buffered
@@ -113,13 +118,13 @@ class Telemetry:
         else:
             self._offer((key, now_ms, metric, value))
 
-    def trace(self, traceparent: str) -> None:
+    def trace(self, traceparent: str | None) -> None:
         """Has the next message name the trace of a request that is in it, by its header `traceparent` (W3C).
 
         The worker's spans link to it, where it makes any (docs/operations.md). A message names sixteen at most; what is
         not sampled, or is no `traceparent`, is passed over.
         """
-        if parsed(traceparent) is not None:
+        if traceparent and parsed(traceparent) is not None:
             self._outlet.trace(traceparent.encode())
 
     @property
@@ -145,6 +150,14 @@ class Telemetry:
         self._buffer.wake.set()
         self._thread.join()
         _open.discard(self)
+
+    async def flush_async(self, timeout_s: float) -> bool:
+        """Does what `flush` does, off the event loop."""
+        return await asyncio.to_thread(self.flush, timeout_s)
+
+    async def close_async(self, timeout_s: float = 5.0) -> None:
+        """Does what `close` does, off the event loop."""
+        await asyncio.to_thread(self.close, timeout_s)
 
     def close_in_child(self) -> None:
         """Closes the copy that a forked child has; its threads, librdkafka's included, exist in the parent alone."""
@@ -193,6 +206,22 @@ class Telemetry:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close_async()
+
+
+def _check(publisher: str, **positive: float) -> None:
+    if not publisher:
+        raise ValueError("publisher '': expected a name that no other process has")
+    for name, value in positive.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} {value!r}: expected a number above 0")
 
 
 def _now_ms() -> int:

@@ -52,7 +52,9 @@ def token_of(of: Attribution) -> str:
 
 
 def read_token(text: str) -> Attribution:
-    """Gives what a token says. Raises `InvalidEvent` for a text that is none."""
+    """Gives what a token says. Raises `InvalidEvent` for anything else, such as the header that was not there."""
+    if not isinstance(text, str):
+        raise InvalidEvent(f"token: expected text, got {type(text).__name__}")
     if len(text) > _MAX_LENGTH:
         raise InvalidEvent(f"token: expected at most {_MAX_LENGTH} characters, got {len(text)}")
     try:

@@ -4,11 +4,13 @@ Where nobody has stood behind weights for longer than their release file allows,
 baseline in what is given here, until somebody does again (`ages.py`).
 """
 
+import asyncio
+import contextlib
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +19,13 @@ from typing import Final, Self
 from trimtab.client.ages import Ages
 from trimtab.client.board import Board
 from trimtab.client.cache import Cache
+from trimtab.client.changes import Changes
 from trimtab.client.subscription import Subscription
 from trimtab.client.weights_stats import WeightsStats
 from trimtab.schemas.decision import WeightsRecord, decode_weights
 from trimtab.schemas.errors import InvalidRecord, NewerVersion, Unreachable
 from trimtab.schemas.fallback import falls_back, on_baseline
-from trimtab.schemas.ids import is_name
+from trimtab.schemas.ids import RELEASE_NAME, is_release_name
 from trimtab.schemas.redis_client import REDIS_FAILURES, words_for
 from trimtab.schemas.redis_connection import RedisConnection
 
@@ -41,6 +44,9 @@ class Weights:
     file; those are there at once at the next start. `on_change` is called from these threads, one call at a time, with
     each newer record, cached ones included; and with the same one where it makes way for the baseline (`fallback`), or
     is in force again. In the child of a fork nothing follows.
+
+    `get`, `age_s` and `is_stale` never wait, so coroutines call them as they are; they have `wait_async`, `changes` and
+    `async with` beside, and any number of event loops may use one object.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Weights:
         self._redis, self._releases = RedisConnection.of(redis), tuple(dict.fromkeys(releases))
         self._cache = Cache(cache) if cache is not None else None
         self._on_change = on_change
+        self._readers: tuple[Changes, ...] = ()
         self._board, self._ages = Board(self._releases), Ages(clock)
         self._in_force: dict[str, WeightsRecord] = {}
         self._stats = WeightsStats()
@@ -100,15 +107,29 @@ class Weights:
 
     def wait(self, release: str, timeout_s: float) -> WeightsRecord:
         """Gives the newest weights of `release` as soon as there are any; raises `Unreachable` after `timeout_s`."""
-        if release not in self._releases:
-            raise ValueError(f"release {release!r}: expected one of {', '.join(self._releases)}")
+        self._check_followed(release)
         with self._changed:
             self._changed.wait_for(lambda: self.get(release), timeout_s)
-        record = self.get(release)
-        if record is None:
-            state = self._state(release)
-            raise Unreachable(f"release {release}: no weights from {self._redis.address} in {timeout_s} s ({state})")
-        return record
+        return self._got(release, timeout_s)
+
+    async def wait_async(self, release: str, timeout_s: float) -> WeightsRecord:
+        """Does what `wait` does, for a coroutine: nothing else waits with it."""
+        self._check_followed(release)
+        with self._reader() as reader, contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                async for record in reader:
+                    if record.release == release:
+                        return record
+        return self._got(release, timeout_s)
+
+    async def changes(self) -> AsyncIterator[WeightsRecord]:
+        """Gives the weights that are in force, and from then on each that comes into force, as `on_change` is told.
+
+        Where its reader is slow, of each release the newest alone. Ends when this object is closed.
+        """
+        with self._reader() as reader:
+            async for record in reader:
+                yield record
 
     def close(self) -> None:
         """Ends the subscription; what was last known can still be read."""
@@ -116,6 +137,39 @@ class Weights:
         if threading.current_thread() not in self._threads:
             for thread in self._threads:
                 thread.join()
+        for reader in self._readers:
+            reader.offer(None)
+
+    async def close_async(self) -> None:
+        """Does what `close` does, off the event loop."""
+        await asyncio.to_thread(self.close)
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[Changes]:
+        """Gives what is told of all that comes into force, what is in force already included."""
+        reader = Changes()
+        with self._changed:
+            self._readers = (*self._readers, reader)
+        for record in list(self._in_force.values()):
+            reader.put(record)
+        if self._stopping.is_set():
+            reader.put(None)
+        try:
+            yield reader
+        finally:
+            with self._changed:
+                self._readers = tuple(one for one in self._readers if one is not reader)
+
+    def _check_followed(self, release: str) -> None:
+        if release not in self._releases:
+            raise ValueError(f"release {release!r}: expected one of {', '.join(self._releases)}")
+
+    def _got(self, release: str, timeout_s: float) -> WeightsRecord:
+        record = self.get(release)
+        if record is None:
+            state = self._state(release)
+            raise Unreachable(f"release {release}: no weights from {self._redis.address} in {timeout_s} s ({state})")
+        return record
 
     def _state(self, release: str) -> str:
         if any(name == release for name, _ in self._told_newer):
@@ -232,6 +286,8 @@ class Weights:
             self._tell(record)
 
     def _tell(self, record: WeightsRecord) -> None:
+        for reader in self._readers:
+            reader.offer(record)
         if self._on_change is None:
             return
         try:
@@ -263,13 +319,21 @@ class Weights:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close_async()
+
 
 def _check_names(releases: Sequence[str]) -> None:
     if isinstance(releases, str) or not releases:
         raise ValueError(f"releases {releases!r}: expected a list of one or more names")
     for release in releases:
-        if not is_name(release):
-            raise ValueError(f"release {release!r}: expected lower-case letters, digits and -, at most 63")
+        if not is_release_name(release):
+            raise ValueError(f"release {release!r}: expected {RELEASE_NAME}")
 
 
 def _backoff_s(failures: int) -> float:

@@ -13,6 +13,9 @@ _LABEL: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 RELEASE_PATTERN: Final = rf"^{_LABEL}(\.{_LABEL})?$"
 """Releases: a name, or two with a dot between, of which the first is the service's: `checkout`, `checkout.2`."""
 
+RELEASE_NAME: Final = "lower-case letters, digits and -, at most 63, or two such names with a dot between"
+"""The same in words, for those who told another."""
+
 _name = re.compile(NAME_PATTERN)
 _release = re.compile(RELEASE_PATTERN)
 

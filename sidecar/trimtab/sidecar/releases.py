@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from trimtab.schemas.ids import is_release_name
+from trimtab.schemas.ids import RELEASE_NAME, is_release_name
 from trimtab.schemas.redis_connection import RedisConnection, checked_redis_url
 
 
@@ -12,8 +12,7 @@ def check_releases(releases: Sequence[str]) -> None:
         raise ValueError("releases: expected at least one")
     for release in releases:
         if not is_release_name(release):
-            expected = "lower-case letters, digits and -, at most 63, or two such names with a dot between"
-            raise ValueError(f"releases: {release!r}: expected {expected}")
+            raise ValueError(f"releases: {release!r}: expected {RELEASE_NAME}")
         if releases.count(release) > 1:
             raise ValueError(f"releases: {release!r} stands twice")
 
