@@ -4,11 +4,10 @@ import asyncio
 import socket
 import struct
 import threading
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-_CHUNK = 1 << 16
+from faults.delay_line import DelayLine, Weather
 
 
 class FaultProxy:
@@ -21,19 +20,18 @@ class FaultProxy:
         self._target = target
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault proxy")
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._passes = asyncio.Event()
-        self._delay_s = 0.0
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._weather = Weather()
         self._refuses = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
 
     def delay(self, seconds: float) -> None:
-        """Holds back every chunk, in either direction, for that long."""
-        self._delay_s = seconds
+        """Holds back every chunk, in either direction, for that long after it came; any number may be under way."""
+        self._weather.delay_s = seconds
 
     def cut(self) -> None:
-        """Resets all connections that there are."""
+        """Resets all connections that there are. What is under way in them is lost."""
         self._loop.call_soon_threadsafe(self._cut)
 
     def refuse(self, *, refuses: bool = True) -> None:
@@ -42,48 +40,44 @@ class FaultProxy:
 
     def black_hole(self) -> None:
         """Takes what either side sends and passes nothing on: half-open, as after a router lost its state."""
-        self._loop.call_soon_threadsafe(self._passes.clear)
+        self._loop.call_soon_threadsafe(self._weather.passes.clear)
 
     def heal(self) -> None:
         """Forwards again, at once. What was held back is passed on."""
-        self._delay_s, self._refuses = 0.0, False
-        self._loop.call_soon_threadsafe(self._passes.set)
+        self._weather.delay_s, self._refuses = 0.0, False
+        self._loop.call_soon_threadsafe(self._weather.clear_up)
 
     def _cut(self) -> None:
-        for writer in self._writers:
-            _reset(writer)
+        for connection in self._connections:
+            connection.cancel()
 
     async def _serve(self) -> asyncio.Server:
-        self._passes.set()
-        return await asyncio.start_server(self._connect, sock=self._listener)
+        return await asyncio.start_server(self._accept, sock=self._listener)
 
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """No coroutine, since asyncio's task around one logs an error when it is cancelled (Python 3.11)."""
+        connection = asyncio.create_task(self._forward(reader, writer))
+        self._connections[connection] = writer
+        connection.add_done_callback(lambda done: _reset(self._connections.pop(done)))
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refuses:
-            _reset(writer)
             return
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
-            _reset(writer)
             return
-        pair = {writer, far_writer}
-        self._writers |= pair
-        both = [asyncio.create_task(self._pump(*way)) for way in ((reader, far_writer), (far_reader, writer))]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for task in both:
-            task.cancel()
-        self._writers -= pair
-        for one in pair:
-            _reset(one)
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while chunk := await reader.read(_CHUNK):
-                if self._delay_s:
-                    await asyncio.sleep(self._delay_s)
-                await self._passes.wait()
-                writer.write(chunk)
-                await writer.drain()
+        there, back = DelayLine(self._weather), DelayLine(self._weather)
+        try:
+            async with asyncio.TaskGroup() as ends:
+                ends.create_task(there.take_in(reader))
+                ends.create_task(there.give_out(far_writer))
+                ends.create_task(back.take_in(far_reader))
+                ends.create_task(back.give_out(writer))
+        except* OSError:
+            pass  # which ends the connection, with a reset on both sides
+        finally:
+            _reset(far_writer)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -100,11 +94,9 @@ class FaultProxy:
 
     async def _end(self) -> None:
         self._server.close()
-        self._cut()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:  # a connection may be just made
+            self._cut()
+            await asyncio.wait(others)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

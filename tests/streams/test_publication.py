@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,8 @@ from trimtab.streams.publication import Offer, Publication
 from trimtab.streams.settings import RedisSettings
 
 KEY = weights_key("checkout")
+_STOP_S = 60.0
+"""when a test gives up, on however slow a machine; no measure of anything"""
 
 
 def offer(era: int, revision: int, release: str = "checkout") -> Offer:
@@ -42,7 +43,7 @@ def publish(
             await asyncio.gather(task, return_exceptions=True)
             await publication.close()
 
-    asyncio.run(asyncio.wait_for(stage_by_stage(), 20))
+    asyncio.run(asyncio.wait_for(stage_by_stage(), _STOP_S))
 
 
 async def arrived(publication: Publication) -> None:
@@ -70,12 +71,12 @@ def heard(url: str, release: str = "checkout") -> Iterator[Callable[[], list[byt
     """Subscribes, and gives what gives what was announced since it was asked last."""
     with Redis.from_url(url) as client, client.pubsub() as channel:
         channel.subscribe(weights_channel(release))
-        assert channel.get_message(timeout=5)["type"] == "subscribe"
+        assert channel.get_message(timeout=_STOP_S)["type"] == "subscribe"
 
         def since() -> list[bytes]:
             told = []
             client.publish(weights_channel(release), b"that is all")
-            while (message := channel.get_message(timeout=5))["data"] != b"that is all":
+            while (message := channel.get_message(timeout=_STOP_S))["data"] != b"that is all":
                 told.append(message["data"])
             return told
 
@@ -116,7 +117,7 @@ def test_a_release_at_rest_is_vouched_for_while_another_is_busy(redis: EmbeddedR
         async def decide_on(publication: Publication) -> None:
             publication.offer(offer(7, 3))
             revision, words = 0, list[bytes]()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_STOP_S):
                 while len(words) < 4:
                     revision += 1
                     publication.offer(offer(7, revision, "search"))
@@ -179,7 +180,7 @@ def names(count: int) -> list[str]:
 
 
 @pytest.mark.long
-def test_thousands_of_releases_reach_a_slow_redis_within_seconds(redis: EmbeddedRedis) -> None:
+def test_thousands_of_releases_reach_a_slow_redis_in_few_round_trips(redis: EmbeddedRedis) -> None:
     with FaultProxy(redis.port) as proxy:
         proxy.delay(0.1)  # each way
 
@@ -187,11 +188,11 @@ def test_thousands_of_releases_reach_a_slow_redis_within_seconds(redis: Embedded
             for name in names(3_000):
                 publication.offer(offer(7, 3, name))
 
-        started_s = time.monotonic()
-        publish(f"redis://127.0.0.1:{proxy.port}/0", offer_all)
-        assert time.monotonic() - started_s < 10
+        publish(f"redis://127.0.0.1:{proxy.port}/0", offer_all, repeat_s=3_600)
     with Redis.from_url(redis.url) as client:
         assert client.scard(RELEASES) == 3_000
+        # One with each batch of 200; some more where the machine is too slow for the time that an answer may take.
+        assert 15 <= client.info("commandstats")["cmdstat_sadd"]["calls"] <= 30
 
 
 def test_only_the_newest_of_what_waits_is_written(redis: EmbeddedRedis) -> None:
@@ -207,7 +208,7 @@ def test_only_the_newest_of_what_waits_is_written(redis: EmbeddedRedis) -> None:
 
 
 async def _until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(_STOP_S):
         while not condition():
             await asyncio.sleep(0.005)  # between two looks, not instead of one
 
@@ -264,7 +265,7 @@ def test_a_release_that_redis_refuses_does_not_keep_the_others_from_being_vouche
                 client.delete(weights_key("release-0"))
                 client.set(weights_key("release-0"), "no hash")  # EVAL fails with WRONGTYPE
             words = list[bytes]()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_STOP_S):
                 while len(words) < 5:
                     await asyncio.sleep(0.005)  # between two looks, not instead of one
                     words += await asyncio.to_thread(told)
@@ -279,9 +280,10 @@ def test_a_half_open_connection_is_noticed_and_replaced_within_seconds(redis: Em
             await arrived(publication)
             proxy.black_hole()
             publication.offer(offer(7, 4))
-            started_s = time.monotonic()
-            await _until(lambda: publication.trouble)
-            assert time.monotonic() - started_s < 3
+            seconds = asyncio.create_task(asyncio.sleep(6))  # by the clock of the publication, which load holds up too
+            await _until(lambda: publication.trouble or seconds.done())
+            assert not seconds.done()
+            seconds.cancel()
             proxy.heal()
 
         publish(f"redis://127.0.0.1:{proxy.port}/0", lambda to: to.offer(offer(7, 3)), black_hole)
@@ -293,7 +295,7 @@ def test_a_write_that_a_failover_lost_is_made_up_for_and_no_older_one_follows(re
         await arrived(publication)
         with Redis.from_url(redis.url) as client:
             client.hset(weights_key("checkout"), mapping={"revision": "2", "weights": "weights 7.2"})
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_STOP_S):
                 while client.hget(KEY, "revision") != b"3":
                     await asyncio.sleep(0.005)  # between two looks, not instead of one
 
@@ -312,7 +314,7 @@ def test_a_publication_that_is_cancelled_just_when_it_sends_ends_all_the_same(re
         for _ in range(turns):
             await asyncio.sleep(0)
         publishing.cancel()
-        _, going_on = await asyncio.wait([publishing], timeout=5)
+        _, going_on = await asyncio.wait([publishing], timeout=_STOP_S)
         publishing.cancel()
         await asyncio.gather(publishing, return_exceptions=True)
         await publication.close()
