@@ -1,5 +1,6 @@
 """Weights reach an HTTPRoute and a VirtualService, those of the right backend, whatever else happens to the object."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,8 +156,21 @@ def test_an_object_that_is_not_there_and_a_server_that_is_away_are_told(
         port = server.port
         rig.world.call(server.stop())
         eventually(lambda: "the API server does not answer" in rig.report().refused, what="the next report")
+        assert "Max retries" not in rig.report().refused  # the sidecar tries again, its library does not
         server.objects[ROUTE] = route(backend("at-v1"), backend("at-v2"))
         rig.world.call(server.start(port))
+        eventually(lambda: rig.report().in_force == (ERA, 1), what="the weights")
+
+
+@integration
+def test_an_answer_that_is_no_object_is_shown_and_ends_nothing(redis: EmbeddedRedis, eventually: Eventually) -> None:
+    with FollowerRig(redis.url) as rig, cluster(rig) as server:
+        server.objects[ROUTE] = {"kind": "LoginPage"}
+        rig.publish(weights())
+        start(rig, server)
+        words = "HTTPRoute shop/checkout: expected an object with a spec, got \"{'kind': 'LoginPage'}\""
+        eventually(lambda: rig.report().refused == words, what="the report")
+        server.objects[ROUTE] = route(backend("at-v1"), backend("at-v2"))
         eventually(lambda: rig.report().in_force == (ERA, 1), what="the weights")
 
 
@@ -226,6 +240,41 @@ def test_weights_are_scaled_without_loss(total: int) -> None:
     assert sum(given.values()) == total
     assert given["c"] == 0
     assert abs(given["a"] - total * 0.9999) <= 1
+    assert given["b"] > 0 or total == 1
+
+
+CLUSTERS = """
+apiVersion: v1
+kind: Config
+current-context: x
+contexts: [{name: x, context: {cluster: c, user: u}}]
+users: [{name: u, user: {token: t}}]
+clusters: [{name: c, cluster: {server: %s}}]
+"""
+
+
+@integration
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "expected what kubectl reads, got something else: while parsing"),
+        ("[1, 2]", "expected what kubectl reads"),
+        ("hello", "expected what kubectl reads"),
+        ("{}", "Expected key current-context"),
+        (CLUSTERS % "3", "expected what kubectl reads"),
+        (CLUSTERS % "https://k:1, certificate-authority: /nowhere/ca", "File does not exist: /nowhere/ca"),
+        ("\0", "expected what kubectl reads"),
+    ],
+)
+def test_a_kubeconfig_that_is_none_is_named(text: str, words: str, tmp_path: Path) -> None:
+    from trimtab.sidecar.kubernetes.patcher import Patcher  # noqa: PLC0415 - it takes long, and only here
+
+    file = tmp_path / "kubeconfig"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=f"^kubeconfig.*{re.escape(words)}"):
+        Patcher(HTTP_ROUTE, "shop", "checkout", kubeconfig=file, total=10_000)
+    with pytest.raises(ValueError, match="kubeconfig: "):
+        Patcher(HTTP_ROUTE, "shop", "checkout", kubeconfig=tmp_path / "nowhere", total=10_000)
 
 
 @pytest.mark.parametrize(

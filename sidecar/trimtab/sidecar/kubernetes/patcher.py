@@ -17,6 +17,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
+from yaml import YAMLError
 
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.sidecar.follower import NotTaken
@@ -38,16 +39,7 @@ class Patcher:
     def __init__(self, shape: Shape, namespace: str, name: str, *, kubeconfig: Path | None, total: int) -> None:
         """`kubeconfig`: None within a cluster. `total`: what the weights are to sum to."""
         self._shape, self._namespace, self._name, self._total = shape, namespace, name, total
-        try:
-            if kubeconfig is None:
-                config.load_incluster_config()
-                api = client.ApiClient()
-            else:
-                api = config.new_client_from_config(str(kubeconfig))
-        except (ConfigException, OSError, ValueError) as error:
-            raise ValueError(f"kubeconfig: {error}") from error
-        api.configuration.retries = False  # tries are made here
-        self._objects = client.CustomObjectsApi(api)
+        self._objects = client.CustomObjectsApi(_api(kubeconfig))
 
     async def bring(self, records: Sequence[WeightsRecord]) -> None:
         """Patches the object where it has other weights. Raises `NotTaken` where it cannot be."""
@@ -82,13 +74,34 @@ class Patcher:
         }  # fmt: skip
 
     def _read(self) -> Object:
-        found: Object = self._objects.get_namespaced_custom_object(**self._where)
+        found = self._objects.get_namespaced_custom_object(**self._where)
+        if not isinstance(found, dict) or not isinstance(found.get("spec"), dict):
+            # Something that stands in front of the API server, such as a page to log in at, says 200, too.
+            raise NotTaken(f"{self._title}: expected an object with a spec, got {str(found)[:_MAX_WORDS]!r}")
         return found
 
     def _patch(self, patch: list[Operation]) -> None:
         self._objects.patch_namespaced_custom_object(
             **self._where, body=patch, field_manager="trimtab", _content_type=_JSON_PATCH
         )
+
+
+def _api(kubeconfig: Path | None) -> client.ApiClient:
+    told = client.Configuration()
+    told.retries = False  # tries are made here, and refusals told at once
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(client_configuration=told)
+        else:
+            config.load_kube_config(str(kubeconfig), client_configuration=told)
+    except (ConfigException, OSError, ValueError) as error:
+        raise ValueError(f"kubeconfig: {error}") from error
+    except (YAMLError, TypeError, AttributeError, KeyError) as error:  # the loader takes the file's shape for granted
+        words = " ".join(str(error).split())
+        raise ValueError(
+            f"kubeconfig {kubeconfig}: expected what kubectl reads, got something else: {words}"
+        ) from error
+    return client.ApiClient(told)
 
 
 def _words(error: ApiException) -> str:

@@ -103,8 +103,10 @@ def _what_rules_have(shape: Shape, rules: Sequence[Object]) -> str:
 def scaled(weights: Mapping[str, int], total: int) -> dict[str, int]:
     """Gives weights that sum to `total`, by largest remainder; of equal remainders the first.
 
-    >>> scaled({"v1": 9_950, "v2": 50}, 100)
-    {'v1': 100, 'v2': 0}
+    What is above 0 stays so where there is room for all of it: a variant without traffic is never judged.
+
+    >>> scaled({"v1": 9_990, "v2": 10}, 100)
+    {'v1': 99, 'v2': 1}
     >>> scaled({"v1": 3_333, "v2": 3_333, "v3": 3_334}, 100)
     {'v1': 33, 'v2': 33, 'v3': 34}
     """
@@ -114,4 +116,9 @@ def scaled(weights: Mapping[str, int], total: int) -> dict[str, int]:
     most = sorted(shares, key=lambda name: -shares[name][1])
     for name in most[: total - sum(given.values())]:
         given[name] += 1
+    for name in [name for name, weight in weights.items() if weight and not given[name]]:
+        largest = max(given, key=lambda one: given[one])
+        if given[largest] > 1:
+            given[largest] -= 1
+            given[name] = 1
     return given
