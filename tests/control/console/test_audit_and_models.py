@@ -51,6 +51,7 @@ def test_who_changed_what_is_shown_with_why_and_what_came_of_it(server: ApiServe
         expect(changes.get_by_role("listitem").first).to_contain_text("revoke dataset/labels-2026 by")
         expect(changes).to_contain_text(MARKUP)
         expect(changes.get_by_role("listitem").last).to_contain_text("revision 1: created")
+        expect(page.get_by_text("2 changes, newest first.")).to_be_visible()
         page.get_by_label("Filter by who, what or why").fill("register")
         expect(changes.get_by_role("listitem")).to_have_count(1)
         page.get_by_label("Filter by who, what or why").fill("nobody wrote this")
@@ -94,6 +95,9 @@ def test_without_a_catalogue_there_is_no_way_to_it(rig: ApiRig, browser: Browser
         page = seen.open()
         ways = page.get_by_role("navigation", name="Where you are").get_by_role("link")
         expect(ways).to_have_text(["Releases", "Audit"])
+    with visit(browser, address(bare), may_refuse=404) as seen:
+        page = seen.open("#/models")
+        expect(page.get_by_role("heading", name="No catalogue of models")).to_be_visible()
     bare.end()
 
 
@@ -108,14 +112,23 @@ def test_axe_finds_nothing_and_a_phone_has_room(server: ApiServer, browser: Brow
         assert seen.overflow() == 0
 
 
-def test_a_preset_of_what_if_fills_in_another_strategy(server: ApiServer, browser: Browser) -> None:
+def test_a_preset_of_what_if_fills_in_another_strategy(rig: ApiRig, server: ApiServer, browser: Browser) -> None:
     with visit(browser, address(server)) as seen:
         page = seen.open("#/releases/checkout")
+        expect(page.locator("#link")).to_have_text("Live")
+        # A decision that comes while it is open has the page drawn again, as it is all the time.
+        rig.decide(*chain(6, 6))
+        expect(page.locator("[data-revision='7-6']").first).to_be_attached()
         field = page.get_by_label("The other strategy and limits, as JSON")
+        chosen = page.get_by_role("group", name="Begin with").locator("[aria-pressed=true]")
+        expect(chosen).to_have_text("As it is")
         page.get_by_role("button", name="Bandit: klUcb").click()
         expect(field).to_have_value(re.compile('"type": "klUcb"'))
         assert json.loads(field.input_value())["strategy"]["policy"] == {"type": "klUcb"}
+        expect(chosen).to_have_text("Bandit: klUcb")
         page.get_by_role("button", name="Half the steps").click()
         expect(field).to_have_value(re.compile('"maxStep": 1000'))
+        field.fill("{}")
+        expect(chosen).to_have_count(0)
         page.get_by_role("button", name="As it is").click()
         expect(field).to_have_value(re.compile('"maxStep": 2000'))

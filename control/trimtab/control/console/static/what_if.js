@@ -25,19 +25,28 @@ export class WhatIf {
 
   render(spec) {
     if (!spec) return null;
+    const text = this.#text || pretty(spec);
     const field = el("textarea.mono", {
       name: "other",
-      rows: "10",
+      rows: "12",
       spellcheck: "false",
       "aria-label": "The other strategy and limits, as JSON",
       oninput: ({ target }) => {
         this.#text = target.value;
+        this.onchange();
       },
     });
-    field.value = this.#text || pretty(spec);
+    field.value = text;
     return el(
       "div.what-if",
       {},
+      el(
+        "p.note",
+        {},
+        "Change strategy or limits, and see what would have been decided on the evidence that there is. ",
+        "Nothing is applied.",
+      ),
+      this.#beginnings(spec, text),
       el(
         "form",
         {
@@ -46,30 +55,6 @@ export class WhatIf {
             this.#ask(event.target.other.value);
           },
         },
-        el(
-          "p.note",
-          {},
-          "Change strategy or limits, and see what would have been decided on the evidence that there is. ",
-          "Nothing is applied.",
-        ),
-        el(
-          "div.choice",
-          { role: "group", "aria-label": "Begin with" },
-          presets(spec).map(([name, other]) =>
-            el(
-              "button",
-              {
-                type: "button",
-                onclick: () => {
-                  this.#text = pretty(other);
-                  field.value = this.#text;
-                  field.focus();
-                },
-              },
-              name,
-            ),
-          ),
-        ),
         field,
         this.#problem && el("p.bad", { role: "alert" }, this.#problem),
         el(
@@ -78,7 +63,39 @@ export class WhatIf {
           this.#isAsking ? "Replaying the evidence" : "What if",
         ),
       ),
-      el("div.sides", { "aria-live": "polite" }, this.#answer && sides(this.#answer, spec)),
+      el(
+        "div.sides",
+        { "aria-live": "polite" },
+        this.#answer
+          ? sides(this.#answer, spec)
+          : el("p.empty", {}, "As it was, and as it would have been: both appear here, side by side."),
+      ),
+    );
+  }
+
+  /** Gives the buttons that fill in another strategy; pressed is the one that stands in the field. */
+  #beginnings(spec, text) {
+    return el(
+      "div.choice",
+      { role: "group", "aria-label": "Begin with" },
+      presets(spec).map(([name, other]) =>
+        el(
+          "button",
+          {
+            type: "button",
+            "aria-pressed": String(text === pretty(other)),
+            onclick: ({ target }) => {
+              this.#text = pretty(other);
+              // The field on the page: that of this drawing is there only where nothing was drawn before it.
+              const field = target.closest(".what-if").querySelector("textarea");
+              field.value = this.#text;
+              field.focus();
+              this.onchange();
+            },
+          },
+          name,
+        ),
+      ),
     );
   }
 
@@ -102,15 +119,16 @@ const BANDIT = { type: "bandit", interval: "1s" };
 
 /** Gives what one may begin with: [name, {strategy, limits}]. */
 function presets({ strategy, limits, variants }) {
+  const asItIs = { strategy, limits };
   const slower = { ...limits, maxStep: Math.max(1, Math.round((limits.maxStep ?? 2000) / 2)) };
   const steps = { type: "canary", steps: [100, 1000, 5000], hold: "10s" };
-  return [
-    ["As it is", { strategy, limits }],
+  const others = [
     ["Half the steps", { strategy, limits: slower }],
     strategy.type !== "canary" && ["Canary", { strategy: steps, limits }],
     strategy.type !== "blueGreen" && variants.length === 2 && ["Blue/green", { strategy: { type: "blueGreen" }, limits }],
     ...["adaptive", "thompson", "klUcb"].map((type) => [`Bandit: ${type}`, { strategy: { ...BANDIT, policy: { type } }, limits }]),
   ].filter(Boolean);
+  return [["As it is", asItIs], ...others.filter(([, other]) => pretty(other) !== pretty(asItIs))];
 }
 
 function sides(answer, { baseline }) {
