@@ -1,5 +1,6 @@
 """The console in Chromium, on decisions that the test writes where a worker would."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,7 @@ WIRE_BYTES = 150_000
 FIRST_PAINT_MS = 1_000
 MARKUP = "<img src=x onerror=document.title='struck'> & <b>so</b>"
 CHECKOUT = "#/releases/checkout"
+NOTHING = "\N{EN DASH}"
 VIEWER, OPERATOR = "viewer-token-" + "v" * 8, "operator-token-" + "o" * 8
 
 
@@ -103,6 +105,50 @@ def test_traffic_that_does_not_follow_is_told(fresh: ApiRig, browser: Browser) -
     with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
         page = seen.open(CHECKOUT)
         expect(page.get_by_text(f"Traffic does not follow the weights: {refused.words}")).to_be_visible()
+
+
+def test_a_variant_that_left_the_file_stays_in_what_is_shown_of_before(fresh: ApiRig, browser: Browser) -> None:
+    before = chain(1, 3, weights={"v1": 7_000, "v2": 3_000})
+    arms = [arm("v1", weight=6_000), arm("v3", weight=4_000)]
+    after = chain(4, 6, weights={"v1": 6_000, "v3": 4_000}, arms=arms, assessments=[])
+    fresh.decide(*before, *after, document=RELEASE.replace("v2", "v3"))
+    server = fresh.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open()
+        expect(page.locator(".releases .spark path")).to_have_count(3)
+        expect(page.locator(".releases .weights-words")).to_have_text("v1 60%v3 40%")
+        page = seen.open(CHECKOUT)
+        shows(page, after)
+        expect(page.locator(".plot-labels > span")).to_have_text(["v1 60%", "v3 40%", "v2 gone"], use_inner_text=True)
+        expect(page.locator("#weights .plot")).to_have_attribute("aria-label", re.compile("Now v1 60%, v3 40%[.]"))
+        expect(page.locator(".log")).to_contain_text("v1 70% → 60%, v3 0% → 40%, v2 30% → 0%")
+        page.get_by_text("The same as a table").click()
+        shares = page.locator("#weights .scroll tbody tr")
+        expect(shares.first.locator("td.number")).to_have_text(["60%", "40%", NOTHING])
+        expect(shares.last.locator("td.number")).to_have_text(["70%", NOTHING, "30%"])
+        expect(page.locator("#variants tbody tr")).to_have_count(2)
+
+
+def test_words_at_the_chart_never_lie_over_one_another(rig: ApiRig, browser: Browser) -> None:
+    server = rig.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open()
+        rows = page.evaluate(
+            """async () => (await import("/chart_paint.js")).rowsOf(
+                [0, 10, 20, 30, 40, 200].map((from) => ({ word: "Progressing", from, size: 70 })), 6)"""
+        )
+        assert rows == [-1, 3, 2, 1, 0, 0]  # the newest in the topmost row that has room, and too many are left out
+    server.end()
+
+
+def test_a_release_that_is_over_says_so_in_words(fresh: ApiRig, browser: Browser) -> None:
+    fresh.decide(*chain(1, 3, phase=Phase.ROLLED_BACK, rule="rolled_back: what it still sees"))
+    server = fresh.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open(CHECKOUT)
+        expect(page.locator(".readout")).to_contain_text("Rolled back: what it still sees")
+        expect(page.locator(".log")).to_contain_text("Rolled back: what it still sees")
+        expect(page.locator("main")).not_to_contain_text("rolled_back")
 
 
 def test_names_however_long_leave_a_phone_its_width(fresh: ApiRig, browser: Browser) -> None:

@@ -48,7 +48,7 @@ const frame = {
       el(
         "div.card.hero",
         {},
-        el("h1", {}, error.status !== 404 ? "That did not work" : /\/models/.test(location.hash) ? "No such model" : "No such release"),
+        el("h1", {}, error.status === 404 ? absent(this.session) : "That did not work"),
         el("p", {}, error.message),
         el("p", {}, el("a", { href: "#/" }, "All releases")),
       ),
@@ -65,6 +65,11 @@ const frame = {
     live.textContent = text;
   },
 };
+
+function absent({ catalogue }) {
+  if (!location.hash.startsWith("#/models")) return "No such release";
+  return catalogue ? "No such model" : "No catalogue of models";
+}
 
 let page = null;
 let retryTimer = 0;

@@ -40,7 +40,7 @@ export class AuditPage {
         "div.page-head",
         {},
         el("h1", {}, "Audit"),
-        el("p.soft", {}, `${count(this.#items.length)} changes, newest first${this.#next ? "; there are older ones" : ""}.`),
+        el("p.soft", {}, summary(this.#items.length, this.#next)),
         el(
           "div.filters",
           {},
@@ -66,6 +66,11 @@ export class AuditPage {
       ),
     );
   }
+}
+
+function summary(number, next) {
+  if (!number) return "";
+  return `${count(number)} ${number === 1 ? "change" : "changes"}, newest first${next ? "; there are older ones" : ""}.`;
 }
 
 const words = ({ actor, release, subject, action, reason, detail, outcome, source }) =>

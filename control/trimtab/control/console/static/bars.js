@@ -9,7 +9,7 @@ const HEIGHT = 36;
 
 /** Gives the weights of one decision as a bar, which says them in words too. */
 export function weightsBar(weights, variants, { labels = false } = {}) {
-  const told = variants.map((name) => `${name} ${share(weights[name] ?? 0)}`);
+  const told = variants.filter((name) => name in weights).map((name) => `${name} ${share(weights[name])}`);
   return el(
     "div.weights",
     { role: "img", "aria-label": told.join(", ") },
@@ -28,8 +28,9 @@ export function weightsBar(weights, variants, { labels = false } = {}) {
       el(
         "div.weights-words",
         {},
-        variants.map((name, at) =>
-          el("span", {}, swatch(at), `${short(name)} `, el("b", {}, share(weights[name] ?? 0))),
+        variants.map(
+          (name, at) =>
+            name in weights && el("span", {}, swatch(at), `${short(name)} `, el("b", {}, share(weights[name]))),
         ),
       ),
   );

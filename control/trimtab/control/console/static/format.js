@@ -99,6 +99,11 @@ export function phaseOf({ phase, queued_behind: behind }) {
   return PHASES[phase] ?? [phase, "held", "?"];
 }
 
+/** Gives the rule of a decision as people read it: the engine names the phase of one that is over as its records do. */
+export function plainRule({ phase, rule }) {
+  return rule.startsWith(`${phase}: `) ? `${phaseOf({ phase })[0]}${rule.slice(phase.length)}` : rule;
+}
+
 export const isOver = ({ phase }) => ["promoted", "rolled_back", "completed"].includes(phase);
 
 export const STRATEGIES = {

@@ -58,7 +58,7 @@ function assessment(found, places) {
       "span.value",
       {},
       found.value === null ? el("span.soft", {}, "nothing seen") : el("b", {}, value),
-      el("small", {}, `n ${count(found.n)}`),
+      found.value !== null && el("small", {}, `n ${count(found.n)}`),
     ),
     el(
       "span.evidence",

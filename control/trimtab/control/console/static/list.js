@@ -151,7 +151,9 @@ export class ReleasesPage {
 }
 
 function row(item) {
-  const names = ordered(Object.keys(item.weights), item.baseline);
+  const trend = item.trend ?? [];
+  const former = trend.flatMap(([, weights]) => Object.keys(weights)); // what left the file has had its share, too
+  const names = ordered([...Object.keys(item.weights), ...former], item.baseline);
   const address = `#/releases/${encodeURIComponent(item.name)}`;
   return el(
     "tr",
@@ -169,10 +171,10 @@ function row(item) {
     ),
     el("td.phase", { role: "cell" }, pill(item), item.queued_behind && el("small", {}, `behind ${item.queued_behind}`)),
     el("td.now", { role: "cell" }, weightsBar(item.weights, names, { labels: true })),
-    el("td.lately", { role: "cell" }, sparkline(item.trend ?? [], names)),
+    el("td.lately", { role: "cell" }, sparkline(trend, names)),
     el(
       "td.followers",
-      { role: "cell" },
+      { role: "cell", "data-label": "Sidecars" },
       item.sidecars
         ? el(
             "span",

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el } from "./dom.js";
-import { clock, idOf, iso, share } from "./format.js";
+import { clock, idOf, iso, plainRule, share } from "./format.js";
 import { weightsBar } from "./bars.js";
 import { pill } from "./standing.js";
 
@@ -91,7 +91,7 @@ export class Log {
         {},
         el("time", { datetime: iso(decision.time_ms), title: `revision ${id}` }, clock(decision.time_ms)),
         weightsBar(decision.weights, names),
-        el("span.rule", {}, changed && pill(decision), changed && " ", decision.rule, told && el("small", {}, told)),
+        el("span.rule", {}, changed && pill(decision), changed && " ", plainRule(decision), told && el("small", {}, told)),
       ),
       el("div.arithmetic", {}, this.#arithmetic(id)),
     );

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el, patch } from "./dom.js";
-import { clock, count, iso, number } from "./format.js";
+import { clock, count, iso, milliseconds, number } from "./format.js";
 
 /** The page of all models; it is read when asked for, and does not follow. */
 export class ModelsPage {
@@ -90,11 +90,17 @@ function card(item) {
         status.revoked && el("span.tag.bad", {}, "✕ revoked"),
       ),
     ),
-    el("p", {}, performance.map((one) => `${one.metric} ${number(one.value)}`).join(" · ") || "No figures."),
+    el("p", {}, performance.map(figure).join(" · ") || "No figures."),
     environment.length > 0 && el("small", {}, environment.join(", ")),
     status.revoked && revoked(status.revoked),
   );
 }
+
+const named = ({ metric, segment }) => metric.replace(/_ms$/, "") + (segment ? ` of ${segment}` : "");
+
+const valued = ({ metric, value }) => (metric.endsWith("_ms") ? milliseconds(value) : number(value));
+
+const figure = (one) => `${named(one)} ${valued(one)}`;
 
 const revoked = ({ reason, actor, timeS }) =>
   el("p.bad", {}, `Revoked by ${actor || "nobody named"}, ${clock(timeS * 1000)}: ${reason}`);
@@ -148,7 +154,7 @@ function figures(performance = []) {
     "table",
     {},
     el("caption.hidden", {}, "Newest figures"),
-    el("thead", {}, el("tr", {}, ["Metric", "Value", "Of"].map((head) => el("th", { scope: "col" }, head)))),
+    el("thead", {}, el("tr", {}, ["Metric", "Value", "Measured"].map((head) => el("th", { scope: "col" }, head)))),
     el(
       "tbody",
       {},
@@ -156,8 +162,8 @@ function figures(performance = []) {
         el(
           "tr",
           {},
-          el("th", { scope: "row" }, one.metric),
-          el("td", {}, number(one.value)),
+          el("th", { scope: "row" }, named(one)),
+          el("td", {}, valued(one)),
           el("td", {}, el("time", { datetime: iso(one.timeS * 1000) }, clock(one.timeS * 1000))),
         ),
       ),
@@ -180,7 +186,7 @@ function lineage(title, { nodes }, none) {
               "li",
               { "data-key": one.ref },
               el("span", {}, link(one.ref), " ", one.revoked && el("span.tag.bad", {}, "✕ revoked")),
-              el("small", {}, `${one.depth} ${one.depth === 1 ? "edge" : "edges"} away`),
+              el("small", {}, `${one.depth} ${one.depth === 1 ? "step" : "steps"} away`),
             ),
           ),
         )

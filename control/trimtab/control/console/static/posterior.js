@@ -7,6 +7,7 @@ import { swatch } from "./bars.js";
 
 const GRID = 240;
 const FEW = 20;
+const EDGE = 4; // percent of the axis: a number that stands there would stick out
 
 /** Gives a row for each arm, on one axis. */
 export function posteriors(arms, { metric, goal, isShare }) {
@@ -52,7 +53,10 @@ export function posteriors(arms, { metric, goal, isShare }) {
         el(
           "div.ridge-plot",
           {},
-          ticks(low, high).map((tick) => el("span", { style: { left: `${x(tick)}%` } }, word(tick))),
+          ticks(low, high)
+            .map((tick) => [tick, x(tick)])
+            .filter(([, left]) => left > EDGE && left < 100 - EDGE)
+            .map(([tick, left]) => el("span", { style: { left: `${left}%` } }, word(tick))),
         ),
         el("div"),
         el("div"),

@@ -153,6 +153,7 @@ export class ReleasePage {
     if (!decision) return patch(this.root, el("p.empty", {}, "No decision yet: a worker has to take the release."));
     const baseline = this.spec?.baseline;
     const names = ordered(Object.keys(decision.weights), baseline);
+    const everyone = ordered(this.track.variants(), baseline); // those that left the file come last
     const arms = names.map((name) => decision.arms.find(({ variant }) => variant === name)).filter(Boolean);
     const steered = {
       decision,
@@ -199,7 +200,7 @@ export class ReleasePage {
         card("guardrails", "Guardrails", () => guardrails([...decision.assessments, ...this.track.failures()], places)),
         own && card("metrics", "Metrics", () => own),
         apart && card("segments", "Segments", () => apart),
-        card("decisions", "Decisions", () => this.log.render(this.track, names), this.log.choice()),
+        card("decisions", "Decisions", () => this.log.render(this.track, everyone), this.log.choice()),
         el(
           "div.aside",
           { "data-key": "aside" },
@@ -209,6 +210,6 @@ export class ReleasePage {
         card("what-if", "What if", () => this.whatIf.render(this.spec)),
       ),
     );
-    this.chart.update(this.track, names, this.#isLive);
+    this.chart.update(this.track, everyone, this.#isLive);
   }
 }

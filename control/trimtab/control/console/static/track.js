@@ -30,6 +30,11 @@ export class Track {
     return this.decisions[0];
   }
 
+  /** Gives every variant that has ever had a weight, those of the newest decision first. */
+  variants() {
+    return [...new Set([...this.decisions].reverse().flatMap(({ weights }) => Object.keys(weights)))];
+  }
+
   /** Gives the last values of one arm, oldest first, for small trend lines. */
   ofArm(variant, value, length = 30) {
     return this.decisions.slice(-length).map(({ arms }) => {

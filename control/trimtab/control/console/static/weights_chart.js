@@ -1,7 +1,7 @@
 // Weights over time, stacked. Between two decisions nothing moved, so the lines are stairs.
 
 import { el, patch, table } from "./dom.js";
-import { axisTime, clock, idOf, isOver, iso, share, short } from "./format.js";
+import { axisTime, clock, idOf, isOver, iso, plainRule, share, short } from "./format.js";
 import { drawMarks, faded, paint } from "./chart_paint.js";
 import { look } from "./palette.js";
 import { swatch } from "./bars.js";
@@ -79,7 +79,7 @@ export class WeightsChart {
     this.canvas.setAttribute(
       "aria-label",
       `Weights over time, ${track.decisions.length} decisions since ${clock(track.oldest.time_ms)}. ` +
-        `Now ${names.map((name) => `${name} ${share(newest.weights[name] ?? 0)}`).join(", ")}. ` +
+        `Now ${names.filter((name) => name in newest.weights).map((name) => `${name} ${share(newest.weights[name] ?? 0)}`).join(", ")}. ` +
         "The same stands in the table below.",
     );
     this.#direct(newest);
@@ -176,7 +176,7 @@ export class WeightsChart {
           { "data-key": name, title: name, style: { top: `${top - over}px` } },
           swatch(at),
           el("span.name", {}, short(name)),
-          el("b", {}, share(part * 100)),
+          name in newest.weights ? el("b", {}, share(part * 100)) : el("span.soft", {}, "gone"),
         ),
       ),
     );
@@ -190,7 +190,7 @@ export class WeightsChart {
     patch(
       this.readout,
       el("span.mono", {}, `${clock(decision.time_ms)} · ${idOf(decision).split("-")[1]}`),
-      ` ${decision.rule}`,
+      ` ${plainRule(decision)}`,
     );
   }
 
@@ -204,7 +204,7 @@ export class WeightsChart {
         [
           idOf(decision),
           el("time", { datetime: iso(decision.time_ms) }, clock(decision.time_ms)),
-          ...this.#names.map((name) => share(decision.weights[name] ?? 0)),
+          ...this.#names.map((name) => (name in decision.weights ? share(decision.weights[name]) : "–")),
         ],
       ]);
     patch(
