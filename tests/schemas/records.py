@@ -129,6 +129,7 @@ SIDECAR_REPORT: Final = sidecar.SidecarReport(
     refusals=3, events=1_000, dropped=2, unattributed=4, time_ms=5,
 )  # fmt: skip
 AGED_REPORT: Final = msgspec.structs.replace(SIDECAR_REPORT, age_s=312.5, stale=True, fallback="baseline")
+ENTRIES_REPORT: Final = msgspec.structs.replace(SIDECAR_REPORT, entries=2_004, routed={"v1": 900, "v2": 100})
 MODELS_REPORT: Final = msgspec.structs.replace(SIDECAR_REPORT, answers={"told": 7, "missing": 2})
 WORKER_REPORT: Final = worker.WorkerReport(
     worker="host-1", events=1_000, refused={"future": 2}, decisions=5, written=4, time_ms=5
@@ -206,6 +207,7 @@ SAMPLES: Final = [
     _own("audit-entry-hook", "json", HOOK_ENTRY, audit.decode),
     _own("sidecar-report", "json", SIDECAR_REPORT, sidecar.decode),
     _own("sidecar-report-aged", "json", AGED_REPORT, sidecar.decode),
+    _own("sidecar-report-entries", "json", ENTRIES_REPORT, sidecar.decode),
     _own("sidecar-report-models", "json", MODELS_REPORT, sidecar.decode),
     _own("worker-report", "json", WORKER_REPORT, worker.decode),
 ]  # fmt: skip

@@ -113,6 +113,10 @@ class Rig:
         """Lets an Envoy go on in a new file, where its log has been renamed."""
         self.world.call(_told(envoy.admin, "reopen_logs"))
 
+    def logged(self, envoy: "Envoy", what: str = "logs_written") -> int:
+        """Entries over gRPC that an Envoy has counted as `what`."""
+        return self.world.call(_counted(envoy.admin, f"envoy_access_logs_grpc_access_log_{what}"))
+
     @staticmethod
     def _end(program: Program) -> None:
         if program.is_running:
@@ -147,6 +151,17 @@ async def _told(admin: Path, order: str) -> None:
     connector = aiohttp.UnixConnector(str(admin))
     async with aiohttp.ClientSession(connector=connector) as session, session.post(f"http://admin/{order}") as answer:
         assert answer.status == 200
+
+
+async def _counted(admin: Path, counter: str) -> int:
+    """Gives a counter as Prometheus would be told it."""
+    connector = aiohttp.UnixConnector(str(admin))
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get("http://admin/stats/prometheus") as got,
+    ):
+        lines = (await got.text()).splitlines()
+    return next(int(line.split()[-1]) for line in lines if line.startswith(f"{counter}{{"))
 
 
 async def _is_ready(session: aiohttp.ClientSession) -> bool:

@@ -1,8 +1,11 @@
 """The report in Redis says what is in force, and goes away with its sidecar."""
 
+import signal
+
 import pytest
 
 from conftest import Eventually
+from sidecar.kafka_events import read_to_end
 from sidecar.rig import SIDECAR_ID, Rig
 from sidecar.weights import ERA, weights
 from trimtab.schemas.redis_keys import sidecar_key
@@ -41,3 +44,39 @@ def test_events_are_counted_and_so_are_entries_of_nobody(
         eventually(lambda: rig.report("shop").events == 20, what="two events a request")
         eventually(lambda: rig.report("shop").unattributed == 10, what="two entries a request of nobody")
         assert rig.report("shop").dropped == 0
+        assert rig.report("shop").entries == rig.logged(envoy) == 30
+        assert sum(rig.report("shop").routed.values()) == 10
+
+
+@pytest.mark.proxies
+def test_what_envoy_wrote_and_nobody_took_is_what_is_lost(
+    redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
+) -> None:
+    with Rig(redis=redis.url, kafka=kafka.bootstrap) as rig:
+        rig.publish(weights())
+        first = rig.start_sidecar()
+        envoy = rig.start_envoy()
+        rig.ask(envoy, 100)
+        eventually(lambda: rig.report().events == 200, what="all events of the first")
+        first.end(by=signal.SIGKILL)
+        rig.redis.delete(sidecar_key("checkout", SIDECAR_ID))
+        rig.ask(envoy, 50)
+        eventually(lambda: rig.logged(envoy, "grpc_entries_flushed") == 300, what="Envoy's word that it sent them")
+        rig.start_sidecar()
+        eventually(lambda: rig.ask(envoy, 1) and rig.report().entries, what="entries for the second")
+        eventually(lambda: rig.report().events == rig.report().entries, what="all events of the second")
+        eventually(lambda: 200 + rig.report().events == len(read_to_end(kafka.bootstrap)), what="them on Kafka")
+        assert rig.logged(envoy) - 200 - rig.report().entries >= 100  # nobody has those of the fifty requests
+
+
+@pytest.mark.proxies
+def test_a_sidecar_of_a_log_file_says_what_was_routed(
+    redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
+) -> None:
+    with Rig(redis=redis.url, kafka=kafka.bootstrap, logs_to_file=True) as rig:
+        rig.publish(weights(v1=5_000, v2=5_000))
+        rig.start_sidecar()
+        answers = rig.ask(rig.start_envoy(), 50)
+        of = {name: sum(answer.variant == name for answer in answers) for name in ("v1", "v2")}
+        eventually(lambda: rig.report().routed == of, what="them in the report")
+        assert rig.report().entries == 0

@@ -51,6 +51,8 @@ class SidecarReport(msgspec.Struct, frozen=True, kw_only=True):
     answers: dict[str, int] = {}
     """what answers of models said of their version (`told`, `other`, `unknown`, `asked`, `missing`) -> how many, where
     the proxy looks into them"""
+    entries: int = 0
+    """of Envoy's log, that came over gRPC since the sidecar started, whoever they are of"""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -132,6 +132,7 @@ def _log_counts(reports: Sequence[SidecarReport]) -> Iterable[Metric]:
         ("dropped", "Events that could not be published"),
         ("unattributed", "Entries of the log that name no variant of ours"),
         ("gaps", "Times that part of the log was lost"),
+        ("entries", "Entries of Envoy's log that came over gRPC, whoever they are of"),
     ):
         family = CounterMetricFamily(f"trimtab_sidecar_{field}", about, labels=["sidecar"])
         for report in reports:

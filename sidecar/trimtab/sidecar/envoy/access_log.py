@@ -6,7 +6,8 @@ between. Where visitors are sticky the entry at the start does not know the clus
 end then, as of the end, for its start may be too long ago to be counted.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection
 from typing import Final, Protocol
 
 from envoy.data.accesslog.v3.accesslog_pb2 import AccessLogType, HTTPAccessLogEntry
@@ -55,7 +56,7 @@ class Publisher(Protocol):
 
 
 class AccessLog:
-    """Turns log entries into events of `telemetry`, and counts those that name no variant.
+    """Turns log entries into events of `telemetry`, and counts what was routed where, and what names no variant.
 
     `answers` tells whose answers those of models are.
     """
@@ -65,9 +66,14 @@ class AccessLog:
         self._telemetry = telemetry
         self._stamps: dict[str, Stamped] = {}
         self.unattributed = 0
+        self.entries = 0
+        """all that came, whoever they are of: what Envoy says it wrote beyond that was lost on the way"""
+        self.routed: Counter[tuple[str, str]] = Counter()
+        """(release, variant) -> requests"""
 
-    def publish(self, entries: Iterable[HTTPAccessLogEntry]) -> None:
+    def publish(self, entries: Collection[HTTPAccessLogEntry]) -> None:
         """Publishes an event for each entry at the start or the end of a request that a release routed."""
+        self.entries += len(entries)
         for entry in entries:
             common = entry.common_properties
             kind = common.access_log_type
@@ -87,14 +93,18 @@ class AccessLog:
             if kind == _END:
                 self._publish_end(key, entry, start_ms, stamped)
             elif not is_sticky:
-                self._telemetry.request(key, start_ms)
+                self._route(key, start_ms)
+
+    def _route(self, key: RoutingKey, time_ms: int) -> None:
+        self.routed[key.release, key.variant] += 1
+        self._telemetry.request(key, time_ms)
 
     def _publish_end(self, key: RoutingKey, entry: HTTPAccessLogEntry, start_ms: int, stamped: Stamped) -> None:
         common, response = entry.common_properties, entry.response
         last_byte, whole = common.time_to_last_downstream_tx_byte, common.duration
         end_ms = whole.seconds * 1e3 + whole.nanos * 1e-6
         if stamped.is_sticky:
-            self._telemetry.request(key, start_ms + int(end_ms))
+            self._route(key, start_ms + int(end_ms))
         tags = common.custom_tags
         if TAG_TRACE in tags:
             self._telemetry.trace(tags[TAG_TRACE])

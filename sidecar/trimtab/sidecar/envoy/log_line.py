@@ -8,6 +8,7 @@ the lines mean is what `access_log.py` says of the entries that travel by gRPC: 
 routed it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -71,7 +72,7 @@ def failure(flags: str) -> Failure:
 
 
 class LogLines:
-    """Turns lines into events, and counts those that are not ours or name no variant.
+    """Turns lines into events, and counts what was routed where, and what is not ours or names no variant.
 
     `answers` tells whose answers those of models are.
     """
@@ -80,6 +81,8 @@ class LogLines:
         self.answers = Answers()
         self._stamps: dict[bytes, Stamped] = {}
         self.unattributed = 0
+        self.routed: Counter[tuple[str, str]] = Counter()
+        """(release, variant) -> requests"""
 
     def rows(self, lines: Iterable[bytes]) -> list[Row]:
         """Gives the events of `lines`, for requests that a release routed."""
@@ -106,6 +109,8 @@ class LogLines:
             self.unattributed += 1
             return []
         start_ms = int(start)
+        if (kind == _END) == is_sticky:
+            self.routed[key.release, key.variant] += 1
         if kind == _START:
             return [] if is_sticky else [(key, start_ms)]
         end_ms = start_ms + int(duration)

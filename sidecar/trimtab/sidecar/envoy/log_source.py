@@ -38,6 +38,14 @@ class LogSource(Protocol):
         """Entries and lines that name no variant of ours."""
 
     @property
+    def entries(self) -> int:
+        """Entries that came over gRPC, whoever they are of."""
+
+    @property
+    def routed(self) -> dict[tuple[str, str], int]:
+        """(release, variant) -> requests."""
+
+    @property
     def answers(self) -> dict[str, int]:
         """What models' answers said of their version -> how many."""
 
@@ -82,6 +90,16 @@ class GrpcLog:
         return self._entries.unattributed
 
     @property
+    def entries(self) -> int:
+        """Entries that came, whoever they are of."""
+        return self._entries.entries
+
+    @property
+    def routed(self) -> dict[tuple[str, str], int]:
+        """(release, variant) -> requests."""
+        return dict(self._entries.routed)
+
+    @property
     def answers(self) -> dict[str, int]:
         """What models' answers said of their version -> how many."""
         return dict(self._entries.answers.counts)
@@ -95,6 +113,7 @@ class FileLog:
     """Lines of a file, from where they are not delivered yet. Raises what `FileSource` does."""
 
     access_log: AccessLog | None = None
+    entries = 0
 
     def __init__(self, options: EnvoySidecarOptions) -> None:
         if options.log is None or options.checkpoint is None:
@@ -121,6 +140,11 @@ class FileLog:
     def unattributed(self) -> int:
         """Lines that are not ours, or name no variant."""
         return self._lines.unattributed
+
+    @property
+    def routed(self) -> dict[tuple[str, str], int]:
+        """(release, variant) -> requests."""
+        return dict(self._lines.routed)
 
     @property
     def answers(self) -> dict[str, int]:

@@ -127,6 +127,8 @@ class Sidecar:
             events=source.events,
             dropped=source.dropped,
             unattributed=source.unattributed,
+            entries=source.entries,
+            routed={variant: count for (name, variant), count in source.routed.items() if name == release},
             answers=source.answers,
             gaps=source.gaps,
             time_ms=time.time_ns() // 1_000_000,
