@@ -1,6 +1,7 @@
 """The `trimtab` command as a person or a script meets it."""
 
 import json
+import platform
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,10 +14,12 @@ from redis import Redis
 
 from trimtab.schemas import decision as decisions
 from trimtab.schemas import sidecar as sidecars
+from trimtab.schemas import worker
 from trimtab.schemas.decision import Arm, Decision, Phase, Seen
-from trimtab.schemas.redis_keys import RELEASES, sidecar_key, weights_key
+from trimtab.schemas.redis_keys import RELEASES, sidecar_key, weights_key, worker_key
 from trimtab.schemas.release import Release
 from trimtab.schemas.sidecar import SidecarReport
+from trimtab.schemas.worker import WorkerReport
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 from trimtab.streams.layout import embedded_topics
 
@@ -65,11 +68,15 @@ def publish(redis: EmbeddedRedis, name: str = "checkout") -> Decision:
         fields = {"era": 7, "revision": 42, "weights": "{}", "decision": decisions.encode(made), "spec": document}
         client.hset(weights_key(name), mapping=fields)
         client.sadd(RELEASES, name)
+        report = WorkerReport(worker="w", events=20, refused={}, decisions=1, written=1, time_ms=made.time_ms)
+        client.set(worker_key("w"), worker.encode(report))
     return made
 
 
 def test_version_is_that_of_the_distribution() -> None:
     assert trimtab("version").stdout == f"{version('trimtab')}\n"
+    told = json.loads(trimtab("version", "-o", "json").stdout)
+    assert told == {"version": version("trimtab"), "python": platform.python_version(), "apiVersion": "trimtab.dev/v1"}
 
 
 def test_schema_prints_all_schemas_or_one() -> None:

@@ -1,5 +1,6 @@
 """What pipelines go by: a file without a mistake, and how a release ends."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ from redis import Redis
 from control.decisions import arm, decision
 from sidecar.weights import ERA
 from trimtab.schemas import decision as decisions
-from trimtab.schemas import sidecar
+from trimtab.schemas import sidecar, worker
 from trimtab.schemas.decision import Phase
-from trimtab.schemas.redis_keys import RELEASES, sidecar_key, weights_key
+from trimtab.schemas.redis_keys import RELEASES, sidecar_key, weights_channel, weights_key, worker_key
 from trimtab.schemas.sidecar import SidecarReport
+from trimtab.schemas.worker import WorkerReport
 from trimtab.streams.embedded import EmbeddedRedis
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -41,13 +43,18 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path) -> None:
     assert f"{file}:" in done.stderr
 
 
+WORKER = WorkerReport(worker="w", events=0, refused={}, decisions=0, written=0, time_ms=0)
+
+
 def write(redis: EmbeddedRedis, phase: Phase, excluded: str = "", refused: str = "") -> None:
     made = decision(phase=phase, arms=[arm("v1"), arm(excluded=excluded)])
     with Redis.from_url(redis.url) as client:
+        client.set(worker_key("w"), worker.encode(WORKER))
         client.sadd(RELEASES, made.release)
         client.hset(weights_key(made.release), mapping={"decision": decisions.encode(made), "spec": "{}"})
         report = SidecarReport(sidecar="edge", proxy="envoy", release=made.release, in_force=(ERA, 1), refused=refused)
         client.set(sidecar_key(made.release, "edge"), sidecar.encode(report))
+        client.publish(weights_channel(made.release), "")
 
 
 @pytest.mark.integration
@@ -92,6 +99,40 @@ def test_weights_past_their_age_are_a_problem_while_a_release_goes_on(
         client.set(key, sidecar.encode(aged))
     done = trimtab("status", "checkout", "--redis", redis.url)
     assert (done.returncode, said in done.stderr) == (code, True)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("phase", "code"), [(Phase.PROGRESSING, 1), (Phase.PROMOTED, 0)])
+def test_a_release_that_nobody_decides_on_does_not_do_well(redis: EmbeddedRedis, phase: Phase, code: int) -> None:
+    write(redis, phase)
+    with Redis.from_url(redis.url) as client:
+        client.delete(worker_key("w"))
+    done = trimtab("status", "checkout", "--redis", redis.url)
+    assert (done.returncode, "no worker reports: nobody decides on it" in done.stderr) == (code, bool(code))
+
+
+@pytest.mark.integration
+def test_programs_are_told_the_same_as_json(redis: EmbeddedRedis) -> None:
+    write(redis, Phase.ROLLED_BACK)
+    done = trimtab("status", "checkout", "-o", "json", "--redis", redis.url)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["phase"], told["over"], told["healthy"]) == (1, "rolled_back", True, False)
+    assert told["problems"] == ["rolled back: bandit: weights follow P(best)"]
+    assert told["weights"] == {"v1": 7_500, "v2": 2_500}
+
+
+@pytest.mark.integration
+def test_who_watches_is_told_of_changes_before_the_end(redis: EmbeddedRedis) -> None:
+    write(redis, Phase.PROGRESSING)
+    command = [sys.executable, "-m", "trimtab.control.cli", "status", "checkout", "-w", "--redis", redis.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        for phase in (Phase.PROGRESSING, Phase.PAUSED):
+            write(redis, phase)
+            assert f" {phase} v1=7500 " in watching.stderr.readline()
+        write(redis, Phase.PROMOTED)
+        out, err = watching.communicate(timeout=60)
+    assert (watching.returncode, err, " promoted " in out) == (0, "", True)
 
 
 @pytest.mark.integration

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trimtab.control.command import USAGE, Config, Kafka, RedisUrl, fail, settings_in_force
-from trimtab.control.output import TreeFormat, write
+from trimtab.control.output import TextFormat, TreeFormat, write
 
 
 def config_show(
@@ -47,11 +47,20 @@ def schema(name: Annotated[str, typer.Argument(help="One schema; all of them by 
     typer.echo(json.dumps(known[name] if name else known, indent=2))
 
 
-def version() -> None:
-    """Print the version.
+def version(
+    output: Annotated[TextFormat, typer.Option("--output", "-o", help="How to write it.")] = TextFormat.TEXT,
+) -> None:
+    """Print the version; as JSON, with that of Python and of release files.
 
-    Example: trimtab version
+    Example: trimtab version -o json
     """
+    import platform
     from importlib.metadata import version as installed_version
 
-    typer.echo(installed_version("trimtab"))
+    trimtab = installed_version("trimtab")
+    if output is TextFormat.TEXT:
+        typer.echo(trimtab)
+        return
+    from trimtab.schemas.release import API_VERSION
+
+    write({"version": trimtab, "python": platform.python_version(), "apiVersion": API_VERSION}, output)

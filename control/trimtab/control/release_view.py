@@ -12,7 +12,7 @@ from trimtab.schemas.decision import Decision, decode_decision
 from trimtab.schemas.errors import InvalidRecord, NewerVersion, Unreachable
 from trimtab.schemas.redis_client import REDIS_FAILURES, open_redis
 from trimtab.schemas.redis_connection import RedisConnection
-from trimtab.schemas.redis_keys import RELEASES, sidecar_key, sidecar_pattern, weights_channel, weights_key
+from trimtab.schemas.redis_keys import RELEASES, sidecar_key, sidecar_pattern, weights_channel, weights_key, worker_key
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.streams.redis_reach import redis_failure
 
@@ -93,6 +93,13 @@ class Releases:
         except REDIS_FAILURES as error:
             raise self._unreachable(error) from error
         return found
+
+    def has_worker(self) -> bool:
+        """Whether any worker has reported within the ten seconds that a report is kept."""
+        try:
+            return next(iter(self._redis.scan_iter(worker_key("*"), count=1000)), None) is not None
+        except REDIS_FAILURES as error:
+            raise self._unreachable(error) from error
 
     def get(self, name: str, known: Mapping[str, str] | None = None) -> ReleaseView | None:
         """Gives a release; None where there is none. Raises `InvalidRecord` for a decision that cannot be read.

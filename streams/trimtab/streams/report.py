@@ -42,12 +42,12 @@ class Report:
 
     async def write_forever(self) -> None:
         """Reports until it is cancelled."""
-        while True:
-            await asyncio.sleep(_INTERVAL_S)
+        while True:  # and at once: until there is a report, nobody seems to decide
             counters = self.counters()
             self._log_refused(Counter(counters.refused))
             with suppress(*REDIS_FAILURES):
                 await self._publication.remember(worker_key(self._worker), worker.encode(counters), _EXPIRY_S)
+            await asyncio.sleep(_INTERVAL_S)
 
     def _log_refused(self, refused: Counter[str]) -> None:
         for code, events in (refused - self._logged).items():
