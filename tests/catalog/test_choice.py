@@ -94,7 +94,7 @@ def test_lineage_is_part_of_a_query(store: SqliteStore) -> None:
     assert names(chosen(store, "lineage excludes dataset labels")) == ["digits:2"]
     assert names(chosen(store, "lineage includes dataset labels")) == ["digits:1"]
     assert chosen(store, "lineage excludes dataset scans").front == ()
-    assert names(chosen(store, "lineage excludes dataset none and lineage includes featureset pixels")) == ["digits:2"]
+    assert names(chosen(store, "lineage excludes dataset labels and lineage includes run forest")) == ["digits:2"]
     assert set(names(chosen(store, "project = post"))) == {"digits:1", "digits:2"}
 
 
@@ -121,16 +121,53 @@ def test_where_nothing_matches_every_constraint_says_how_many_it_excluded(store:
     assert choice.exclusions == (
         Exclusion("environment = production", 2, 0, 0),
         Exclusion("accuracy >= 0.96", 3, 0, 0),
-        Exclusion("serving.p99_ms <= 5", 4, 4, 0),
+        Exclusion("serving.p99_ms <= 5", 4, 4, 0, "no model has serving.p99_ms; did you mean p99_ms?"),
     )
     with pytest.raises(NothingMatches) as caught:
         _ = choice.chosen
     assert str(caught.value) == (
         "no model of 4 matches: `environment = production` excludes 2; `accuracy >= 0.96` excludes 3; `serving.p99_ms"
-        " <= 5` excludes 4 (4 of them because it is not known)"
+        " <= 5` excludes 4 (4 of them because it is not known, no model has serving.p99_ms; did you mean p99_ms?)"
     )
     (one,) = chosen(store, "accuracy >= 0.99").exclusions
     assert one.alone == 4
+
+
+@pytest.mark.parametrize(
+    ("where", "hint"),
+    [
+        ("lineage excludes dataset label", "there is no dataset/label in the catalogue; did you mean dataset/labels?"),
+        ("lineage includes dataset label", "there is no dataset/label in the catalogue; did you mean dataset/labels?"),
+        ("project = mail", "there is no project/mail in the catalogue; did you mean project/post?"),
+        ("environment = prodution", "no model has the environment prodution; did you mean production?"),
+        ("licence in (MIT, BSD)", "no model has the licence BSD"),
+        ("acuracy >= 0", "no model has acuracy; did you mean accuracy?"),
+        ("not acuracy >= 0", "no model has acuracy; did you mean accuracy?"),
+        ("has tag teams", "no model has the tag teams; did you mean team?"),
+        ("(alias = none or blessed)", "no model has the alias none"),
+        ("privacy = restricted", ""),
+        ("not environment = production", ""),
+        ("accuracy > 2", ""),
+    ],
+)
+def test_what_the_catalogue_does_not_know_is_told_where_nothing_matches(
+    store: SqliteStore, where: str, hint: str
+) -> None:
+    put(store, *digits(), node("letters:1", environment=["production"], tags={"team": "post"}, privacy="public"))
+    put(store, *(node(f"digits:{at}", f"run/{run}", environment=["production"], performance={"accuracy": 0.9})
+                 for at, run in ((1, "logistic"), (2, "forest"))))  # fmt: skip
+    choice = chosen(store, where)
+    assert (choice.matched, [one.hint for one in choice.exclusions]) == (0, [hint])
+    if hint:
+        with pytest.raises(NothingMatches, match=re.escape(hint)):
+            _ = choice.chosen
+
+
+def test_a_dataset_that_the_catalogue_does_not_know_lets_nothing_pass(store: SqliteStore) -> None:
+    put(store, *digits())
+    assert names(chosen(store, "lineage excludes dataset lables")) == []
+    assert names(chosen(store, "not lineage includes dataset lables")) == []
+    assert names(chosen(store, "(lineage excludes dataset lables or p99_ms < 5)")) == ["digits:1"]
 
 
 def test_an_empty_catalogue_says_so(store: SqliteStore) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from catalog.builders import digits
+from trimtab.catalog.figure import is_possible
 from trimtab.catalog.model_file import dump_nodes, load_nodes, read_nodes
 from trimtab.catalog.node import RESTS_ON, decode_node, encode_node
 from trimtab.schemas.errors import InvalidFile
@@ -36,6 +37,14 @@ def test_figures_may_be_a_mapping_or_a_list() -> None:
     assert short[0].key == "accuracy"
 
 
+def test_a_figure_of_which_everybody_means_the_same_has_bounds_and_others_have_none() -> None:
+    for metric, value, can_be in (
+        ("accuracy", 1.0, True), ("accuracy", 1.01, False), ("share", -0.1, False), ("cost", 1e300, True),
+        ("log_loss", -0.1, False), ("my_score", -1e300, True), ("my_score", float("nan"), False),
+    ):  # fmt: skip
+        assert is_possible(metric, value) is can_be
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -53,6 +62,15 @@ def test_figures_may_be_a_mapping_or_a_list() -> None:
         ("kind: model\nname: a\nversion: '1'\nperformance: {a: .nan}", "f.yaml:4: performance.value: expected a fin"),
         ("kind: model\nname: a\nversion: '1'\nperformance: {Accuracy: 1}", "performance"),
         ("kind: model\nname: a\nversion: '1'\nperformance: [{metric: a, value: 1, segment: EU}]", "a segment's name"),
+        ("kind: model\nname: a\nversion: '1'\nperformance: {accuracy: 96.9}", "expected 0 to 1 for accuracy, got 96.9"),
+        ("kind: model\nname: a\nversion: '1'\nperformance: {p99_ms: -5}", "expected 0 or more for p99_ms, got -5"),
+        ("kind: model\nname: a\nversion: '1'\nperformance: {a: true}", "value: expected a valid number, got True"),
+        ("kind: model\nname: a\nversion: '1'\nperformance: [{metric: a, value: 1, timeS: 1767225600000}]",
+         "f.yaml:4: performance[0].timeS: expected at most 253402300799, got 1767225600000"),
+        (f"kind: model\nname: a\nversion: '1'\nperformance: [{{metric: a, value: 1, count: {10**20}}}]", "expected at"),
+        (f"kind: run\nname: a\nstartedS: {10**20}", "f.yaml:3: startedS: expected at most 253402300799"),
+        (f"kind: deployment\nname: a\nsince: [{10**20}, 1]", "f.yaml:3: since[0]: expected at most"),
+        ("kind: deployment\nname: a\nsince: [1, -1]", "f.yaml:3: since[1]: expected at least 0, got -1"),
         ("kind: deployment\nname: a\nrelease: r", "expected a release and its variant, or neither"),
         ("kind: deployment\nname: a\nrelease: R\nvariant: v", "expected names of a release and a variant, got R, v"),
         ("kind: deployment\nname: a\nrestsOn: ['model/a:1', 'model/a:2']", "restsOn: expected at most one model"),

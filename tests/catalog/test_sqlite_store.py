@@ -10,6 +10,8 @@ import pytest
 from catalog.builders import digits, node, put
 from trimtab.catalog.errors import WrongAddress
 from trimtab.catalog.sqlite_store import SqliteStore
+from trimtab.schemas.errors import Unreachable
+from trimtab.schemas.model_ref import ModelRef
 
 
 def test_what_was_written_outlives_the_process(tmp_path: Path) -> None:
@@ -38,6 +40,8 @@ from trimtab.catalog import writing
 from trimtab.catalog.entry import Change
 from trimtab.catalog.model_file import load_nodes
 from trimtab.catalog.sqlite_store import SqliteStore
+from trimtab.schemas.errors import Unreachable
+from trimtab.schemas.model_ref import ModelRef
 store = SqliteStore({str(tmp_path / "c.db")!r})
 store.write(Change(nodes=tuple(load_nodes("kind: dataset\\nname: before", "f"))))
 writing.check_edges = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the rows are in, and not committed
@@ -75,3 +79,17 @@ def test_files_of_another_kind_are_refused_and_left_alone(tmp_path: Path) -> Non
     ):
         with pytest.raises(WrongAddress, match=said):
             SqliteStore(path)
+
+
+def test_a_file_that_is_broken_is_told_by_whatever_is_asked_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    store = SqliteStore(path)
+    put(store, *digits())
+    store.close()
+    head = path.read_bytes()[:8192]  # what is of the tables, and nothing of what is in them
+    path.write_bytes(head + b"\xff" * (path.stat().st_size - len(head)))
+    broken = SqliteStore(path)
+    for ask in (broken.changes, lambda: broken.entry(ModelRef("model/digits:1")), lambda: put(broken, *digits())):
+        with pytest.raises(Unreachable, match=r"catalogue .*catalog\.db: database disk image is malformed"):
+            ask()
+    broken.close()

@@ -96,7 +96,7 @@ def test_a_model_is_chosen_with_what_was_excluded(models: Models) -> None:
     assert "p99_ms <= 5" in table
     found = json.loads(models("choose", "--where", "p99_ms <= 5", "-o", "json").stdout)
     assert (found["chosen"], found["considered"], found["matched"]) == ("model/digits:1", 2, 1)
-    assert found["exclusions"] == [{"constraint": "p99_ms <= 5", "excluded": 1, "unknown": 0, "alone": 1}]
+    assert found["exclusions"] == [{"constraint": "p99_ms <= 5", "excluded": 1, "unknown": 0, "alone": 1, "hint": ""}]
 
 
 def test_where_none_matches_the_constraints_are_told_and_the_exit_code_is_1(models: Models) -> None:
@@ -137,7 +137,11 @@ def test_revoking_data_tells_which_models_rest_on_them_and_is_undone(models: Mod
         (["list", "--where", "(blessed"], 2, "--where: column 9: expected ')'"),
         (["choose", "--prefer", "accuracy,cost=1"], 2, "--prefer: expected METRIC,METRIC or METRIC=WEIGHT"),
         (["choose", "--prefer", "accuracy=x"], 2, "--prefer: expected numbers as weights"),
-        (["choose", "--prefer", "Accuracy"], 2, "--prefer"),
+        (["choose", "--prefer", "Accuracy"], 2, "--prefer: expected a metric such as accuracy"),
+        (["choose", "--prefer", "accuracy=-1"], 2, "--prefer: Input should be greater than 0"),
+        (["choose", "--prefer", "accuracy=nan"], 2, "--prefer: Input should be a finite number"),
+        (["choose", "--where", "environment = prodution"], 1, "no model has the environment prodution; did you"),
+        (["choose", "--where", "lineage excludes dataset scan"], 1, "no dataset/scan in the catalogue; did you mean"),
         (["revoke", "digits:1"], 2, "--reason: expected why"),
         (["revoke", "ghost:1", "--reason", "x"], 1, "there is no model/ghost:1"),
         (["list", "--kind", "run", "--where", "blessed"], 2, "--where: queries are about models, got --kind run"),

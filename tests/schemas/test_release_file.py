@@ -307,6 +307,16 @@ def test_a_mistake_is_told_with_its_line_and_field(text: str, expected: str) -> 
     assert problems(text) == [f"f.yaml:{expected}"]
 
 
+def test_of_what_may_be_a_list_or_a_mapping_only_what_is_wrong_within_it_is_told() -> None:
+    wrong = with_change("    - name: v2\n", "    - {name: v2, model: {where: blessed, prefer: {accuracy: -1}}}\n")
+    [told] = problems(wrong)
+    assert told.endswith(": spec.variants[1].model.prefer.accuracy: expected above 0.0, got -1")
+    assert [one.partition(": ")[2] for one in problems(wrong.replace("{accuracy: -1}", "7"))] == [
+        "spec.variants[1].model.prefer: expected a list, got 7",
+        "spec.variants[1].model.prefer: expected a mapping, got 7",
+    ]
+
+
 def test_a_short_text_that_unfolds_without_end_is_refused() -> None:
     names = "abcdefghijk"
     text = "a: &a [x, x, x, x, x, x, x, x, x]\n"

@@ -9,17 +9,19 @@
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import not_
 from typing import Final, NamedTuple
 
 from trimtab.catalog.candidate import Candidate
 from trimtab.catalog.errors import NothingMatches
+from trimtab.catalog.hint import hint
 from trimtab.catalog.match import answers
 from trimtab.catalog.pareto import Point, front
 from trimtab.catalog.view import Snapshot
 from trimtab.schemas.model_query import parse
 from trimtab.schemas.model_ref import ModelRef
+from trimtab.schemas.model_term import Term
 from trimtab.schemas.preference import Goal, ModelChoice, Weighed, goal, goals
 
 ALWAYS: Final[tuple[Goal, ...]] = (goal("accuracy"), goal("p99_ms"), goal("cost"))
@@ -39,6 +41,8 @@ class Exclusion(NamedTuple):
     """those of them of which it is not known"""
     alone: int
     """those that nothing else excludes: they would remain without it"""
+    hint: str = ""
+    """where no model matches: what is strange about it, such as a name that the catalogue does not have"""
 
 
 class Ranked(NamedTuple):
@@ -107,7 +111,18 @@ def _matching(snapshot: Snapshot, where: str) -> tuple[list[int], tuple[Exclusio
         Exclusion(text, one.bit_count(), each.count(None), (one & sole).bit_count())
         for text, each, one in zip(texts, found, fails, strict=True)
     )
-    return [at for at, count in enumerate(failures) if not count], exclusions
+    matched = [at for at, count in enumerate(failures) if not count]
+    return matched, exclusions if matched else _with_hints(snapshot, exclusions, dict(constraints))
+
+
+def _with_hints(
+    snapshot: Snapshot, exclusions: Sequence[Exclusion], terms: Mapping[str, Term]
+) -> tuple[Exclusion, ...]:
+    """Gives exclusions with what is strange about them; not for the one on revocation, which nobody wrote."""
+    return tuple(
+        one._replace(hint=hint(terms[one.constraint], snapshot)) if one.excluded and one.constraint in terms else one
+        for one in exclusions
+    )
 
 
 def _points(snapshot: Snapshot, matched: Sequence[int], over: Sequence[Goal]) -> list[Point]:
@@ -172,6 +187,7 @@ def why_nothing(choice: Choice) -> str:
 def _told(one: Exclusion) -> str:
     more = [f"{one.unknown} of them because it is not known"] if one.unknown else []
     more += [f"{one.alone} that nothing else excludes"] if one.alone else []
+    more += [one.hint] if one.hint else []
     return f"`{one.constraint}` excludes {one.excluded}" + (f" ({', '.join(more)})" if more else "")
 
 

@@ -46,6 +46,8 @@ def answers(term: Term, snapshot: Snapshot) -> Answers:  # noqa: PLR0911 - a tab
                 name in model.tags and (value is None or model.tags[name] == value) for model in snapshot.candidates
             ]
         case RestsOn(ref):
+            if not snapshot.has(ref):  # a mistyped name must not let everything pass that it was to exclude
+                return [None] * len(snapshot.candidates)
             resting = snapshot.resting_on(ref)
             return [model.ref in resting for model in snapshot.candidates]
         case Bound(figure, comparison, bound):

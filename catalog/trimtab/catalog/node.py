@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, field_validator, model_validator
 
-from trimtab.catalog.figure import MAX_SERIES, Figure
-from trimtab.schemas.ids import Revision, is_name, is_release_name
+from trimtab.catalog.figure import LAST_S, MAX_SERIES, MOST, Figure
+from trimtab.schemas.ids import NO_REVISION, is_name, is_release_name
 from trimtab.schemas.model_ref import MAX_NAME, NAME, Kind, ModelRef, kind_of, parse_ref, ref
 from trimtab.schemas.part import Part
 
@@ -64,6 +64,7 @@ NodeName = Annotated[str, AfterValidator(_name)]
 Word = Annotated[str, Field(min_length=1, max_length=128)]
 Words = Annotated[tuple[Word, ...], Field(max_length=64), AfterValidator(_short)]
 Address = Annotated[str, Field(max_length=1_000)]
+Number = Annotated[int, Field(ge=0, le=MOST)]
 Figures = Annotated[tuple[Figure, ...], BeforeValidator(_figures), Field(max_length=MAX_SERIES)]
 
 
@@ -159,7 +160,7 @@ class Run(Node):
     of: ClassVar = Kind.RUN
     kind: Literal["run"]
     uri: Address = ""
-    started_s: Annotated[int, Field(ge=0)] = 0
+    started_s: Annotated[int, Field(ge=0, le=LAST_S)] = 0
     """since the epoch; 0: not known"""
 
 
@@ -201,7 +202,7 @@ class Deployment(Node):
     kind: Literal["deployment"]
     release: Annotated[str, Field(max_length=128)] = ""
     variant: Annotated[str, Field(max_length=128)] = ""
-    since: Revision = (0, 0)
+    since: tuple[Number, Number] = NO_REVISION
     """(era, revision) of the first answers that were its own; an earlier deployment of the variant gave those before"""
     environment: Words = ()
     region: Words = ()

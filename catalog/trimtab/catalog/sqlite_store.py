@@ -20,6 +20,8 @@ from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.model_ref import Kind, ModelRef, ref
 
 _BUSY_S: Final = 10.0
+_OF_THE_FILE: Final = (sqlite3.OperationalError, sqlite3.DatabaseError)
+"""Locked, full, read-only, malformed; what comes of wrong statements and constraints is of other classes."""
 _NEWEST: Final = """
     SELECT node.ref, metric, segment, time_s, value, count FROM node JOIN newest ON newest.ref = node.ref
     WHERE revision > ? ORDER BY node.ref, metric, segment
@@ -62,7 +64,7 @@ class SqliteStore:
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise WrongAddress(f"{path}: expected a file of SQLite with a catalogue: {error}") from error
-        except WrongAddress:
+        except (WrongAddress, Unreachable):
             self._connection.close()
             raise
 
@@ -85,38 +87,46 @@ class SqliteStore:
                 raise WrongAddress(f"{self._path}: {what}")
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+    def _asked(self) -> Iterator[sqlite3.Connection]:
+        """Raises `Unreachable` for what the file, or its disk, refuses; what we asked wrongly stays as it is."""
+        try:
+            with self._lock:
                 yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            if type(error) not in _OF_THE_FILE:
                 raise
-            self._connection.execute("COMMIT")
+            raise Unreachable(f"catalogue {self._path}: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._asked() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """What is read in here is of one revision."""
-        with self._lock:
-            self._connection.execute("BEGIN")
+        with self._asked() as connection:
+            connection.execute("BEGIN")
             try:
-                yield self._connection
+                yield connection
             finally:
-                self._connection.execute("COMMIT")
+                connection.execute("COMMIT")
 
     def write(self, change: Change) -> Written:
         """As `Store` says."""
-        try:
-            with self._transaction() as connection:
-                return write(_Session(connection), change)
-        except sqlite3.OperationalError as error:
-            raise Unreachable(f"catalogue {self._path}: {error}") from error
+        with self._transaction() as connection:
+            return write(_Session(connection), change)
 
     def revision(self) -> int:
         """As `Store` says."""
-        with self._lock:
-            return _revision(self._connection)
+        with self._asked() as connection:
+            return _revision(connection)
 
     def changes(self, since: int = 0) -> Changes:
         """As `Store` says."""
@@ -148,8 +158,8 @@ class SqliteStore:
     def history(self, ref: ModelRef) -> list[Figure]:
         """As `Store` says."""
         self.entry(ref)
-        with self._lock:
-            found = self._connection.execute(
+        with self._asked() as connection:
+            found = connection.execute(
                 "SELECT metric, segment, time_s, value, count FROM figure WHERE ref = ?"
                 " ORDER BY metric, segment, time_s", (ref,),
             )  # fmt: skip

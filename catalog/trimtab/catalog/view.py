@@ -95,6 +95,10 @@ class Snapshot:
         """Whether there is such a node."""
         return ref in self._rows
 
+    def refs(self) -> Iterable[ModelRef]:
+        """Gives all nodes."""
+        return self._rows.keys()
+
     def edges(self, ref: ModelRef) -> tuple[ModelRef, ...]:
         """Gives what a node rests on; nothing for what is not there."""
         return self._rows[ref].edges if ref in self._rows else ()

@@ -1,4 +1,6 @@
-"""Preferences as one word of a command line or of an address."""
+"""Preferences as one word of a command line or of an address, and what is wrong with a query."""
+
+from pydantic import ValidationError
 
 
 def read_goals(text: str) -> tuple[str, ...] | dict[str, float]:
@@ -18,3 +20,12 @@ def read_goals(text: str) -> tuple[str, ...] | dict[str, float]:
         return {goal.strip(): float(weight) for goal, _, weight in weighed}
     except ValueError:
         raise ValueError(f"expected numbers as weights, got {text!r:.120}") from None
+
+
+def first_mistake(error: ValidationError) -> tuple[str, str]:
+    """Gives the field that a query is refused for, and why.
+
+    Where a value may be of several kinds, what is wrong within it says more than that it is none of the others.
+    """
+    one = min(error.errors(), key=lambda detail: detail["type"].endswith("_type"))
+    return str(one["loc"][0]), str(one.get("ctx", {}).get("error", one["msg"]))

@@ -82,14 +82,12 @@ def query_of(where: str, prefer: str = "") -> "ModelChoice":
     """Gives a query; ends the command where it is none."""
     from pydantic import ValidationError
 
-    from trimtab.control.goals import read_goals
+    from trimtab.control.goals import first_mistake, read_goals
     from trimtab.schemas.preference import ModelChoice
 
     try:
         return ModelChoice(where=where, prefer=read_goals(prefer))
     except ValidationError as error:
-        problem = error.errors()[0]
-        told = problem.get("ctx", {}).get("error", problem["msg"])
-        fail(f"--{problem['loc'][0]}: {told}", USAGE)
+        fail("--{}: {}".format(*first_mistake(error)), USAGE)
     except ValueError as error:
         fail(f"--prefer: {error}", USAGE)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from trimtab.catalog.entry import Change
-from trimtab.catalog.figure import Figure
+from trimtab.catalog.figure import Figure, is_possible
 from trimtab.catalog.node import Deployment, parse_node
 from trimtab.catalog.store import Store
 from trimtab.catalog.view import Snapshot
@@ -98,7 +98,7 @@ def _of_arm(arm: Arm, objective: str, time_s: int) -> Iterator[Figure]:
 
 def _known(values: Mapping[str, float | None], segment: str, time_s: int, count: int) -> Iterator[Figure]:
     for metric, value in values.items():
-        if metric and value is not None and abs(value) < float("inf"):
+        if metric and value is not None and is_possible(metric, value):
             yield Figure(metric=metric, value=value, segment=segment, time_s=time_s, count=count)
 
 

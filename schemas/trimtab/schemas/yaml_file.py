@@ -176,21 +176,33 @@ def _lines(node: yaml.Node, path: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _causes(error: ValidationError) -> list[Any]:
-    """Leaves out "too short": a list is that also when one of its items is wrong, which says more."""
+    """Leaves out what says less than another problem.
+
+    A list is "too short" also when one of its items is wrong. What may be a list or a mapping is "no list" also where
+    it is a mapping with something wrong in it.
+    """
     details = error.errors()
-    wrong = [detail["loc"] for detail in details]
-    return [
-        detail
-        for detail in details
-        if detail["type"] != "too_short"
-        or not any(loc != detail["loc"] and loc[: len(detail["loc"])] == detail["loc"] for loc in wrong)
-    ]
+    return [detail for detail in details if not any(_says_more(other["loc"], detail) for other in details)]
+
+
+def _says_more(other: tuple[str | int, ...], detail: Any) -> bool:
+    """Whether there is a problem within what a detail is about."""
+    where: tuple[str | int, ...] = detail["loc"]
+    if detail["type"] == "too_short":
+        return other != where and other[: len(where)] == where
+    return _is_of_kind(detail) and len(other) > len(where) and other[: len(where) - 1] == where[:-1]
+
+
+def _is_of_kind(detail: Any) -> bool:
+    """Whether a value is not of one of the kinds that it may be: pydantic's location ends in it, `tuple[str, ...]`."""
+    return bool(detail["loc"]) and detail["type"].endswith("_type") and "[" in str(detail["loc"][-1])
 
 
 def _problem(file: str, lines: dict[Path, int], detail: Any) -> Problem:
     kind, context, message = detail["type"], detail.get("ctx", {}), detail["msg"]
     # A value that is wrong as a whole is there: what its location ends in may be a tag.
-    location = _in_file((*detail["loc"], *[_WITHIN] * (kind == "value_error")), lines)
+    given = detail["loc"][:-1] if _is_of_kind(detail) else detail["loc"]
+    location = _in_file((*given, *[_WITHIN] * (kind == "value_error")), lines)
     location = location[:-1] if kind == "value_error" else location
     if kind == "value_error":
         message = str(context["error"])

@@ -25,7 +25,7 @@ from trimtab.control.api.identity import Role, at_least, identity_of
 from trimtab.control.api.live import Live
 from trimtab.control.api.problem import ApiProblem, invalid, wrong_file
 from trimtab.control.api.reading import answer
-from trimtab.control.goals import read_goals
+from trimtab.control.goals import first_mistake, read_goals
 from trimtab.schemas.errors import InvalidFile
 from trimtab.schemas.model_ref import Kind, ModelRef, parse_ref
 from trimtab.schemas.preference import ModelChoice
@@ -193,8 +193,7 @@ def _query(where: str, prefer: str) -> ModelChoice:
     try:
         return ModelChoice(where=where, prefer=read_goals(prefer))
     except ValidationError as error:
-        one = error.errors()[0]
-        raise invalid(str(one["loc"][0]), str(one.get("ctx", {}).get("error", one["msg"]))) from error
+        raise invalid(*first_mistake(error)) from error
     except ValueError as error:
         raise invalid("prefer", str(error)) from error
 

@@ -94,7 +94,7 @@ _LINEAGE: Final = _object(
 _CHOICE: Final = _object(
     chosen=_MAYBE, why_none=_TEXT, revision=_COUNT, considered=_COUNT, matched=_COUNT,
     front=_list(_object(ref=_TEXT, score=_NUMBER, figures={"type": "object", "additionalProperties": _NUMBER})),
-    exclusions=_list(_object(constraint=_TEXT, excluded=_COUNT, unknown=_COUNT, alone=_COUNT)),
+    exclusions=_list(_object(constraint=_TEXT, excluded=_COUNT, unknown=_COUNT, alone=_COUNT, hint=_TEXT)),
 )  # fmt: skip
 _WRITTEN: Final = _object(
     revision=_COUNT,
