@@ -11,10 +11,12 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from mlflow import MlflowClient
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
 from trimtab.catalog.entry import Entry
+from trimtab.catalog.figure import is_possible
 from trimtab.catalog.node import MAX_TAGS, Model, Node, parse_node
 from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.model_term import METRIC
@@ -24,6 +26,8 @@ _LISTS: Final = ("environment", "region")
 _WORDS: Final = ("privacy", "licence")
 _MOST_VALUE: Final = 1_000
 _PAGE: Final = 200
+_RETRIES: Final = 2
+_GONE: Final = "RESOURCE_DOES_NOT_EXIST"
 
 T = TypeVar("T")
 
@@ -35,13 +39,17 @@ class Imported(NamedTuple):
     """models, with the runs, parameters and datasets that they rest on"""
     left_out: list[str]
     """what could not be taken over, and why, a line each"""
+    gone: list[Node]
+    """runs that models name and MLflow has no more: only for a catalogue that does not know them either"""
 
 
 class Registry:
-    """A registry of MLflow, by its address: `http://host:5000`, or a folder."""
+    """A registry of MLflow, by its address: `http://host:5000`."""
 
     def __init__(self, uri: str) -> None:
         """Nothing is asked yet."""
+        if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():  # MLflow's own seven take minutes, without a word
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_RETRIES)
         self._uri = uri
         self._client: Any = self._asked(lambda: MlflowClient(tracking_uri=uri, registry_uri=uri))
 
@@ -54,9 +62,15 @@ class Registry:
     def read(self) -> Imported:
         """Gives all versions of all models. Raises `Unreachable` where the registry does not answer."""
         found: dict[str, Node] = {}
+        gone: dict[str, Node] = {}
         left_out: list[str] = []
         for version, aliases in self._versions():
-            for document in self._documents(version, aliases, left_out):
+            run = self._run(version)
+            if version.run_id and run is None:
+                stand_in = parse_node({"kind": "run", "name": version.run_id, "uri": f"runs:/{version.run_id}"})
+                gone[stand_in.ref] = stand_in
+                left_out.append(f"run {version.run_id} of {version.name} {version.version}: MLflow has it no more")
+            for document in _documents(version, aliases, run, left_out):
                 try:
                     node = parse_node(document)
                 except ValidationError as error:
@@ -64,8 +78,10 @@ class Registry:
                     why = what.get("ctx", {}).get("error", what["msg"])
                     left_out.append(f"{document['kind']} {document['name']!r:.80}: {what['loc'][-1]}: {why}")
                     break  # what rests on it is left out, too
+                if isinstance(node, Model) and node.ref in found:
+                    left_out.append(f"{version.name} {version.version}: another version says that it is {node.ref}")
                 found.setdefault(node.ref, node)
-        return Imported(list(found.values()), left_out)
+        return Imported(list(found.values()), left_out, list(gone.values()))
 
     def _versions(self) -> Iterator[tuple[Any, list[str]]]:
         """Gives versions with their aliases, by name and number."""
@@ -77,32 +93,16 @@ class Registry:
                 named = [alias for alias, number in model.aliases.items() if int(number) == int(version.version)]
                 yield version, sorted(named)
 
-    def _documents(self, version: Any, aliases: list[str], left_out: list[str]) -> Iterator[dict[str, Any]]:
-        """Gives a version of a model, after what it rests on."""
-        run = self._run(version, left_out)
-        if run is not None:
-            yield from _of_run(run)
-        tags = {str(name): str(value) for name, value in version.tags.items()}
-        own = {name.removeprefix(_PREFIX): tags.pop(name) for name in list(tags) if name.startswith(_PREFIX)}
-        figures, ended_ms = ({}, 0) if run is None else (run.data.metrics, run.info.end_time or run.info.start_time)
-        yield {
-            "kind": "model", "name": version.name, "version": own.get("version", str(version.version)),
-            "description": (version.description or "")[:2_000], "aliases": aliases, "tags": _short(tags),
-            "uri": version.source or "", "blessed": own.get("blessed", "").lower() == "true",
-            "restsOn": [f"run/{run.info.run_id}"] if run is not None else [],
-            "performance": _figures(figures, ended_ms // 1000),
-            **{name: [word.strip() for word in own[name].split(",") if word.strip()] for name in _LISTS if name in own},
-            **{name: own[name] for name in _WORDS if own.get(name)},
-        }  # fmt: skip
-
-    def _run(self, version: Any, left_out: list[str]) -> Any | None:
+    def _run(self, version: Any) -> Any | None:
+        """Gives the run that made a version; None where there is none, or none any more."""
         if not version.run_id:
             return None
         try:
             return self._client.get_run(version.run_id)
         except MlflowException as error:
-            left_out.append(f"run {version.run_id} of {version.name} {version.version}: {error}")
-            return None
+            if error.error_code == _GONE:
+                return None
+            raise Unreachable(f"mlflow at {self._uri}: {error}") from error  # nobody knows what it is: not its absence
 
     def write(self, entries: Iterable[Entry]) -> list[str]:
         """Brings models into the registry, with tags and aliases, and gives a line for each that was made or changed.
@@ -151,6 +151,24 @@ def _all(search: Callable[..., Any], *query: str) -> list[Any]:
             return found
 
 
+def _documents(version: Any, aliases: list[str], run: Any | None, left_out: list[str]) -> Iterator[dict[str, Any]]:
+    """Gives a version of a model, after what it rests on."""
+    figures: list[dict[str, Any]] = []
+    if run is not None:
+        yield from _of_run(run)
+        figures = list(_figures(run, f"{version.name} {version.version}", left_out))
+    tags = {str(name): str(value) for name, value in version.tags.items()}
+    own = {name.removeprefix(_PREFIX): tags.pop(name) for name in list(tags) if name.startswith(_PREFIX)}
+    yield {
+        "kind": "model", "name": version.name, "version": own.get("version", str(version.version)),
+        "description": (version.description or "")[:2_000], "aliases": aliases, "tags": _short(tags),
+        "uri": version.source or "", "blessed": own.get("blessed", "").lower() == "true",
+        "restsOn": [f"run/{version.run_id}"] if version.run_id else [], "performance": figures,
+        **{name: [word.strip() for word in own[name].split(",") if word.strip()] for name in _LISTS if name in own},
+        **{name: own[name] for name in _WORDS if own.get(name)},
+    }  # fmt: skip
+
+
 def _of_run(run: Any) -> Iterator[dict[str, Any]]:
     rests_on = []
     for given in run.inputs.dataset_inputs if run.inputs else []:
@@ -167,14 +185,15 @@ def _of_run(run: Any) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
 
 
-def _figures(metrics: dict[str, float], time_s: int) -> list[dict[str, Any]]:
+def _figures(run: Any, of: str, left_out: list[str]) -> Iterator[dict[str, Any]]:
     """Gives those figures whose names can be made ours: `val/Accuracy` is `val_accuracy`."""
-    named = {re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_"): value for name, value in metrics.items()}
-    return [
-        {"metric": name, "value": value, "timeS": time_s}
-        for name, value in named.items()
-        if re.fullmatch(METRIC, name) and abs(value) < float("inf")
-    ]
+    time_s = (run.info.end_time or run.info.start_time or 0) // 1000
+    for name, value in run.data.metrics.items():
+        metric = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
+        if re.fullmatch(METRIC, metric) and is_possible(metric, value):
+            yield {"metric": metric, "value": value, "timeS": time_s}
+        else:
+            left_out.append(f"figure {name} of {of}: {value:g}")
 
 
 def _short(tags: dict[str, str]) -> dict[str, str]:

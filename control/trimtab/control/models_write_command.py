@@ -18,9 +18,7 @@ from trimtab.control.models_options import Catalog, Reference, Where, Why, catal
 if TYPE_CHECKING:
     from trimtab.catalog.mlflow_registry import Registry as MlflowRegistry
 
-Registry = Annotated[
-    str, typer.Option("--registry", metavar="URI", help="MLflow's address: http://HOST:PORT, or file:// a folder.")
-]
+Registry = Annotated[str, typer.Option("--registry", metavar="URI", help="MLflow's address: http://HOST:PORT.")]
 
 
 def register(
@@ -54,7 +52,7 @@ def revoke(name: Reference, *, reason: Why = "", catalog: Catalog = "", config: 
 def reinstate(name: Reference, *, reason: Why = "", catalog: Catalog = "", config: Config = None) -> None:
     """Undo a revocation.
 
-    Example: trimtab models reinstate dataset/clicks-2026-03
+    Example: trimtab models reinstate dataset/clicks-2026-03 --reason "consent was given again"
     """
     _set_revoked(name, reason, catalog, config, undo=True)
 
@@ -86,10 +84,12 @@ def import_mlflow(*, registry: Registry, catalog: Catalog = "", config: Config =
     Example: trimtab models import-mlflow --registry http://mlflow:5000
     """
     from trimtab.catalog.entry import Change
+    from trimtab.catalog.view import View
 
     with catalogue(catalog, config, create=True) as store, _mlflow(registry) as opened:
-        found = opened.read()
-        done = store.write(Change(nodes=tuple(found.nodes), actor=getpass.getuser(), time_s=int(time.time())))
+        found, known = opened.read(), View(store).now()
+        nodes = (*found.nodes, *(run for run in found.gone if not known.has(run.ref)))
+        done = store.write(Change(nodes=nodes, actor=getpass.getuser(), time_s=int(time.time())))
     for ref, outcome in done.outcomes.items():
         typer.echo(f"{ref} {outcome}")
     for line in found.left_out:
