@@ -1,12 +1,18 @@
-"""Which changes of a shape break whoever has the old one: all but fields with a default and constants that are new."""
+"""Which changes of a shape break whoever has the old one: all but fields with a default and constants that are new.
+
+A field of a file that people write may take more than it did, too (`wider.py`).
+"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from schemas.shapes import REQUIRED, Shape
+from schemas.wider import takes_all
 
 _DEFAULT: Final = ", default "
+_FILES: Final = ("release",)
+"""Kinds that people write and only newer code reads; all others are written and read by older and newer code."""
 
 
 def breaks(old: dict[str, Shape], new: dict[str, Shape]) -> list[str]:
@@ -24,10 +30,11 @@ def _breaks(kind: str, old: Shape, new: Shape | None) -> Iterator[str]:
         for name in old["constants"]:
             yield from _differences(f"{kind}: {name}", old["constants"].get(name), new["constants"].get(name))
         for name, struct in old["structs"].items():
-            yield from _of_struct(f"{kind}: {name}", struct, new["structs"].get(name))
+            may_differ = takes_all if kind in _FILES else _is_longer_default
+            yield from _of_struct(f"{kind}: {name}", struct, new["structs"].get(name), may_differ)
 
 
-def _of_struct(where: str, old: Shape, new: Shape | None) -> Iterator[str]:
+def _of_struct(where: str, old: Shape, new: Shape | None, may_differ: Callable[[str, str], bool]) -> Iterator[str]:
     if new is None:
         yield f"{where}: is gone"
         return
@@ -35,7 +42,7 @@ def _of_struct(where: str, old: Shape, new: Shape | None) -> Iterator[str]:
     yield from _differences(f"{where}: is an array", old["is_array"], new["is_array"])
     before, after = old["fields"], new["fields"]
     for name, field in before.items():
-        if not _is_longer_default(field, after.get(name, "")):
+        if name not in after or not may_differ(field, after[name]):
             yield from _differences(f"{where}.{name}", field, after.get(name))
     for name in after.keys() - before.keys():
         if after[name].endswith(REQUIRED):

@@ -71,13 +71,69 @@ def inserted(shape: dict[str, Shape]) -> None:
 
 
 def test_a_part_may_gain_fields_in_a_default_and_change_none() -> None:
-    old = {"release": {"version": 1, "root": "", "constants": {}, "structs": {"Spec": {
+    old = {"decision": {"version": 1, "root": "", "constants": {}, "structs": {"Spec": {
         "tag": "", "is_array": False, "fields": {"limits": 'Limits, default {"maxStep":1}'}
     }}}}  # fmt: skip
     for now, expected in (('{"holdout":0,"maxStep":1}', 0), ('{"maxStep":2}', 1), ('{"holdout":0}', 1), ("null", 1)):
         new = copy.deepcopy(old)
-        fields(new, "release", "Spec")["limits"] = f"Limits, default {now}"
+        fields(new, "decision", "Spec")["limits"] = f"Limits, default {now}"
         assert len(breaks(old, new)) == expected
+
+
+UNION = '{"anyOf":[{"$ref":"#/$defs/Prior"},{"type":"null"}]}'
+WORDS = '{"enum":["cli","api"],"type":"string"}'
+WIDER = [
+    (UNION, '{"anyOf":[{"$ref":"#/$defs/Prior"},{"$ref":"#/$defs/Seen"},{"type":"null"}]}'),
+    ('{"$ref":"#/$defs/Prior"}', UNION),
+    ('{"discriminator":{"mapping":{"a":"#/$defs/A"},"propertyName":"type"},"oneOf":[{"$ref":"#/$defs/A"}]}',
+     ('{"discriminator":{"mapping":{"a":"#/$defs/A","b":"#/$defs/B"},"propertyName":"type"},'
+     '"oneOf":[{"$ref":"#/$defs/A"},{"$ref":"#/$defs/B"}]}')),
+    (WORDS, '{"enum":["hook","api","cli"],"type":"string"}'),
+    ('{"const":"cli","type":"string"}', WORDS),
+    ('{"maximum":5,"minimum":1,"type":"integer"}', '{"maximum":6,"minimum":0,"type":"integer"}'),
+    ('{"maxLength":5,"pattern":"^a$","type":"string"}', '{"type":"string"}'),
+    (f'{{"items":{WORDS},"maxItems":4,"type":"array"}}',
+     '{"items":{"enum":["cli","api","hook"],"type":"string"},"maxItems":9,"type":"array"}'),
+]  # fmt: skip
+"""What a field of a release file took, and what it may take now."""
+
+
+def release_field(text: str) -> dict[str, Shape]:
+    return {"release": {"version": 7, "root": "", "constants": {}, "structs": {
+        "Spec": {"tag": "", "is_array": False, "fields": {"x": text}}
+    }}}  # fmt: skip
+
+
+@pytest.mark.parametrize("need", [", required", ", default null"])
+@pytest.mark.parametrize(("old", "new"), WIDER)
+def test_a_field_of_a_release_file_may_take_more_and_not_less(old: str, new: str, need: str) -> None:
+    assert breaks(release_field(old + need), release_field(new + need)) == []
+    [told] = breaks(release_field(new + need), release_field(old + need))
+    assert told.startswith("release: Spec.x: was ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problems"),
+    [
+        ('{"type":"string"}, required', '{"type":"string"}, default "a"', 0),
+        ('{"type":"string"}, default "a"', '{"type":"string"}, required', 1),
+        ('{"type":"string"}, default "a"', '{"type":"string"}, default "b"', 1),
+        ('{"$ref":"#/$defs/L"}, default {"a":1}', '{"$ref":"#/$defs/L"}, default {"a":1,"b":2}', 0),
+        ('{"$ref":"#/$defs/L"}, default {"a":1}', '{"$ref":"#/$defs/L"}, default {"a":2}', 1),
+        ('{"type":"object"}, default {"a":1}', '{"type":"object"}, default {"a":1,"b":2}', 1),
+        ('{"type":"string"}, required', '{"type":"integer"}, required', 1),
+        ('{"type":"string"}, required', '{"pattern":"^a$","type":"string"}, required', 1),
+        ('{"pattern":"^a$","type":"string"}, required', '{"pattern":"^b$","type":"string"}, required', 1),
+    ],
+)
+def test_what_a_field_of_a_release_file_means_stays(old: str, new: str, problems: int) -> None:
+    assert len(breaks(release_field(old), release_field(new))) == problems
+
+
+def test_a_record_that_takes_more_is_refused_by_older_readers_and_needs_a_version() -> None:
+    old = {"vote": release_field("'api'|'cli', required")["release"]}
+    new = {"vote": release_field("'api'|'cli'|'hook', required")["release"]}
+    assert len(breaks(old, new)) == 1
 
 
 def test_a_default_that_travels_as_an_array_may_gain_fields_at_its_end() -> None:

@@ -3,7 +3,8 @@
     cd tests && ../.venv/bin/python -m schemas.write_contract
 
 To be run after a field or a kind of record was added, or a version raised. It adds samples that are missing, never
-writes over one (that is what an older release wrote), and records the present shape only where nothing breaks.
+writes over one (that is what an older release wrote), and records the present shape only where nothing breaks. So
+nobody edits `shapes.json` by hand: what it refuses needs a version.
 """
 
 import json
