@@ -64,7 +64,7 @@ def redis() -> Iterator[EmbeddedRedis]:
 def eventually() -> Eventually:
     """Waits for a condition that nothing announces; fails, naming it, when it does not come true in time."""
 
-    def wait(condition: Callable[[], object], *, what: str, timeout_s: float = 10.0) -> None:
+    def wait(condition: Callable[[], object], *, what: str, timeout_s: float = 60.0) -> None:
         end_s = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < end_s, f"{what}: not within {timeout_s} s"

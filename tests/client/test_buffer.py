@@ -51,7 +51,7 @@ def test_waiting_ends_when_the_last_event_is_settled() -> None:
     results: list[bool] = []
     waiter = Thread(target=lambda: results.append(buffer.wait_settled(10)))
     waiter.start()
-    assert buffer.wake.wait(10)
+    assert buffer.wake.wait(60)
     buffer.settle(published=1, dropped=1)
     waiter.join(10)
     assert results == [True]

@@ -1,7 +1,7 @@
 import os
 import signal
 import socket
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +59,7 @@ class Seen:
 
     def until(self, revision: int) -> list[tuple[int, int]]:
         """Waits until `revision` is told, and gives all so far."""
-        while self._news.get(timeout=10).revision != revision:
+        while self._news.get(timeout=60).revision != revision:
             pass
         return self.ids
 
@@ -236,7 +236,7 @@ def test_weights_outlive_a_redis_that_comes_back_empty(redis: EmbeddedRedis, eve
         eventually(lambda: not weights.connected, what="disconnected")
         assert weights.get("checkout") == weights_record(7)
         redis.start()
-        eventually(lambda: weights.connected, what="connected again", timeout_s=3)
+        eventually(lambda: weights.connected, what="connected again")
         assert weights.get("checkout") == weights_record(7)
         publish(redis, weights_record(6), weights_record(8))
         assert seen.until(8) == [(1, 7), (1, 8)]
@@ -275,10 +275,13 @@ def test_a_silent_redis_is_not_taken_for_a_broken_one(redis: EmbeddedRedis, even
         assert weights.connected
 
 
-def test_a_killed_connection_is_made_anew_at_once(redis: EmbeddedRedis, eventually: Eventually) -> None:
+def test_a_killed_connection_is_made_anew_at_once(
+    redis: EmbeddedRedis, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trimtab.client.subscription._DEAD_AFTER_S", 3_600)  # so that it does not come of silence
     with connected(redis, eventually) as weights, Redis.from_url(redis.url) as client:
         client.client_kill_filter(_type="pubsub")
-        eventually(lambda: weights.stats.connects == 2, what="a second connection", timeout_s=1)
+        eventually(lambda: weights.stats.connects == 2, what="a second connection")
 
 
 def test_a_callback_that_raises_stops_nothing(
@@ -322,12 +325,13 @@ def test_waiting_for_a_release_that_is_not_followed_is_refused() -> None:
         weights.wait("search", 5)
 
 
-def test_closing_is_prompt_without_redis() -> None:
+def test_closing_does_not_wait_for_the_next_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"):
+        monkeypatch.setattr(f"trimtab.client.weights.{name}", 3_600)
     weights = Weights(absent_address(), ["checkout"])
-    start_s = time.monotonic()
     weights.close()
     weights.close()
-    assert time.monotonic() - start_s < 2
+    assert not {thread.name for thread in threading.enumerate()} & {"trimtab weights", "trimtab weights age"}
 
 
 def test_a_callback_may_close(redis: EmbeddedRedis, eventually: Eventually) -> None:
@@ -341,7 +345,7 @@ def test_a_callback_may_close(redis: EmbeddedRedis, eventually: Eventually) -> N
     with connected(redis, eventually, on_change=close) as weights:
         opened.put(weights)
         publish(redis, weights_record(1))
-        assert closed.wait(10)
+        assert closed.wait(60)
 
 
 def test_a_server_that_is_no_redis_is_survived(eventually: Eventually) -> None:

@@ -63,7 +63,7 @@ class Told:
         self._news.put((told.revision, told.fallback))
 
     def next(self) -> tuple[int, str]:
-        return self._news.get(timeout=10)
+        return self._news.get(timeout=60)
 
     @property
     def is_all(self) -> bool:
@@ -201,7 +201,7 @@ def test_a_callback_may_close_when_weights_turn_stale(redis: EmbeddedRedis, even
 
     def close(told: WeightsRecord) -> None:
         if told.fallback:
-            opened.get(timeout=10).close()
+            opened.get(timeout=60).close()
             closed.set()
 
     write(redis, record())
@@ -209,7 +209,7 @@ def test_a_callback_may_close_when_weights_turn_stale(redis: EmbeddedRedis, even
         eventually(lambda: weights.connected, what="connected")
         opened.put(weights)
         clock.now_s += LIMIT_S + 1
-        assert closed.wait(10)
+        assert closed.wait(60)
 
 
 def test_a_worker_keeps_weights_young_and_they_grow_old_once_it_is_gone(
@@ -221,7 +221,7 @@ def test_a_worker_keeps_weights_young_and_they_grow_old_once_it_is_gone(
         publication = Publication(RedisSettings(url=redis.url), 0.02)
         publication.offer(Offer("checkout", (1, 1), encode(record()), b"{}", b"{}"))
         publishing = asyncio.create_task(publication.publish_forever())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not until():
                 await asyncio.sleep(0.005)  # between two looks, not instead of one
         publishing.cancel()

@@ -34,7 +34,7 @@ def publish(broker: EmbeddedKafka, payloads: Sequence[bytes]) -> None:
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     for payload in payloads:
         producer.produce(DECISIONS, payload, partition=HOME)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def find(broker: EmbeddedKafka, *wanted: Revision) -> list[Revision | None]:

@@ -59,7 +59,7 @@ def broker() -> Iterator[EmbeddedKafka]:
             producer.produce(EVIDENCE, entry.value, partition=HOME, timestamp=entry.time_ms)
         for payload in log.recorded:
             producer.produce(DECISIONS, payload, partition=HOME)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
         yield server
 
 

@@ -101,7 +101,7 @@ def test_probabilities_of_all_members_come_to_one_answer(url: str) -> None:
     shares = dict(zip(data_of(answer, "classes"), data_of(answer, "probabilities"), strict=True))
     assert (shares["7"], shares["1"], shares["8"]) == pytest.approx((0.48, 0.48, 0.04))
     assert infer(url, [0.0])["id"] != ""
-    with urlopen(f"{url}/v2/health/ready", timeout=5) as response:
+    with urlopen(f"{url}/v2/health/ready", timeout=60) as response:
         assert response.status == 200
 
 
@@ -129,8 +129,8 @@ def test_what_is_no_request_is_refused(url: str) -> None:
     with pytest.raises(HTTPError, match="404"):
         infer(url, [0.0], path="/v2/models/other/infer")
     with pytest.raises(HTTPError, match="404"):
-        urlopen(f"{url}/anywhere", timeout=5)
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
+        urlopen(f"{url}/anywhere", timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     for size in ("", "-1", "99999999999"):
         connection.putrequest("POST", "/v2/models/digits/infer")
         connection.putheader("Content-Length", size)
@@ -149,6 +149,6 @@ def test_a_file_that_is_no_graph_is_refused(text: str | None, told: str, tmp_pat
     if text is not None:
         file.write_text(text)
     command = [sys.executable, str(SERVER), str(file), "--listen", "127.0.0.1:0"]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 2
     assert told in refused.stderr

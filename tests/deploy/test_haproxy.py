@@ -34,5 +34,5 @@ def test_haproxy_takes_the_example(tmp_path: Path) -> None:
     (tmp_path / "trimtab.map").touch()
     (tmp_path / "haproxy.cfg").write_text(EXAMPLE.read_text().replace(STATE, str(tmp_path)))
     command = [str(HAPROXY), "-c", "-f", str(tmp_path / "haproxy.cfg")]
-    checked = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert checked.returncode == 0, checked.stderr

@@ -30,7 +30,7 @@ def main() -> None:
         batch = packer.finish(publisher="sequence", seq=seq, sent_ms=now_ms)
         producer.produce(TELEMETRY, encode(batch), key=b"sequence")
         if seq % _TOGETHER == _TOGETHER - 1 or seq == messages - 1:
-            assert producer.flush(30) == 0
+            assert producer.flush(60) == 0
             fresh = checkpoint.with_suffix(".new")
             fresh.write_text(str(seq + 1))
             fresh.replace(checkpoint)

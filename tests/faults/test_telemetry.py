@@ -37,7 +37,7 @@ def send(kafka: str, topic: str, payloads: list[bytes], *, partition: int = 0, k
     producer = Producer({"bootstrap.servers": kafka, "acks": "all"})
     for payload in payloads:
         producer.produce(topic, payload, key=key, partition=partition)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def test_a_publisher_is_killed_and_goes_on_from_its_checkpoint() -> None:

@@ -87,14 +87,14 @@ def ensemble_server(file: Path, *, kafka: str, redis: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{process.stdout.readline().removeprefix('listening on ').strip()}"
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
 
 
 def infer(url: str, image: list[float], number: str = "", path: str = "/v2/models/digits/infer") -> dict[str, Any]:
     """Gives what the server answers. Raises `HTTPError`."""
     inputs = [{"name": "image", "shape": [1, len(image)], "datatype": "FP64", "data": image}]
     headers = {"x-request-id": number} if number else {}
-    with urlopen(Request(f"{url}{path}", json.dumps({"inputs": inputs}).encode(), headers), timeout=30) as response:
+    with urlopen(Request(f"{url}{path}", json.dumps({"inputs": inputs}).encode(), headers), timeout=60) as response:
         answer: dict[str, Any] = json.load(response)
     return answer
 

@@ -44,7 +44,7 @@ class Publisher:
         """Sends what is left. Fails where not all was published or, after a long outage, counted as dropped."""
         self._stop.set()
         self._thread.join()
-        assert self._telemetry.flush(20)
+        assert self._telemetry.flush(60)
         stats = self._telemetry.stats
         self._telemetry.close()
         assert (stats.published + stats.dropped, stats.invalid) == (self.sent.total(), 0)

@@ -44,6 +44,6 @@ def test_who_is_sent_to_a_variant_is_its_evidence_until_it_is_rolled_back(eventu
 
             assert {answer.variant for answer in proxy.ask(envoy, 5, **tester)} == {"v2"}
             assert {(a.service, a.release) for a in proxy.ask(envoy, 5, **{"X-Canary": "1"})} == {("v1", "")}
-            eventually(is_rolled_back, what="rolled back", timeout_s=40)
+            eventually(is_rolled_back, what="rolled back")
             eventually(lambda: proxy.ask(envoy, 1, **tester)[0].is_good, what="testers at the baseline")
             assert {answer.variant for answer in proxy.ask(envoy, 20, **tester)} == {"v1"}

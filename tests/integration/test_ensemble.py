@@ -141,7 +141,7 @@ def check_accuracy(rig: WorkerRig, models: Digitizers, visitors: Visitors, event
         visitors.send(40)
         return newest(rig).weights[CORRUPTED] == 50 and newest(rig).weights[FAST] < 9_000
 
-    eventually(has_learnt, what="next to no weight for the corrupted model", timeout_s=60)
+    eventually(has_learnt, what="next to no weight for the corrupted model")
     is_right = np.array(visitors.send(visitors.come_back()))
     accuracy = {member: right.mean() for member, right in models.right.items()}
     best = max(accuracy, key=accuracy.__getitem__)
@@ -154,7 +154,7 @@ def check_accuracy(rig: WorkerRig, models: Digitizers, visitors: Visitors, event
         arms = {arm.variant: arm for arm in newest(rig).arms}
         return all(arms[member].trials == visitors.answered[member] for member in MEMBERS)
 
-    eventually(is_counted, what="a trial of each member for each label", timeout_s=30)
+    eventually(is_counted, what="a trial of each member for each label")
     decision = newest(rig)
     assert {arm.variant: arm.reward_sum for arm in decision.arms} == dict(visitors.right)
     assert (decision.phase, decision.divergences) == (Phase.PROGRESSING, [])
@@ -170,11 +170,11 @@ def check_that_a_broken_member_is_out(
         assert sum(visitors.send(20)) > 10, "the others go on answering"
         return newest(rig).weights[FRESH] == 0
 
-    eventually(is_out, what="the broken member without weight", timeout_s=60)
+    eventually(is_out, what="the broken member without weight")
     (reason,) = [arm.excluded for arm in newest(rig).arms if arm.variant == FRESH]
     assert reason.startswith("error_rate")
 
     def is_not_asked() -> bool:
         return FRESH not in infer(visitors._url, [0.0] * 64)["parameters"]["asked"]
 
-    eventually(is_not_asked, what="the broken member asked no more", timeout_s=10)
+    eventually(is_not_asked, what="the broken member asked no more")

@@ -31,9 +31,9 @@ def test_a_variant_that_fails_is_rolled_back_and_no_request_reaches_it_any_more(
             # Unchecked: HAProxy is not to take it away before the guardrail has.
             proxy.start_haproxy(proxy.config().replace("check inter 2s fall 3 rise 2", ""))
             with proxy.world.visit(proxy.port) as visit:
-                eventually(lambda: phase_of(rig) is Phase.ROLLED_BACK, what="rolled back", timeout_s=40)
+                eventually(lambda: phase_of(rig) is Phase.ROLLED_BACK, what="rolled back")
                 rolled_back = len(visit.answers)
-                eventually(lambda: len(visit.answers) > rolled_back + 100, what="more answers", timeout_s=20)
+                eventually(lambda: len(visit.answers) > rolled_back + 100, what="more answers")
                 eventually(lambda: newest_variants(visit) == {"v1"}, what="all answers from v1")
             failed = [answer for answer in visit.answers if not answer.is_good]
             assert {answer.variant for answer in failed} == {"v2"}
@@ -50,7 +50,7 @@ def test_a_variant_that_does_well_is_promoted(eventually: Eventually) -> None:
             eventually(lambda: proxy.report().time_ms, what="the sidecar")
             proxy.start_haproxy()
             with proxy.world.visit(proxy.port) as visit:
-                eventually(lambda: phase_of(rig) is Phase.PROMOTED, what="promoted", timeout_s=60)
+                eventually(lambda: phase_of(rig) is Phase.PROMOTED, what="promoted")
                 eventually(lambda: newest_variants(visit) == {"v2"}, what="all answers from v2")
             assert [answer for answer in visit.answers if not answer.is_good] == []
             eventually(lambda: proxy.report().shares == {"v1": 0, "v2": 10_000}, what="it in the report")

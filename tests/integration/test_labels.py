@@ -88,7 +88,7 @@ def test_a_model_whose_answers_turn_out_wrong_is_rolled_back_on_accuracy_alone(e
             with Telemetry(rig.kafka, publisher="digits") as telemetry, Labels(rig.kafka) as labels:
                 traffic = Traffic(telemetry, labels)
                 traffic.answer(REQUESTS)
-                eventually(lambda: kept(rig) == REQUESTS, what="all predictions in the table", timeout_s=60)
+                eventually(lambda: kept(rig) == REQUESTS, what="all predictions in the table")
                 # The embedded broker does not miss a consumer that is killed; genuine Kafka does, after a session.
                 is_embedded = rig.backend is Backend.EMBEDDED
                 service.end(by=signal.SIGTERM if is_embedded else signal.SIGKILL)
@@ -100,7 +100,7 @@ def test_a_model_whose_answers_turn_out_wrong_is_rolled_back_on_accuracy_alone(e
                     decision = rig.decision("digits")
                     return decision is not None and decision.phase is Phase.ROLLED_BACK
 
-                eventually(is_rolled_back, what="a rollback", timeout_s=60)
+                eventually(is_rolled_back, what="a rollback")
                 assert (labels.stats.dropped, labels.stats.invalid) == (0, 0)
             decision = rig.decision("digits")
             assert decision is not None

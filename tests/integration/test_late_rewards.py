@@ -57,7 +57,7 @@ class Shop:
     def stop(self) -> None:
         self._stop.set()
         self._thread.join()
-        assert self._telemetry.flush(20)
+        assert self._telemetry.flush(60)
         assert self._telemetry.stats.invalid == 0
         self._telemetry.close()
 
@@ -72,7 +72,7 @@ def test_a_bandit_learns_of_requests_once_their_outcomes_are_in(eventually: Even
         shop = Shop(rig.kafka)
         shop.revision = (first.era, first.revision)
         try:
-            eventually(lambda: _trials(rig.decision()) > 200, what="requests matured", timeout_s=60)
+            eventually(lambda: _trials(rig.decision()) > 200, what="requests matured")
         finally:
             shop.stop()
         history = rig.decisions()

@@ -24,7 +24,7 @@ HEALTH = ("--health", "127.0.0.1:0")
 def metrics(worker: Program) -> dict[str, Metric]:
     """Families by name."""
     port = re.findall(r'"port": (\d+)', worker.output)[0]
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         return {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
 
 

@@ -33,10 +33,10 @@ def test_what_a_worker_decided_replays_from_topic_and_file_and_explains_itself(e
         rig.apply()
         rig.await_counted(0)
         publisher = Publisher(rig.kafka, seed=5)
-        eventually(lambda: len(rig.decisions()) > 10, what="decisions", timeout_s=60)
+        eventually(lambda: len(rig.decisions()) > 10, what="decisions")
         worker.end(by=signal.SIGKILL)  # its successor decides some of it anew
         rig.start_worker()
-        eventually(lambda: len(_revisions(rig)) > 20, what="decisions of the successor", timeout_s=60)
+        eventually(lambda: len(_revisions(rig)) > 20, what="decisions of the successor")
         publisher.stop()
         newest = rig.await_counted(publisher.sent["timely"] + publisher.sent["late"])
 

@@ -39,7 +39,7 @@ def test_a_request_leads_to_the_weights_that_came_of_it() -> None:
             telemetry.trace(REQUEST.header.decode())
             telemetry.response(RoutingKey("checkout", "v1", "", 1, 1), 12.0, 200)
             telemetry.trace("no traceparent")
-            assert telemetry.flush(20)
+            assert telemetry.flush(60)
         made = rig.await_counted(1)
         asyncio.run(report(rig, collector, (0, 0), made.id))
         assert worker.end() == 0  # which sends what is left

@@ -21,9 +21,9 @@ def test_weights_are_vouched_for_while_a_worker_follows_the_evidence(eventually:
             assert weights.get("checkout") == held
 
             rig.broker.down()
-            eventually(lambda: "kafka_unreachable" in worker.output, what="Kafka missed", timeout_s=20)
+            eventually(lambda: "kafka_unreachable" in worker.output, what="Kafka missed")
             known = weights.stats.vouched
-            eventually(lambda: (weights.age_s("checkout") or 0.0) > 1.5 * VOUCHED_EVERY_S, what="silence", timeout_s=20)
+            eventually(lambda: (weights.age_s("checkout") or 0.0) > 1.5 * VOUCHED_EVERY_S, what="silence")
             assert weights.stats.vouched <= known + 1  # the one that may have been on its way
             assert weights.connected
 
@@ -31,4 +31,4 @@ def test_weights_are_vouched_for_while_a_worker_follows_the_evidence(eventually:
             if not worker.is_running:
                 rig.start_worker()
             known = weights.stats.vouched
-            eventually(lambda: weights.stats.vouched > known, what="its word again", timeout_s=40)
+            eventually(lambda: weights.stats.vouched > known, what="its word again")

@@ -56,9 +56,9 @@ def test_a_variant_that_fails_is_rolled_back_and_no_request_reaches_it_any_more(
             proxy.start_sidecar()
             envoy = proxy.start_envoy()
             with proxy.world.visit(envoy.port) as visit:
-                eventually(lambda: phase_of(rig) is Phase.ROLLED_BACK, what="rolled back", timeout_s=40)
+                eventually(lambda: phase_of(rig) is Phase.ROLLED_BACK, what="rolled back")
                 rolled_back = len(visit.answers)
-                eventually(lambda: len(visit.answers) > rolled_back + 100, what="more answers", timeout_s=20)
+                eventually(lambda: len(visit.answers) > rolled_back + 100, what="more answers")
                 eventually(lambda: newest_variants(visit) == {"v1"}, what="all answers from v1")
             failed = [answer for answer in visit.answers if not answer.is_good]
             assert {answer.variant for answer in failed} == {"v2"}
@@ -86,7 +86,7 @@ def test_a_variant_that_does_well_is_promoted(eventually: Eventually) -> None:
             proxy.start_sidecar()
             envoy = proxy.start_envoy()
             with proxy.world.visit(envoy.port) as visit:
-                eventually(lambda: phase_of(rig) is Phase.PROMOTED, what="promoted", timeout_s=60)
+                eventually(lambda: phase_of(rig) is Phase.PROMOTED, what="promoted")
                 eventually(lambda: newest_variants(visit) == {"v2"}, what="all answers from v2")
             assert [answer for answer in visit.answers if not answer.is_good] == []
             steps = [decision.weights["v2"] for decision in rig.decisions()]
@@ -104,7 +104,7 @@ def test_a_shadow_answers_copies_alone_until_it_is_known(second: str, phase: Pha
             proxy.start_sidecar()
             envoy = proxy.start_envoy()
             with proxy.world.visit(envoy.port) as visit:
-                eventually(lambda: phase_of(rig) is phase, what=str(phase), timeout_s=60)
+                eventually(lambda: phase_of(rig) is phase, what=str(phase))
             assert {(answer.is_good, answer.variant) for answer in visit.answers} == {(True, "v1")}
             decision = rig.decision()
             assert decision is not None

@@ -147,7 +147,7 @@ class WorkerRig:
     def publish(self, topic: str, payload: bytes, partition: int = 0) -> None:
         producer = Producer({"bootstrap.servers": self.kafka})
         producer.produce(topic, payload, partition=partition)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
 
     def dead_letters(self) -> list[DeadLetter]:
         """All letters, each once: a crash may write one twice."""

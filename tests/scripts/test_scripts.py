@@ -40,7 +40,7 @@ class Machine:
 
     def run(self) -> "subprocess.CompletedProcess[str]":
         command: list[str | Path] = ["/usr/bin/env", "-i", f"PATH={self._folder}", "SBIN=", ROOT / ".ci" / "servers"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture
@@ -111,6 +111,6 @@ def test_who_may_not_install_is_told_what_to_install(machine: Machine) -> None:
 
 def test_all_takes_no_other_arguments() -> None:
     command: list[str | Path] = [ROOT / "test", "--all", "-k", "canary"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stderr == "./test --all takes no other arguments; got: -k canary\n"

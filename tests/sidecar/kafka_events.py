@@ -24,13 +24,13 @@ class Event:
     failure: Failure
 
 
-def read_events(bootstrap: str, count: int, timeout_s: float = 10.0) -> list[Event]:
+def read_events(bootstrap: str, count: int, timeout_s: float = 60.0) -> list[Event]:
     """Gives all events on the topic as soon as there are `count` of them, or what there is after `timeout_s`."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False})
     events: list[Event] = []
     until_s = time.monotonic() + timeout_s
     try:
-        partitions = consumer.list_topics(TELEMETRY, timeout=10).topics[TELEMETRY].partitions
+        partitions = consumer.list_topics(TELEMETRY, timeout=60).topics[TELEMETRY].partitions
         consumer.assign([TopicPartition(TELEMETRY, number, OFFSET_BEGINNING) for number in partitions])
         while len(events) < count and time.monotonic() < until_s:
             for message in consumer.consume(500, timeout=0.1):
@@ -48,7 +48,7 @@ def read_to_end(bootstrap: str) -> list[Event]:
     })  # fmt: skip
     events: list[Event] = []
     try:
-        open_ = set(consumer.list_topics(TELEMETRY, timeout=10).topics[TELEMETRY].partitions)
+        open_ = set(consumer.list_topics(TELEMETRY, timeout=60).topics[TELEMETRY].partitions)
         consumer.assign([TopicPartition(TELEMETRY, number, OFFSET_BEGINNING) for number in open_])
         while open_:
             for message in consumer.consume(500, timeout=0.1):

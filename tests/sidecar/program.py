@@ -29,12 +29,12 @@ class Program:
     def send_signal(self, by: signal.Signals) -> None:
         self._process.send_signal(by)
 
-    def end(self, by: signal.Signals = signal.SIGTERM, timeout_s: float = 10) -> int:
+    def end(self, by: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int:
         """Sends the signal, and gives the exit code once the program has ended; kills it when it does not."""
         self._process.send_signal(by)
         return self.wait(timeout_s)
 
-    def wait(self, timeout_s: float = 10) -> int:
+    def wait(self, timeout_s: float = 60) -> int:
         try:
             return self._process.wait(timeout_s)
         finally:

@@ -28,7 +28,11 @@ if not told.exists():
     sys.exit("no such backend: checkout-v2")
 """
 HANG = "import time; time.sleep(600)"
-LEAVE_A_CHILD = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)'])"
+LEAVE_A_CHILD = """
+import subprocess, sys
+while_it_is_there = "import pathlib, sys, time\\nwhile pathlib.Path(sys.argv[1]).exists(): time.sleep(0.1)"
+subprocess.Popen([sys.executable, "-c", while_it_is_there, sys.argv[1]])
+"""
 
 
 def lines(file: Path) -> list[Any]:
@@ -104,8 +108,8 @@ def test_a_command_that_hangs_is_ended_by_force(redis: EmbeddedRedis, eventually
 def test_a_child_that_a_command_leaves_behind_holds_up_nobody(redis: EmbeddedRedis, eventually: Eventually) -> None:
     with FollowerRig(redis.url) as rig:
         rig.publish(weights())
-        rig.start_sidecar(sys.executable, "-c", LEAVE_A_CHILD)
-        eventually(lambda: rig.report().in_force == (ERA, 1), what="the report", timeout_s=8)
+        rig.start_sidecar(sys.executable, "-c", LEAVE_A_CHILD, rig.folder)
+        eventually(lambda: rig.report().in_force == (ERA, 1), what="the report")
 
 
 @pytest.mark.parametrize("command", ["/nowhere/at-all", "/etc"])

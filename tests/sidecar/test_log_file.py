@@ -30,7 +30,7 @@ def told(events: list[Event], kind: Kind) -> Counter[tuple[str, str]]:
 
 def all_events(kafka: EmbeddedKafka, count: int) -> list[Event]:
     """All events on Kafka, once there are `count`, which should be all."""
-    read_events(kafka.bootstrap, count, timeout_s=30)
+    read_events(kafka.bootstrap, count)
     return read_to_end(kafka.bootstrap)
 
 

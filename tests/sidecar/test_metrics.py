@@ -103,7 +103,7 @@ def test_prometheus_is_answered_with_what_is_in_force(redis: EmbeddedRedis, even
         port = int(re.findall(r'"port": (\d+)', sidecar.output)[0])
 
         def told() -> str:
-            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
                 assert answer.headers["Content-Type"].startswith("text/plain")
                 return str(answer.read().decode())
 

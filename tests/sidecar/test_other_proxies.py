@@ -90,7 +90,7 @@ def traefik(rig: FollowerRig, eventually: Eventually) -> Iterator[int]:
     rig.start_sidecar(sys.executable, script, watched / "trimtab.yaml", *servers)
     assert TRAEFIK is not None
     rig.start("traefik", TRAEFIK, f"--configfile={static}")
-    eventually(lambda: rig.world.ask(port, 1)[0].status == 200, what="an answer", timeout_s=30)
+    eventually(lambda: rig.world.ask(port, 1)[0].status == 200, what="an answer")
     yield port
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from conftest import Eventually
-from sidecar.kafka_events import read_events
+from sidecar.kafka_events import Event, read_events, read_to_end
 from sidecar.rig import Rig
 from sidecar.weights import ERA, weights
 from trimtab.schemas.telemetry import Failure
@@ -46,9 +46,13 @@ def test_a_killed_sidecar_is_survived_and_its_successor_followed(
         assert [answer for answer in visit.answers if not answer.is_good] == []
         last = visit.answers[-1].revision
         eventually(
-            lambda: last in {f"{e.key.era}.{e.key.revision}" for e in read_events(kafka.bootstrap, 10_000, 0.5)},
+            lambda: last in {f"{e.key.era}.{e.key.revision}" for e in read_to_end(kafka.bootstrap)},
             what="events of the newest revision",
         )
+
+
+def broken_off(kafka: EmbeddedKafka) -> list[Event]:
+    return [event for event in read_to_end(kafka.bootstrap) if event.failure is Failure.CLIENT]
 
 
 def test_requests_that_began_in_an_earlier_life_of_the_sidecar_are_attributed(
@@ -58,14 +62,14 @@ def test_requests_that_began_in_an_earlier_life_of_the_sidecar_are_attributed(
         rig.publish(weights(revision=1, v1=10_000, v2=0))
         sidecar = rig.start_sidecar()
         envoy = rig.start_envoy()
-        with rig.world.visit(envoy.port, "/slow"):
+        with rig.world.visit(envoy.port, "/slow", patience_s=0):
             assert len(read_events(kafka.bootstrap, 4)) == 4
             sidecar.end(by=signal.SIGKILL)
             rig.publish(weights(revision=2, v1=0, v2=10_000))
             rig.start_sidecar()
             eventually(lambda: rig.ask(envoy, 1)[0].service == "v2", what="the next weights")
-        events = read_events(kafka.bootstrap, 10_000, 2)
-    ended = [event for event in events if event.failure is Failure.CLIENT]
+        eventually(lambda: len(broken_off(kafka)) >= 4, what="the ends of requests whose visitors left")
+        ended = broken_off(kafka)
     assert [(event.key.variant, event.key.revision) for event in ended] == [("v1", 1)] * 4
 
 

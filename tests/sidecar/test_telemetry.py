@@ -114,7 +114,7 @@ def test_a_visitor_who_leaves_early_is_not_the_variants_failure(redis: EmbeddedR
         rig.publish(weights())
         rig.start_sidecar()
         envoy = rig.start_envoy()
-        with rig.world.visit(envoy.port, "/slow"):
+        with rig.world.visit(envoy.port, "/slow", patience_s=0):
             requests = read_events(kafka.bootstrap, 4)
         events = read_events(kafka.bootstrap, 8)
     assert [event.kind for event in requests] == [Kind.REQUEST] * 4

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 _ANSWER_S = 30
 _VISITORS = 4
 _PAUSE_S = 0.005
-_PATIENCE_S = 1
+_PATIENCE_S = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,17 @@ class World:
         return self.call(_ask(port, count, path, headers))
 
     @contextmanager
-    def visit(self, port: int, path: str = "/") -> Iterator[Visit]:
-        """Has visitors ask without end, each over a connection that it keeps. Those who wait too long leave at last."""
+    def visit(self, port: int, path: str = "/", *, patience_s: float = _PATIENCE_S) -> Iterator[Visit]:
+        """Has visitors ask without end, each over a connection that it keeps.
+
+        At the end each has its last answer, or leaves without one when patience is over.
+        """
         visit = Visit()
         tasks = self.call(_set_out(port, path, visit))
         try:
             yield visit
         finally:
-            self.call(_call_home(visit, tasks))
+            self.call(_call_home(visit, tasks, patience_s))
 
     async def _serve(self, name: str) -> int:
         app = web.Application()
@@ -140,9 +143,9 @@ async def _come_again(port: int, path: str, visit: Visit) -> None:
             await asyncio.sleep(_PAUSE_S)  # the pace of a visitor
 
 
-async def _call_home(visit: Visit, tasks: list[asyncio.Task[None]]) -> None:
+async def _call_home(visit: Visit, tasks: list[asyncio.Task[None]], patience_s: float) -> None:
     visit.is_over = True
-    _, waiting = await asyncio.wait(tasks, timeout=_PATIENCE_S)
+    _, waiting = await asyncio.wait(tasks, timeout=patience_s)
     for task in waiting:
         task.cancel()
     await asyncio.wait(tasks)

@@ -34,7 +34,7 @@ def admin(cluster: LocalKafka, eventually: Eventually) -> Iterator[AdminClient]:
 
 
 def ours(client: AdminClient) -> list[str]:
-    return [name for name in client.list_topics(timeout=10).topics if name.startswith("trimtab")]
+    return [name for name in client.list_topics(timeout=60).topics if name.startswith("trimtab")]
 
 
 def config(admin: AdminClient, topic: str) -> dict[str, str]:
@@ -45,7 +45,7 @@ def config(admin: AdminClient, topic: str) -> dict[str, str]:
 def copies(admin: AdminClient, topic: str) -> tuple[set[int], str]:
     """Replicas of each partition and how many have to be in sync, as far as the broker that is asked knows."""
     try:
-        partitions = admin.list_topics(topic, timeout=10).topics[topic].partitions
+        partitions = admin.list_topics(topic, timeout=60).topics[topic].partitions
         return {len(one.replicas) for one in partitions.values()}, config(admin, topic)["min.insync.replicas"]
     except KafkaException:
         return set(), ""
@@ -56,7 +56,7 @@ def create(admin: AdminClient, topic: str, partitions: int = 4, **settings: str)
     (created,) = admin.create_topics([NewTopic(topic, partitions, 1, config=named)]).values()
     created.result()
     end_s = time.monotonic() + 10
-    while topic not in admin.list_topics(timeout=10).topics:
+    while topic not in admin.list_topics(timeout=60).topics:
         assert time.monotonic() < end_s, f"{topic}: created, but not known"
 
 
@@ -74,7 +74,7 @@ def test_topics_are_created_as_the_settings_say(
     assert len(ensure_topics(settings)) == 8
     eventually(lambda: len(ours(admin)) == 8, what="topics are known")
     assert ensure_topics(settings) == []
-    assert len(admin.list_topics(timeout=10).topics[TELEMETRY].partitions) == 5
+    assert len(admin.list_topics(timeout=60).topics[TELEMETRY].partitions) == 5
     hours = {TELEMETRY: 1, EVIDENCE: 2, DECISIONS: 3, DEAD_LETTERS: 0.5}
     assert {topic: int(config(admin, topic)["retention.ms"]) / 3_600_000 for topic in hours} == hours
     for topic in ("trimtab-snapshots-changelog", WEIGHTS):
@@ -99,7 +99,7 @@ def test_too_few_partitions_are_refused_with_the_command_that_mends_it(cluster: 
         " (TRIMTAB_KAFKA__TELEMETRY_PARTITIONS) to 3 or run: kafka-topics.sh"
         f" --bootstrap-server {cluster.bootstrap} --alter --topic trimtab.telemetry --partitions 4"
     )
-    assert EVIDENCE not in admin.list_topics(timeout=10).topics  # nothing was created beside it
+    assert EVIDENCE not in admin.list_topics(timeout=60).topics  # nothing was created beside it
 
 
 def test_too_many_partitions_are_refused_with_the_setting_to_change(cluster: LocalKafka, admin: AdminClient) -> None:

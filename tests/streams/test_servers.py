@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def topics(bootstrap: str) -> set[str]:
     admin = AdminClient({"bootstrap.servers": bootstrap, **QUIET})
-    return set(admin.list_topics(timeout=10).topics) - {"__consumer_offsets"}
+    return set(admin.list_topics(timeout=60).topics) - {"__consumer_offsets"}
 
 
 @pytest.fixture(scope="module")

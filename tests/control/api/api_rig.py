@@ -90,7 +90,7 @@ class ApiServer:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             names = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
             connection.request(method, path, body, names)
@@ -101,7 +101,7 @@ class ApiServer:
 
     def events(self, path: str, **headers: str) -> Iterator[Event]:
         """Gives the events of a stream, until it ends; the connection ends with the iterator."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()
@@ -150,7 +150,7 @@ class ApiRig:
         for one in made:
             partition = evidence_partition(one.release, PARTITIONS)
             producer.produce(DECISIONS, decisions.encode(one), key=one.release, partition=partition)
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
         if is_shown:
             self.show(*made, document=document)
 

@@ -302,7 +302,7 @@ def test_a_session_outlives_a_restart_where_its_key_is_kept(rig: ApiRig) -> None
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_read(local: ApiServer) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", local.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", local.port, timeout=60)
     connection.putrequest("PUT", "/api/v1/releases/checkout")
     connection.putheader("Content-Type", "application/yaml")
     connection.putheader("Content-Length", str(256 * 1024 + 1))
@@ -314,7 +314,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(local: ApiServer) ->
 
 
 def test_a_body_without_a_length_is_read_up_to_the_limit(local: ApiServer) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", local.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", local.port, timeout=60)
     chunks = iter([b"#" * 64 * 1024] * 5)
     connection.request(
         "PUT", "/api/v1/releases/checkout", chunks, {"Content-Type": "application/yaml"}, encode_chunked=True

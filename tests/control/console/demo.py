@@ -32,7 +32,7 @@ def demo(*options: str) -> Iterator[Running]:
             yield Running(program, _address(program))
         finally:
             if program.is_running:
-                program.end(timeout_s=30)
+                program.end()
 
 
 def _address(program: Program) -> str:

@@ -106,7 +106,7 @@ def test_the_demo_is_seen_to_roll_back_a_faulty_release(browser: Browser) -> Non
             assert running.program.is_running, running.program.output
             time.sleep(worker_rig.LOOK_S)  # between two looks, not instead of one
         assert "✔ Verdict: rolled back" in running.program.output
-        assert running.program.end(timeout_s=30) == 0
+        assert running.program.end() == 0
 
 
 def _watch(browser: Browser, address: str) -> None:

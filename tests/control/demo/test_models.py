@@ -61,7 +61,7 @@ def server() -> Iterator[str]:
     # Nobody listens at that address: what is told of copies is lost, and nobody waits for it.
     child = Child("v1", [sys.executable, "-m", "trimtab.control.demo.models.server", "v1", "127.0.0.1:1"])
     try:
-        port = child.await_line(r"^listening on (\d+)$", 30.0)[1]
+        port = child.await_line(r"^listening on (\d+)$", 60.0)[1]
         yield f"http://127.0.0.1:{port}/v2/models/digits"
     finally:
         child.stop()
@@ -70,7 +70,7 @@ def server() -> Iterator[str]:
 def asked(url: str, body: object) -> tuple[int, bytes]:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310 - our own server on this machine
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - our own server on this machine
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -51,7 +51,7 @@ def ports(broker: str) -> Iterator[dict[str, int]]:
         }
         for child in children.values():
             stack.callback(child.stop)
-        yield {name: int(child.await_line(r"^listening on (\d+)$", 30.0)[1]) for name, child in children.items()}
+        yield {name: int(child.await_line(r"^listening on (\d+)$", 60.0)[1]) for name, child in children.items()}
 
 
 def asked(ports: dict[str, int], broker: str) -> tuple[int, bytes]:

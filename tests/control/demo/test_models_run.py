@@ -62,7 +62,7 @@ def test_a_signal_in_an_act_leaves_no_process_and_no_file(tmp_path: Path) -> Non
     demo.await_line("progressing  v1 70 %  v2 30 %")
     started = demo.children()
     os.kill(demo.process.pid, signal.SIGINT)
-    code, output = demo.end(timeout_s=30)
+    code, output = demo.end(timeout_s=60)
     assert code == 128 + signal.SIGINT
     assert output.endswith("Stopped by SIGINT: every process has ended, every file is gone.\n")
     assert len(started) >= 10

@@ -19,7 +19,7 @@ def url() -> Iterator[str]:
     command = [sys.executable, "-m", "trimtab.control.demo.variant", "v2", "faulty", "canary", "200", "60", "1"]
     child = Child("v2", command)
     try:
-        port = child.await_line(r"^listening on (\d+)$", 20.0)[1]
+        port = child.await_line(r"^listening on (\d+)$", 60.0)[1]
         yield f"http://127.0.0.1:{port}/any/path"
     finally:
         child.stop()
@@ -27,7 +27,7 @@ def url() -> Iterator[str]:
 
 def fetched(url: str) -> tuple[int, dict[str, object]]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own server on this machine
+        with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - our own server on this machine
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         with error:

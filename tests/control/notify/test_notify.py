@@ -36,7 +36,7 @@ def publish(broker: EmbeddedKafka, *made: Decision) -> None:
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     for one in made:
         producer.produce(DECISIONS, decisions.encode(one), partition=evidence_partition(one.release, 4))
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
 
 
 def start(broker: EmbeddedKafka, folder: Path, url: str, name: str = "notify") -> Program:

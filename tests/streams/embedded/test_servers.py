@@ -44,13 +44,13 @@ def ping(server: EmbeddedRedis) -> object:
 def produce(kafka: EmbeddedKafka, topic: str, value: bytes) -> int:
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "enable.idempotence": True, **QUIET})
     producer.produce(topic, value)
-    undelivered: int = producer.flush(10)
+    undelivered: int = producer.flush(60)
     return 1 - undelivered
 
 
 def test_kafka_has_the_topics_with_their_partitions() -> None:
     with EmbeddedKafka({"a.first": 1, "second": 7}) as kafka:
-        found = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=10).topics
+        found = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=60).topics
         assert {name: len(topic.partitions) for name, topic in found.items()} == {"a.first": 1, "second": 7}
 
 
@@ -107,7 +107,7 @@ def test_kafka_refuses_what_it_is_told_to_refuse() -> None:
         producer = Producer({"bootstrap.servers": kafka.bootstrap, **QUIET})
         producer.produce("t", b"x", on_delivery=lambda error, _message: errors.append(error))
         producer.produce("t", b"y", on_delivery=lambda error, _message: errors.append(error), partition=0)
-        producer.flush(10)
+        producer.flush(60)
         assert any(errors)
 
 
@@ -132,7 +132,7 @@ def test_kafka_program_ends_when_its_input_is_closed() -> None:
         assert broker.stdin is not None
         assert broker.stdout.readline().startswith("127.0.0.1:")
         broker.stdin.close()
-        assert broker.wait(10) == 0
+        assert broker.wait(60) == 0
 
 
 def test_redis_answers_and_ends_with_its_block() -> None:
@@ -211,7 +211,7 @@ def test_a_server_started_from_a_short_thread_lives_on() -> None:
         "import redis as client\n"
         "print(client.Redis.from_url(redis.url).ping(), redis.pid)\n"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     answer, pid = result.stdout.split()
     assert answer == "True"
     assert not is_alive(int(pid))
@@ -225,7 +225,7 @@ def test_an_interrupt_of_the_terminal_reaches_the_parent_alone() -> None:
 def test_a_child_that_says_nothing_is_told_as_not_ready() -> None:
     child = Child("sleeper", [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"])
     try:
-        child.await_line("up", 10)
+        child.await_line("up", 60)
         with pytest.raises(Unreachable, match=r"sleeper: not ready after 0.01 s; it said: nothing"):
             child.await_line("never", 0.01)
     finally:
@@ -236,7 +236,7 @@ def test_a_child_that_says_nothing_is_told_as_not_ready() -> None:
 def test_a_child_that_ignores_the_request_to_end_is_killed() -> None:
     program = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
     child = Child("stubborn", [sys.executable, "-c", program])
-    child.await_line("up", 10)
+    child.await_line("up", 60)
     child.stop(timeout_s=0.05)
     assert not child.is_running
 
@@ -245,7 +245,7 @@ def test_a_program_that_is_not_there_is_told() -> None:
     child = Child("absent", ["/nonexistent/program"])
     try:
         with pytest.raises(Unreachable, match=r"absent: it ended; it said: .*No such file"):
-            child.await_line("up", 10)
+            child.await_line("up", 60)
     finally:
         child.stop()
 

@@ -67,7 +67,7 @@ def test_records_outlive_a_stop_a_kill_and_a_pause(kafka: LocalKafka) -> None:
 
 def test_topics_are_not_made_by_asking_for_them(kafka: LocalKafka) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap, **QUIET})
-    assert admin.list_topics("never made", timeout=10).topics["never made"].error is not None
+    assert admin.list_topics("never made", timeout=60).topics["never made"].error is not None
 
 
 def test_processes_ports_and_files_go_with_the_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_clients_are_sent_to_the_address_that_is_advertised(kafka: LocalKafka) -
     with LocalKafka(advertised={1: kafka.ports[0].client}) as other:
         assert other.bootstrap == kafka.bootstrap
         admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{other.ports[0].client}", **QUIET})
-        assert [broker.port for broker in admin.list_topics(timeout=10).brokers.values()] == [kafka.ports[0].client]
+        assert [broker.port for broker in admin.list_topics(timeout=60).brokers.values()] == [kafka.ports[0].client]
 
 
 def test_a_broker_that_does_not_come_up_says_why() -> None:

@@ -78,11 +78,11 @@ def no_topics(request: pytest.FixtureRequest) -> Iterator[None]:
 def wipe(kafka: LocalKafka) -> None:
     # The listener of the brokers themselves, which asks for nothing.
     admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{kafka.ports[0].internal}"})
-    names = [name for name in admin.list_topics(timeout=10).topics if name.startswith("trimtab")]
+    names = [name for name in admin.list_topics(timeout=60).topics if name.startswith("trimtab")]
     for deleted in (admin.delete_topics(names) if names else {}).values():
         deleted.result()
     end_s = time.monotonic() + 30
-    while any(name.startswith("trimtab") for name in admin.list_topics(timeout=10).topics):
+    while any(name.startswith("trimtab") for name in admin.list_topics(timeout=60).topics):
         assert time.monotonic() < end_s, f"topics are still there: {names}"
         time.sleep(0.02)  # between two looks, not instead of one
 

@@ -86,7 +86,7 @@ def flowing(redis: RedisConnection, eventually: Eventually) -> Iterator[tuple[Pu
     """Has weights flow from a worker's publication to a client, and everybody else do their part."""
     ping_redis(redis, 5)
     with Publishing(redis) as publishing, Weights(redis, RELEASES) as weights:
-        eventually(lambda: weights.connected, what="a subscription", timeout_s=20)
+        eventually(lambda: weights.connected, what="a subscription")
         flow(publishing, weights, 1, eventually)
         assert Releases(redis).names() == sorted(RELEASES)
         asyncio.run(report(redis))
@@ -96,7 +96,7 @@ def flowing(redis: RedisConnection, eventually: Eventually) -> Iterator[tuple[Pu
 def flow(publishing: Publishing, weights: Weights, revision: int, eventually: Eventually) -> None:
     for release in RELEASES:
         publishing.offer(release, revision)
-    eventually(lambda: newest(weights) == {revision}, what=f"revision {revision} of every release", timeout_s=30)
+    eventually(lambda: newest(weights) == {revision}, what=f"revision {revision} of every release")
 
 
 def newest(weights: Weights) -> set[int]:
