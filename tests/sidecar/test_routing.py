@@ -1,6 +1,7 @@
 """Weights in Redis move real requests through a real Envoy."""
 
 import math
+import random
 from collections import Counter
 from functools import partial
 
@@ -48,6 +49,25 @@ def test_no_request_fails_while_the_weights_change(redis: EmbeddedRedis, eventua
         assert [answer for answer in visit.answers if not answer.is_good] == []
         assert len(visit.answers) >= 300
         assert {answer.revision for answer in visit.answers} >= {f"{ERA}.{revision}" for revision in range(2, 32)}
+
+
+@pytest.mark.proxies
+def test_no_request_fails_through_a_thousand_changes_under_load(redis: EmbeddedRedis, eventually: Eventually) -> None:
+    draw = random.Random(1)
+    with Rig(redis=redis.url) as rig:
+        rig.publish(weights(v1=10_000, v2=0))
+        rig.start_sidecar()
+        envoy = rig.start_envoy()
+        with rig.world.visit(envoy.port) as visit:
+            for revision in range(2, 1_002):
+                share = draw.choice([0, 10_000]) if revision % 2 else draw.randrange(10_001)
+                rig.publish(weights(revision=revision, v1=share, v2=10_000 - share))
+                routed_by = f"{ERA}.{revision}"
+                eventually(lambda: visit.answers and visit.answers[-1].revision == routed_by, what=routed_by)  # noqa: B023 - called in this turn
+        assert [answer for answer in visit.answers if not answer.is_good] == []
+        assert len(visit.answers) >= 1_000
+        eventually(lambda: rig.report().in_force == (ERA, 1_001), what="the report")
+        assert rig.report().refusals == 0
 
 
 def _answered(visit: Visit, since_s: float, revision: str) -> int:

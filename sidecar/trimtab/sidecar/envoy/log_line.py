@@ -109,10 +109,8 @@ class LogLines:
             self.unattributed += 1
             return []
         start_ms = int(start)
-        if (kind == _END) == is_sticky:
-            self.routed[key.release, key.variant] += 1
         if kind == _START:
-            return [] if is_sticky else [(key, start_ms)]
+            return [] if is_sticky else [self._routed(key, start_ms)]
         end_ms = start_ms + int(duration)
         duration_ms = int(active) / 1_000 if active != b"-" else float(duration)
         whose = self._whose(stamped, key, of_answer, int(status))
@@ -120,7 +118,11 @@ class LogLines:
             whose, end_ms, duration_ms, int(status), min(int(size), _MAX_BYTES), int(failure(flags.decode("ascii"))),
         )  # fmt: skip
         # What a sticky request's start does not know is told at the end, as of then: the start may be too long ago.
-        return [(key, end_ms), response] if is_sticky else [response]
+        return [self._routed(key, end_ms), response] if is_sticky else [response]
+
+    def _routed(self, key: RoutingKey, time_ms: int) -> Row:
+        self.routed[key.release, key.variant] += 1
+        return key, time_ms
 
     def _whose(self, stamped: Stamped, routed: RoutingKey, of_answer: Sequence[bytes], status: int) -> RoutingKey:
         if not of_answer:
