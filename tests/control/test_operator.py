@@ -7,14 +7,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from redis import Redis
 from typer.testing import CliRunner, Result
 
 from conftest import Eventually
 from integration.worker_rig import WorkerRig
 from sidecar.program import Program
-from trimtab.control.cli import app
+from trimtab.control.cli import PANELS, app
+from trimtab.schemas.redis_keys import RELEASES
+from trimtab.streams.embedded import EmbeddedRedis
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 
@@ -183,10 +188,31 @@ def test_completion_prints_a_script_for_a_shell(shell: str) -> None:
     assert "_TRIMTAB_COMPLETE" in done.stdout
 
 
-def test_bash_completes_commands_and_those_of_groups(tmp_path: Path) -> None:
+def completed(typed: str, folder: Path, redis: str = "") -> tuple[set[str], str]:
+    """What bash is told to complete `typed` with, and what came on standard error."""
     command = [sys.executable, "-c", "from trimtab.control.cli import app; app(prog_name='trimtab')"]
+    told = {**os.environ, "_TRIMTAB_COMPLETE": "complete_bash", "COMP_WORDS": typed,  # noqa: TID251 - as bash does
+            "COMP_CWORD": str(typed.count(" ")), **({"TRIMTAB_REDIS__URL": redis} if redis else {})}  # fmt: skip
+    done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+    return set(done.stdout.split()), done.stderr
+
+
+def test_bash_completes_commands_and_those_of_groups(tmp_path: Path) -> None:
     for typed, expected in (("trimtab hist", {"history"}), ("trimtab topics c", {"check", "create"})):
-        told = {**os.environ, "_TRIMTAB_COMPLETE": "complete_bash", "COMP_WORDS": typed,  # noqa: TID251 - as bash does
-                "COMP_CWORD": str(typed.count(" "))}  # fmt: skip
-        done = subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
-        assert set(done.stdout.split()) == expected
+        assert completed(typed, tmp_path) == (expected, "")
+
+
+def test_bash_completes_names_of_releases_where_redis_knows_them(redis: EmbeddedRedis, tmp_path: Path) -> None:
+    with Redis.from_url(redis.url) as client:
+        client.sadd(RELEASES, "checkout", "checkin", "search")
+    assert completed("trimtab abort che", tmp_path, redis.url) == ({"checkout", "checkin"}, "")
+    assert completed("trimtab get release s", tmp_path, redis.url) == ({"search"}, "")
+    for away in ("redis://127.0.0.1:1", "no address"):
+        assert completed("trimtab abort che", tmp_path, away) == (set(), "")
+
+
+def test_help_lists_every_command_under_a_heading() -> None:
+    group: Any = typer.main.get_command(app)
+    assert [name for commands in PANELS.values() for name in commands] == group.list_commands(None)
+    told = CliRunner().invoke(app, ["--help"]).stdout
+    assert [line.strip("╭╮─ ") for line in told.splitlines() if line.startswith("╭")] == ["Options", *PANELS]

@@ -10,6 +10,7 @@ import typer
 
 from trimtab.control.command import Config, Kafka, Wait, fail_to_reach, say, settings_in_force
 from trimtab.control.output import ListFormat, write
+from trimtab.control.release_name import AnyName
 from trimtab.control.since import Since, since_ms
 from trimtab.schemas.errors import InvalidRecord, Unreachable
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def audit(  # noqa: PLR0913 - one argument an option
-    name: Annotated[str, typer.Argument(metavar="NAME", help="One release; all of them by default.")] = "",
+    name: AnyName = "",
     *,
     since: Since = "7d",
     kafka: Kafka = "",

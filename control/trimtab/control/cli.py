@@ -11,44 +11,56 @@ import typer
 
 from trimtab.control.lazy import lazy_group
 
-COMMANDS: Final = {
-    "demo": "demo_command:demo",
-    "apply": "apply_command:apply",
-    "diff": "diff_command:diff",
-    "lint": "gate_command:lint",
-    "get": "cli:get_app",
-    "describe": "describe_command:describe",
-    "explain": "explain_command:explain",
-    "status": "gate_command:status",
-    "pause": "steer_command:pause",
-    "resume": "steer_command:resume",
-    "promote": "steer_command:promote",
-    "abort": "steer_command:abort",
-    "retry": "steer_command:retry",
-    "freeze": "steer_command:freeze",
-    "set-weights": "steer_command:set_weights",
-    "exclude": "steer_command:exclude",
-    "confirm": "steer_command:confirm",
-    "undo": "undo_command:undo",
-    "history": "decisions_command:history",
-    "decisions": "decisions_command:decisions",
-    "audit": "audit_command:audit",
-    "replay": "replay_command:replay",
-    "models": "cli:models_app",
-    "export": "cli:export_app",
-    "labels": "labels_command:labels",
-    "worker": "worker_command:worker",
-    "notify": "notify_command:notify",
-    "serve": "serve_command:serve",
-    "sidecar": "cli:sidecar_app",
-    "topics": "cli:topics_app",
-    "doctor": "doctor_command:doctor",
-    "config": "cli:config_app",
-    "schema": "about_command:schema",
-    "completion": "completion_command:completion",
-    "version": "about_command:version",
+PANELS: Final = {
+    "Begin": {
+        "demo": "demo_command:demo",
+        "apply": "apply_command:apply",
+        "diff": "diff_command:diff",
+        "lint": "gate_command:lint",
+    },
+    "See": {
+        "get": "cli:get_app",
+        "describe": "describe_command:describe",
+        "explain": "explain_command:explain",
+        "status": "gate_command:status",
+        "history": "decisions_command:history",
+        "decisions": "decisions_command:decisions",
+        "audit": "audit_command:audit",
+        "replay": "replay_command:replay",
+    },
+    "Steer": {
+        "pause": "steer_command:pause",
+        "resume": "steer_command:resume",
+        "promote": "steer_command:promote",
+        "abort": "steer_command:abort",
+        "retry": "steer_command:retry",
+        "freeze": "steer_command:freeze",
+        "set-weights": "steer_command:set_weights",
+        "exclude": "steer_command:exclude",
+        "confirm": "steer_command:confirm",
+        "undo": "undo_command:undo",
+    },
+    "Models": {
+        "models": "cli:models_app",
+        "export": "cli:export_app",
+        "labels": "labels_command:labels",
+    },
+    "Run": {
+        "worker": "worker_command:worker",
+        "sidecar": "cli:sidecar_app",
+        "serve": "serve_command:serve",
+        "notify": "notify_command:notify",
+    },
+    "This installation": {
+        "doctor": "doctor_command:doctor",
+        "topics": "cli:topics_app",
+        "config": "cli:config_app",
+        "schema": "about_command:schema",
+        "completion": "completion_command:completion",
+        "version": "about_command:version",
+    },
 }
-"""name -> where it is; a module is imported when a command of it is called"""
+"""heading of help -> name -> where it is; a module is imported when a command of it is called"""
 
 _GET: Final = {
     "releases": "get_command:get_releases",
@@ -81,7 +93,7 @@ _MODELS: Final = {
 
 app = typer.Typer(
     name="trimtab",
-    cls=lazy_group(COMMANDS),
+    cls=lazy_group({name: place for commands in PANELS.values() for name, place in commands.items()}, PANELS),
     help="Release decisions from live traffic: canaries, bandits and guardrails that move weights within a second.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

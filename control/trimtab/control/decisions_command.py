@@ -11,14 +11,13 @@ import typer
 
 from trimtab.control.command import FAILED, Config, Kafka, Wait, fail, fail_to_reach, say, settings_in_force
 from trimtab.control.output import ListFormat, TextFormat, write
+from trimtab.control.release_name import Name
 from trimtab.control.since import Since, since_ms
 from trimtab.schemas.errors import Unreachable
 
 if TYPE_CHECKING:
     from trimtab.control.decision_log import DecisionLog
     from trimtab.control.turns import Turn
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The release.")]
 
 
 def decisions(  # noqa: PLR0913 - one argument an option

@@ -21,6 +21,7 @@ from trimtab.control.command import (
     settings_in_force,
 )
 from trimtab.control.output import TextFormat, write
+from trimtab.control.release_name import Name
 from trimtab.schemas.errors import InvalidRecord, Unreachable
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _MOST: Final = 10
 
 
 def describe(  # noqa: PLR0913 - one argument an option
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The release.")],
+    name: Name,
     *,
     kafka: Kafka = "",
     redis: RedisUrl = "",

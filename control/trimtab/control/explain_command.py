@@ -23,6 +23,7 @@ from trimtab.control.command import (
     say,
     settings_in_force,
 )
+from trimtab.control.release_name import Name
 from trimtab.schemas.decision import Decision
 from trimtab.schemas.errors import InvalidRecord, Unreachable
 from trimtab.schemas.ids import NO_REVISION, Revision
@@ -43,7 +44,7 @@ class ExplainFormat(StrEnum):
 
 
 def explain(  # noqa: PLR0913 - one argument an option
-    name: str,
+    name: Name,
     *,
     revision: Annotated[
         str, typer.Option("--revision", metavar="N", help="Which decision (N, or ERA.N); the newest by default.")

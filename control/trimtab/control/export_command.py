@@ -11,13 +11,13 @@ import typer
 from trimtab.control.command import FAILED, USAGE, Config, RedisUrl, fail, fail_to_reach, settings_in_force
 from trimtab.control.models_options import Catalog, catalogue
 from trimtab.control.output import TreeFormat, write
+from trimtab.control.release_name import Name
 from trimtab.schemas.errors import InvalidRecord, Unreachable
 
 if TYPE_CHECKING:
     from trimtab.schemas.decision import Decision
     from trimtab.schemas.release import Release
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The release.")]
 Output = Annotated[TreeFormat, typer.Option("--output", "-o", help="How to write it.")]
 
 

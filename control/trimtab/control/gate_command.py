@@ -11,6 +11,7 @@ import typer
 
 from trimtab.control.command import FAILED, USAGE, Config, RedisUrl, fail, fail_to_reach, settings_in_force
 from trimtab.control.output import TextFormat, write
+from trimtab.control.release_name import Name
 from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def lint(
 
 
 def status(  # noqa: PLR0913 - one argument an option
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The release.")],
+    name: Name,
     *,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Until the release is over; changes are told on standard error.")

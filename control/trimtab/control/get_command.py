@@ -9,6 +9,7 @@ import typer
 
 from trimtab.control.command import Config, RedisUrl, fail, fail_to_reach, settings_in_force
 from trimtab.control.output import ListFormat, write
+from trimtab.control.release_name import Name
 from trimtab.control.selector import parse_selector
 from trimtab.schemas.errors import InvalidRecord, Unreachable
 
@@ -76,7 +77,7 @@ def get_sidecars(
 
 
 def get_release(
-    name: str,
+    name: Name,
     *,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing it as it changes.")] = False,
     redis: RedisUrl = "",

@@ -1,6 +1,6 @@
 """Commands that are imported when they are called, so that none waits for what another one needs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -16,6 +16,8 @@ class LazyGroup(TyperGroup):
 
     places: ClassVar[Mapping[str, str]] = {}
     """name of the command -> its place, in the order in which help lists them"""
+    panels: ClassVar[Mapping[str, str]] = {}
+    """name of the command -> the heading of help that it stands under, where help has some"""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
         """Gives the names of all commands."""
@@ -24,7 +26,8 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         """Gives a command; None where there is none of that name."""
         if cmd_name not in self.commands and cmd_name in self.places:
-            self.commands[cmd_name] = _command(cmd_name, self.places[cmd_name])
+            self.commands[cmd_name] = command = _command(cmd_name, self.places[cmd_name])
+            command.rich_help_panel = self.panels.get(cmd_name)
         return self.commands.get(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -35,9 +38,10 @@ class LazyGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def lazy_group(commands: Mapping[str, str]) -> type[LazyGroup]:
-    """Gives the class of a group with these commands."""
-    return type("Commands", (LazyGroup,), {"places": dict(commands)})
+def lazy_group(commands: Mapping[str, str], panels: Mapping[str, Iterable[str]] | None = None) -> type[LazyGroup]:
+    """Gives the class of a group with these commands; `panels`: heading of help -> names of commands."""
+    headings = {name: heading for heading, names in (panels or {}).items() for name in names}
+    return type("Commands", (LazyGroup,), {"places": dict(commands), "panels": headings})
 
 
 def _command(name: str, place: str) -> Any:

@@ -32,7 +32,8 @@ taken away within a version of the record (`trimtab schema`). Tables are coloure
 | 4 | not over in time (`status --watch --timeout`) |
 | 130 | ended by Ctrl-C |
 
-`trimtab completion bash|zsh|fish` prints a script that completes commands and options.
+`trimtab completion bash|zsh|fish` prints a script that completes commands, options, and names of releases that
+Redis knows.
 """
 
 

@@ -19,9 +19,9 @@ from trimtab.control.command import (
     fail_to_reach,
     settings_in_force,
 )
+from trimtab.control.release_name import Name
 from trimtab.schemas.errors import Unreachable
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The release.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why; it stands in the decision.")]
 Why = Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why; it stands in the decision. Required.")]
 

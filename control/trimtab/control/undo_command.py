@@ -20,6 +20,7 @@ from trimtab.control.command import (
     fail_to_reach,
     settings_in_force,
 )
+from trimtab.control.release_name import Name
 from trimtab.schemas.errors import InvalidRecord, Unreachable
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _BACK_MS: Final = 7 * 86_400_000
 
 
 def undo(  # noqa: PLR0913 - one argument an option
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The release.")],
+    name: Name,
     *,
     reason: Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why. Required.")] = "",
     to_revision: Annotated[
