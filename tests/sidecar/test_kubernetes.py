@@ -68,9 +68,11 @@ def cluster(rig: FollowerRig) -> Iterator[KubeServer]:
         rig.world.call(server.stop())
 
 
-def start(rig: FollowerRig, server: KubeServer, kind: str = "HTTPRoute", total: int = 10_000) -> Program:
+def start(
+    rig: FollowerRig, server: KubeServer, kind: str = "HTTPRoute", total: int = 10_000, **options: Any
+) -> Program:
     told = {"kind": kind, "kubeconfig": str(server.kubeconfig(rig.folder)), "total": total}
-    return rig.start_sidecar(kubernetes=told, proxy="kubernetes", again_s=0.5)
+    return rig.start_sidecar(kubernetes=told, proxy="kubernetes", again_s=0.5, **options)
 
 
 @integration
@@ -160,6 +162,18 @@ def test_an_object_that_is_not_there_and_a_server_that_is_away_are_told(
         server.objects[ROUTE] = route(backend("at-v1"), backend("at-v2"))
         rig.world.call(server.start(port))
         eventually(lambda: rig.report().in_force == (ERA, 1), what="the weights")
+
+
+@integration
+def test_a_release_that_waits_for_another_leaves_the_object_alone(redis: EmbeddedRedis, eventually: Eventually) -> None:
+    with FollowerRig(redis.url) as rig, cluster(rig) as server:
+        server.objects[ROUTE] = route(backend("at-v1", 9_500), backend("at-v2", 500))
+        rig.publish(weights("checkout.2", v1=10_000, v2=0, routing={"queued_behind": "checkout"}))
+        start(rig, server, releases=["checkout.2"])
+        eventually(lambda: rig.report("checkout.2").in_force == (ERA, 1), what="the report")
+        assert server.patches == []
+        rig.publish(weights("checkout.2", 2, v1=9_900, v2=100, routing={"began": (ERA, 2)}))
+        eventually(lambda: weights_in(server) == {"at-v1": 9_900, "at-v2": 100}, what="its weights")
 
 
 @integration

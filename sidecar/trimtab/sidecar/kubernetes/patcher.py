@@ -44,6 +44,8 @@ class Patcher:
     async def bring(self, records: Sequence[WeightsRecord]) -> None:
         """Patches the object where it has other weights. Raises `NotTaken` where it cannot be."""
         [record] = records
+        if record.is_queued:
+            return  # the object is still that of the release that it waits for
         by_target = {record.targets[variant]: weight for variant, weight in record.weights.items()}
         await asyncio.to_thread(self._settle, scaled(by_target, self._total))
 
