@@ -197,6 +197,24 @@ def test_a_release_that_cannot_be_read_does_not_hide_the_others(redis: EmbeddedR
     assert "trimtab: release checkout: a decision of version 99" in listed.stderr
 
 
+def test_a_key_of_another_type_hides_no_other(redis: EmbeddedRedis) -> None:
+    publish(redis, "cart")
+    report = SidecarReport(sidecar="a", proxy="envoy", release="cart", in_force=(7, 42))
+    with Redis.from_url(redis.url) as client:
+        client.sadd(RELEASES, "ghost")
+        client.set(weights_key("ghost"), "no hash")
+        client.set(sidecar_key("cart", "a"), sidecars.encode(report))
+        client.hset(sidecar_key("cart", "b"), "no", "report")
+    listed = trimtab("get", "releases", "--redis", redis.url)
+    assert (listed.returncode, "cart" in listed.stdout) == (1, True)
+    assert listed.stderr == (
+        "trimtab: release ghost: trimtab:{ghost}:weights in Redis: expected a hash, got another type\n"
+    )
+    told = trimtab("get", "sidecars", "--redis", redis.url)
+    assert (told.returncode, "envoy" in told.stdout) == (1, True)
+    assert "trimtab: sidecar b: not a sidecar's report" in told.stderr
+
+
 def test_a_sidecar_of_a_newer_version_is_named_beside_those_that_can_be_read(redis: EmbeddedRedis) -> None:
     publish(redis)
     reports = [SidecarReport(sidecar=name, proxy="envoy", release="checkout", in_force=(7, 42)) for name in ("a", "b")]

@@ -33,6 +33,7 @@ def report(rig: WorkerRig, refused: str) -> None:
     with Redis.from_url(rig.redis) as client:
         client.set(sidecar_key("checkout", "edge-1"), sidecar.encode(told), ex=60)
         client.set(sidecar_key("checkout", "edge-2"), b"nonsense", ex=60)
+        client.hset(sidecar_key("checkout", "edge-3"), "no", "text")
 
 
 @pytest.mark.long

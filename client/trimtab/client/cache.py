@@ -1,5 +1,6 @@
 """The last weights on disk, so that a start without Redis still has them."""
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,10 @@ class Cache:
     """One file per release, `RELEASE.json`, each always whole: it is replaced, never written into."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, "expected a folder for the last weights", str(folder)) from None
         self._folder = folder
 
     def load(self, releases: Iterable[str]) -> tuple[list[WeightsRecord], int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from trimtab.schemas import sidecar
@@ -88,8 +89,8 @@ class Releases:
         found: dict[str, dict[str, str]] = {}
         try:
             for key in sorted(map(str, self._redis.scan_iter(_ALL_SIDECARS, count=1000))):
-                if report := self._redis.get(key):
-                    found.setdefault(key[key.index("{") + 1 : key.index("}")], {})[key] = str(report)
+                if report := self._report(key):
+                    found.setdefault(key[key.index("{") + 1 : key.index("}")], {})[key] = report
         except REDIS_FAILURES as error:
             raise self._unreachable(error) from error
         return found
@@ -109,8 +110,10 @@ class Releases:
         try:
             decision, document = self._redis.hmget(weights_key(name), ["decision", "spec"])
             keys = sorted(self._redis.scan_iter(sidecar_pattern(name), count=1000)) if known is None else ()
-            reports = {str(key): self._redis.get(key) for key in keys} if known is None else known
+            reports = {str(key): self._report(str(key)) for key in keys} if known is None else known
         except REDIS_FAILURES as error:
+            if _is_of_another_type(error):
+                raise InvalidRecord(f"{weights_key(name)} in Redis: expected a hash, got another type") from error
             raise self._unreachable(error) from error
         if decision is None or document is None:
             return None
@@ -129,8 +132,23 @@ class Releases:
             except REDIS_FAILURES as error:
                 raise self._unreachable(error) from error
 
+    def _report(self, key: str) -> str | None:
+        """Gives what stands under the key of a report; None where it has just expired."""
+        try:
+            report = self._redis.get(key)
+        except ResponseError as error:
+            if not _is_of_another_type(error):
+                raise
+            return "a key of another type"  # which is no report, as is told of it
+        return None if report is None else str(report)
+
     def _unreachable(self, error: Exception) -> Unreachable:
         return redis_failure(self._connection, error)
+
+
+def _is_of_another_type(error: Exception) -> bool:
+    """Whether somebody has put something else under a key: of one release or sidecar, which hides no other."""
+    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
 
 
 def _read_reports(release: str, reports: Mapping[str, str | bytes | None]) -> tuple[list[SidecarReport], list[str]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
+from redis.exceptions import ResponseError
 
 from trimtab.schemas import sidecar
 from trimtab.schemas.divergence import Divergence
@@ -64,9 +65,11 @@ class SidecarWatch:
         for key in keys:
             pipeline.get(key)
         read: list[SidecarReport] = []
-        for payload in await pipeline.execute():
-            try:
-                read += [sidecar.decode(payload)] if payload else []
+        for payload in await pipeline.execute(raise_on_error=False):
+            if isinstance(payload, Exception) and not isinstance(payload, ResponseError):
+                raise payload
+            try:  # a key of another type is an error of its own, and hides no other report
+                read += [sidecar.decode(payload)] if isinstance(payload, bytes | str) else []
             except InvalidRecord:
                 continue  # which `trimtab get sidecars` shows
         return read
