@@ -93,6 +93,17 @@ def test_a_service_cannot_claim_to_be_another_variant() -> None:
     assert {option.append_action for option in added} == {HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD}
 
 
+def test_where_it_is_not_asked_for_a_response_says_nothing_and_no_service_does() -> None:
+    record = replace(weights(), condition="has header X", baseline="v1", claims=(claim("v2", "has header Y"),))
+    table = route_configuration([record, weights("shut", prefix="/shut")], closed=[], headers=False)
+    taken = ["x-trimtab-release", "x-trimtab-variant", "x-trimtab-revision", "x-trimtab-segment"]
+    assert len(table.virtual_hosts[0].routes) == 4
+    for route in table.virtual_hosts[0].routes:
+        assert list(route.response_headers_to_remove) == taken
+        shares = route.route.weighted_clusters.clusters
+        assert not [*route.response_headers_to_add, *(one for share in shares for one in share.response_headers_to_add)]
+
+
 def test_the_metadata_names_release_and_revision() -> None:
     (route,) = routes(weights(revision=57))
     metadata = route.metadata.filter_metadata["trimtab"]

@@ -8,10 +8,11 @@ from functools import partial
 import pytest
 
 from conftest import Eventually
+from sidecar.kafka_events import read_events
 from sidecar.rig import Rig
 from sidecar.weights import ERA, weights
 from sidecar.world import Visit
-from trimtab.streams.embedded import EmbeddedRedis
+from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +34,19 @@ def test_a_response_names_release_variant_and_revision(redis: EmbeddedRedis) -> 
         rig.start_sidecar()
         (answer,) = rig.ask(rig.start_envoy(), 1)
         assert (answer.release, answer.variant, answer.revision) == ("checkout", "v2", f"{ERA}.57")
+
+
+@pytest.mark.proxies
+def test_without_headers_a_response_says_nothing_and_telemetry_all(
+    redis: EmbeddedRedis, kafka: EmbeddedKafka, eventually: Eventually
+) -> None:
+    with Rig(redis=redis.url, kafka=kafka.bootstrap) as rig:
+        rig.publish(weights(revision=57, v1=0, v2=10_000))
+        rig.start_sidecar(headers=False)
+        answers = rig.ask(rig.start_envoy(), 5)
+        assert {(one.service, one.release, one.variant, one.revision) for one in answers} == {("v2", "", "", "")}
+        eventually(lambda: rig.report().routed == {"v2": 5}, what="them in the report")
+        assert {event.key.revision for event in read_events(kafka.bootstrap, 10)} == {57}
 
 
 def test_no_request_fails_while_the_weights_change(redis: EmbeddedRedis, eventually: Eventually) -> None:

@@ -60,6 +60,10 @@ def serve_envoy(  # noqa: PLR0913 - one argument an option
     virtual_host: Annotated[
         str, typer.Option(metavar="NAME", help="Which of its virtual hosts; not needed for one.")
     ] = "",
+    headers: Annotated[
+        bool,
+        typer.Option("--headers/--no-headers", help="Have answers name release, variant, revision; --no-headers: not."),
+    ] = True,
     linger: Annotated[float, typer.Option(metavar="MS", min=1, help="How long events wait to go out together.")] = 50.0,
     metrics: Metrics = "",
 ) -> None:
@@ -82,6 +86,7 @@ def serve_envoy(  # noqa: PLR0913 - one argument an option
             checkpoint=checkpoint or (log.with_name(f"{log.name}.trimtab") if log else None),
             routes=routes,
             virtual_host=virtual_host,
+            headers=headers,
             linger_ms=linger,
             metrics=address_of("--metrics", metrics),
             tracing=settings.tracing,

@@ -67,9 +67,12 @@ class _Conversation:
 class Discovery:
     """Holds the newest weights of `releases` and brings them to every Envoy that asks. Lives on one event loop."""
 
-    def __init__(self, releases: Sequence[str], base: BaseRoutes | None = None) -> None:
-        """`base`: the user's table, which releases are merged into; without one the table is theirs."""
-        self._releases, self._base = releases, base
+    def __init__(self, releases: Sequence[str], base: BaseRoutes | None = None, *, headers: bool = True) -> None:
+        """`base`: the user's table, which releases are merged into; without one the table is theirs.
+
+        `headers`: whether answers say by which release, variant and revision.
+        """
+        self._releases, self._base, self._headers = releases, base, headers
         self._newest: dict[str, WeightsRecord] = {}
         self._accepted: dict[str, WeightsRecord] = {}
         self._refusals: Counter[str] = Counter()
@@ -129,7 +132,7 @@ class Discovery:
     def _response(self, offer: Offer, nonce: int) -> DiscoveryResponse:
         told = version(offer.records.values())
         response = DiscoveryResponse(version_info=told, type_url=TYPE_URL, nonce=str(nonce))
-        table = route_configuration(offer.records.values(), closed=offer.closed.values())
+        table = route_configuration(offer.records.values(), closed=offer.closed.values(), headers=self._headers)
         response.resources.add().Pack(self._base.merged(table) if self._base else table, deterministic=True)
         return response
 

@@ -38,6 +38,8 @@ class EnvoySidecarOptions:
     """the user's route table, which the releases' routes are merged into; without one the table is theirs alone"""
     virtual_host: str = ""
     """which of its virtual hosts they go into; not needed where it has one"""
+    headers: bool = True
+    """whether answers say by which release, variant and revision they are"""
     linger_ms: float = 50
     """how long events wait to be published together"""
     max_events: int = 500

@@ -12,7 +12,7 @@ what weights do. Nor does what goes to the baseline because weights are past the
 cluster has to be there for that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
@@ -42,6 +42,7 @@ HEADER_SEGMENT: Final = "x-trimtab-segment"
 """Of every response, so that whoever learns its outcome can say which variant and which weights it belongs to. The
 segment is there where the sidecar tells segments."""
 
+_MARKS: Final = (HEADER_RELEASE, HEADER_VARIANT, HEADER_REVISION, HEADER_SEGMENT)
 _UNAVAILABLE: Final = 503
 _MILLIONTHS_PER_BASIS_POINT: Final = 100
 _OF_COPIES: Final = (HEADER_SHADOW_CLUSTER, HEADER_SHADOW_STAMP)
@@ -69,8 +70,19 @@ def outside(record: WeightsRecord) -> Iterator[Route]:
         route.match.prefix = record.prefix
         route.metadata.filter_metadata[METADATA][METADATA_KEY] = OUTSIDE
         route.request_headers_to_remove.extend(_OF_COPIES)
-        route.response_headers_to_remove.extend([HEADER_RELEASE, HEADER_VARIANT, HEADER_REVISION, HEADER_SEGMENT])
+        route.response_headers_to_remove.extend(_MARKS)
         route.route.cluster = record.targets[record.baseline]
+        yield route
+
+
+def unmarked(routes: Iterable[Route]) -> Iterator[Route]:
+    """Gives routes whose answers say nothing of their release, nor let a service say it."""
+    for route in routes:
+        if route.HasField("route"):
+            del route.response_headers_to_add[:], route.response_headers_to_remove[:]
+            route.response_headers_to_remove.extend(_MARKS)
+            for share in route.route.weighted_clusters.clusters:
+                del share.response_headers_to_add[:]
         yield route
 
 

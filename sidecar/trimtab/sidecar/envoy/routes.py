@@ -24,13 +24,14 @@ from trimtab.sidecar.envoy.release_routes import (
     outside,
     participating,
     revision_text,
+    unmarked,
 )
 
 
 def route_configuration(
-    records: Iterable[WeightsRecord], *, closed: Iterable[WeightsRecord] = ()
+    records: Iterable[WeightsRecord], *, closed: Iterable[WeightsRecord] = (), headers: bool = True
 ) -> RouteConfiguration:
-    """Gives the route table for `records`.
+    """Gives the route table for `records`; with `headers`, answers say by which release, variant and revision.
 
     The prefixes of `closed` answer 503: releases whose weights Envoy refused and of which it has no older ones. Left
     out, their requests would fall to the release with the next shorter prefix.
@@ -42,7 +43,8 @@ def route_configuration(
     table.validate_clusters.value = True
     virtual_host = table.virtual_hosts.add(name=ROUTE_CONFIG, domains=["*"])
     for prefix in sorted({record.prefix for record in routed}, key=lambda prefix: (-len(prefix), prefix)):
-        virtual_host.routes.extend(_routes([record for record in routed if record.prefix == prefix], shut))
+        routes = _routes([record for record in routed if record.prefix == prefix], shut)
+        virtual_host.routes.extend(routes if headers else unmarked(routes))
     return table
 
 

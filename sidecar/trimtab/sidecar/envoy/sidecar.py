@@ -71,7 +71,7 @@ class Sidecar:
         self._loop = asyncio.get_running_loop()
         self._metrics = SidecarMetrics(options.metrics)
         base = read_base_routes(options.routes, options.virtual_host) if options.routes else None
-        self._discovery = Discovery(options.releases, base)
+        self._discovery = Discovery(options.releases, base, headers=options.headers)
         self._weights = Weights(options.redis, options.releases, cache=options.cache, on_change=self._announce)
         self._source = log_source(options)
         self._server = grpc_server(options.socket, self._discovery, self._source.access_log)
