@@ -1,10 +1,12 @@
 """Resources that tests of several packages share, and the guard that none of them leaves a process behind."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from integration import worker_rig
@@ -33,6 +35,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header() -> str:
     return f"backend of integration tests: {worker_rig.choice.backend}"
+
+
+def pytest_runtest_teardown() -> None:
+    forget_logging()
+
+
+def forget_logging() -> None:
+    """Undoes what a command that a test ran in this process has set up.
+
+    It logs to the standard error of that run, which is closed by then: whoever logs next would fail.
+    """
+    structlog.reset_defaults()
+    for handler in logging.root.handlers[:]:
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            logging.root.removeHandler(handler)
+    logging.getLogger("trimtab.client").setLevel(logging.NOTSET)
 
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)

@@ -31,16 +31,16 @@ def publish(
 
     async def stage_by_stage() -> None:
         publication = Publication(RedisSettings(url=url), repeat_s, follows=follows)
-        task = asyncio.create_task(publication.publish_forever())
         try:
-            for stage in stages:
-                done = stage(publication)
-                if isinstance(done, Coroutine):
-                    await done
-                await arrived(publication)
+            async with asyncio.TaskGroup() as together:  # so that a publication that breaks is not waited for
+                publishing = together.create_task(publication.publish_forever())
+                for stage in stages:
+                    done = stage(publication)
+                    if isinstance(done, Coroutine):
+                        await done
+                    await arrived(publication)
+                publishing.cancel()
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             await publication.close()
 
     asyncio.run(asyncio.wait_for(stage_by_stage(), _STOP_S))
