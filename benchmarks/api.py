@@ -23,7 +23,9 @@ from benchmarks.viewers import Reads, Viewers
 from trimtab.client import Weights
 from trimtab.control.apply import apply_file
 from trimtab.schemas.decision import WeightsRecord
-from trimtab.schemas.telemetry import Event, Response, encode, pack
+from trimtab.schemas.telemetry import Event, Response
+from trimtab.schemas.telemetry_columns import pack
+from trimtab.schemas.telemetry_message import encode
 from trimtab.schemas.topics import TELEMETRY
 from trimtab.streams.backend import Backend
 from trimtab.streams.embedded.process import Child

@@ -34,7 +34,8 @@ from trimtab.engine.sketch import Sketch
 from trimtab.engine.window import Keep
 from trimtab.schemas.evidence import Panes, Record, Tick
 from trimtab.schemas.release import parse_document
-from trimtab.schemas.telemetry import Packer, RoutingKey, decode, encode
+from trimtab.schemas.telemetry import Packer, RoutingKey
+from trimtab.schemas.telemetry_message import decode, encode
 
 _DECISIONS: Final = 2_100
 _NAME: Final = "checkout"

@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 from confluent_kafka import Producer
 
-from trimtab.schemas.telemetry import ColumnBatch, Packer, RoutingKey, encode
+from trimtab.schemas.telemetry import ColumnBatch, Packer, RoutingKey
+from trimtab.schemas.telemetry_message import encode
 from trimtab.schemas.topics import TELEMETRY
 
 EVENTS: Final = 500

@@ -22,7 +22,8 @@ from benchmarks.topic_reader import read_topic
 from trimtab.client import Weights
 from trimtab.control.demo.loopback import get, listener_port
 from trimtab.schemas.decision import WeightsRecord, decode_decision
-from trimtab.schemas.telemetry import Kind, decode
+from trimtab.schemas.telemetry import Kind
+from trimtab.schemas.telemetry_message import decode
 from trimtab.schemas.topics import DECISIONS, EVIDENCE, TELEMETRY
 from trimtab.sidecar.envoy.bootstrap import bootstrap, yaml_text
 from trimtab.streams.backend import Backend

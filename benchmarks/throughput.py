@@ -27,7 +27,8 @@ from trimtab.control.release_view import Releases
 from trimtab.engine.batch import Message
 from trimtab.engine.pane import FoldSpec, PaneBuilder
 from trimtab.schemas.decision import decode_decision
-from trimtab.schemas.telemetry import ColumnBatch, Packer, RoutingKey, decode, encode
+from trimtab.schemas.telemetry import ColumnBatch, Packer, RoutingKey
+from trimtab.schemas.telemetry_message import decode, encode
 from trimtab.schemas.topics import DECISIONS, TELEMETRY
 from trimtab.streams.backend import Backend
 from trimtab.streams.layout import ensure_topics

@@ -6,7 +6,8 @@ import pytest
 from trimtab.client.rows import Row, pack_rows
 from trimtab.client.telemetry import Telemetry
 from trimtab.schemas.request import request_number
-from trimtab.schemas.telemetry import ColumnBatch, RoutingKey, decode, encode
+from trimtab.schemas.telemetry import ColumnBatch, RoutingKey
+from trimtab.schemas.telemetry_message import decode, encode
 
 NOW_MS = 1_800_000_000_000
 KEY = RoutingKey("checkout", "v1", "", 3, 7)

@@ -3,7 +3,8 @@ import math
 import pytest
 
 from trimtab.client.rows import Row, pack_rows
-from trimtab.schemas.telemetry import Failure, RoutingKey, decode, encode
+from trimtab.schemas.telemetry import Failure, RoutingKey
+from trimtab.schemas.telemetry_message import decode, encode
 
 NOW_MS = 1_800_000_000_000
 KEY = RoutingKey("checkout", "v1", "", 3, 7)

@@ -12,7 +12,8 @@ import pytest
 from confluent_kafka import Consumer, Message
 
 from trimtab.client import RoutingKey, Telemetry, TelemetryStats
-from trimtab.schemas.telemetry import ColumnBatch, decode
+from trimtab.schemas.telemetry import ColumnBatch
+from trimtab.schemas.telemetry_message import decode
 from trimtab.schemas.topics import TELEMETRY
 from trimtab.streams.embedded import EmbeddedKafka
 

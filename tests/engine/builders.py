@@ -10,7 +10,8 @@ from trimtab.engine.pane import FoldSpec, PaneBuilder
 from trimtab.engine.sketch import Sketch, buckets_of
 from trimtab.schemas.evidence import ALWAYS, COUNTS, Panes, Spec
 from trimtab.schemas.release import Release
-from trimtab.schemas.telemetry import ColumnBatch, Event, Outcome, Request, Response, pack
+from trimtab.schemas.telemetry import ColumnBatch, Event, Outcome, Request, Response
+from trimtab.schemas.telemetry_columns import pack
 
 NOW_S = 1_700_000_000
 NOW_MS = NOW_S * 1000

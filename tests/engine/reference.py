@@ -9,7 +9,8 @@ from fractions import Fraction
 
 from trimtab.engine.pane import FoldSpec
 from trimtab.schemas.evidence import COUNTS, VALUE_SCALE
-from trimtab.schemas.telemetry import ColumnBatch, Event, Failure, Outcome, Request, Response, pack
+from trimtab.schemas.telemetry import ColumnBatch, Event, Failure, Outcome, Request, Response
+from trimtab.schemas.telemetry_columns import pack
 
 Key = tuple[str, str, str]
 """(release, variant, segment)"""

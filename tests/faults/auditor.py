@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from trimtab.schemas import dead_letter, telemetry
+from trimtab.schemas import dead_letter, telemetry_message
 from trimtab.schemas.dead_letter import DeadLetter
 from trimtab.schemas.decision import Decision, WeightsRecord, decode_decision, decode_weights
 from trimtab.schemas.errors import InvalidEvent, InvalidRecord
@@ -70,7 +70,7 @@ def audit(kafka: str) -> Account:
 
 def _take_telemetry(account: Account, payload: bytes) -> None:
     try:
-        batch = telemetry.decode(payload)
+        batch = telemetry_message.decode(payload)
     except InvalidEvent:
         account.undecodable += 1
         return

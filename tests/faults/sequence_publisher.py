@@ -10,7 +10,8 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from trimtab.schemas.telemetry import Packer, RoutingKey, encode
+from trimtab.schemas.telemetry import Packer, RoutingKey
+from trimtab.schemas.telemetry_message import encode
 from trimtab.schemas.topics import TELEMETRY
 
 _EVENTS = 10

@@ -15,8 +15,9 @@ from faults.fault_rig import AFTER_A_KILL_S, READY_S, FaultRig
 from faults.test_workers import pause
 from integration.worker_rig import RELEASE
 from sidecar.program import Program
-from trimtab.schemas import telemetry
-from trimtab.schemas.telemetry import Packer, RoutingKey, encode
+from trimtab.schemas import telemetry_message
+from trimtab.schemas.telemetry import Packer, RoutingKey
+from trimtab.schemas.telemetry_message import encode
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, EVIDENCE, TELEMETRY, WEIGHTS
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -65,7 +66,7 @@ def test_a_publisher_is_killed_and_goes_on_from_its_checkpoint() -> None:
         rig.settle()
         sent = Counter(
             batch.seq for payload in read(rig.kafka.bootstrap, TELEMETRY)
-            if (batch := telemetry.decode(payload)).publisher == "sequence"
+            if (batch := telemetry_message.decode(payload)).publisher == "sequence"
         )  # fmt: skip
         assert sent.keys() == set(range(messages))
 

@@ -6,7 +6,17 @@ from typing import Any, Final
 
 import msgspec
 
-from trimtab.schemas import audit, dead_letter, decision, evidence, sidecar, telemetry, worker
+from trimtab.schemas import (
+    audit,
+    dead_letter,
+    decision,
+    evidence,
+    sidecar,
+    telemetry,
+    telemetry_columns,
+    telemetry_message,
+    worker,
+)
 from trimtab.schemas.combination import Combination
 from trimtab.schemas.decision import (
     Arm,
@@ -50,8 +60,8 @@ LATE: Final = Outcome(
     release="checkout", variant="v2", time_ms=NOW_MS, metric="converted", value=1.0, started_ms=NOW_MS - 90_000,
     request=649_175_086_210_373,
 )  # fmt: skip
-LATE_COLUMNS: Final = telemetry.pack([*EVENTS, LATE], publisher="shop-1", seq=9, sent_ms=NOW_MS + 50)
-COLUMNS: Final = telemetry.pack(EVENTS, publisher="shop-1", seq=9, sent_ms=NOW_MS + 50)
+LATE_COLUMNS: Final = telemetry_columns.pack([*EVENTS, LATE], publisher="shop-1", seq=9, sent_ms=NOW_MS + 50)
+COLUMNS: Final = telemetry_columns.pack(EVENTS, publisher="shop-1", seq=9, sent_ms=NOW_MS + 50)
 ARM: Final = Arm(
     variant="v1", weight=9_000, trials=10, reward_sum=9.5, alpha=10.5, beta=1.5, mean=0.875, probability_best=0.75,
     requests=11, responses=10, errors=1, in_flight=1, error_ratio=0.1, p50_ms=5.5, p99_ms=None,
@@ -167,20 +177,20 @@ def _own(name: str, form: str, record: Any, decode: Callable[[bytes], Any]) -> S
 
 
 _ROWS: Final = RowBatch(events=EVENTS, publisher="shop-1", seq=9, sent_ms=NOW_MS + 50)
-_UNSIGNED: Final = telemetry.pack(EVENTS, publisher="", seq=0, sent_ms=0)
+_UNSIGNED: Final = telemetry_columns.pack(EVENTS, publisher="", seq=0, sent_ms=0)
 
 SAMPLES: Final = [
-    _own("telemetry-columns", "msgpack", COLUMNS, telemetry.decode),
-    *(Sample("telemetry-rows", form, _ROWS, telemetry.decode, COLUMNS) for form in ("json", "msgpack")),
-    *(Sample("telemetry-events", form, EVENTS, telemetry.decode, _UNSIGNED) for form in ("json", "msgpack")),
+    _own("telemetry-columns", "msgpack", COLUMNS, telemetry_message.decode),
+    *(Sample("telemetry-rows", form, _ROWS, telemetry_message.decode, COLUMNS) for form in ("json", "msgpack")),
+    *(Sample("telemetry-events", form, EVENTS, telemetry_message.decode, _UNSIGNED) for form in ("json", "msgpack")),
     *(
-        Sample(f"telemetry-{type(event).__name__.lower()}", "json", event, telemetry.decode,
-               telemetry.pack([event], publisher="", seq=0, sent_ms=0))
+        Sample(f"telemetry-{type(event).__name__.lower()}", "json", event, telemetry_message.decode,
+               telemetry_columns.pack([event], publisher="", seq=0, sent_ms=0))
         for event in EVENTS
     ),
-    _own("telemetry-columns-late", "msgpack", LATE_COLUMNS, telemetry.decode),
-    Sample("telemetry-outcome-late", "json", LATE, telemetry.decode,
-           telemetry.pack([LATE], publisher="", seq=0, sent_ms=0)),
+    _own("telemetry-columns-late", "msgpack", LATE_COLUMNS, telemetry_message.decode),
+    Sample("telemetry-outcome-late", "json", LATE, telemetry_message.decode,
+           telemetry_columns.pack([LATE], publisher="", seq=0, sent_ms=0)),
     _own("evidence-panes", "msgpack", PANES, evidence.decode),
     _own("evidence-panes-failed", "msgpack", FAILED, evidence.decode),
     _own("evidence-panes-attributed", "msgpack", ATTRIBUTED, evidence.decode),

@@ -30,8 +30,8 @@ def shapes() -> dict[str, Shape]:
         "telemetry": _shape(
             telemetry.VERSION,
             tuple[telemetry.ColumnBatch, telemetry.RowBatch, list[telemetry.Event]],
-            columns=[list(column) for column in telemetry._COLUMNS],
-            added_columns=[list(column) for column in telemetry._ADDED],
+            columns=[list(column) for column in telemetry.COLUMNS],
+            added_columns=[list(column) for column in telemetry.ADDED_COLUMNS],
             kinds=_codes(telemetry.Kind),
             failures=_codes(telemetry.Failure),
         ),

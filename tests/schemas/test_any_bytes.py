@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from schemas.records import SAMPLES, Sample, title
 from schemas.release_text import CANARY, FULL
-from trimtab.schemas import audit, dead_letter, decision, evidence, release_file, sidecar, telemetry, worker
+from trimtab.schemas import audit, dead_letter, decision, evidence, release_file, sidecar, telemetry_message, worker
 from trimtab.schemas.errors import InvalidEvent, InvalidRecord, InvalidRelease, Problem
 from trimtab.schemas.release import Release, parse_document
 
 DECODERS: dict[str, tuple[Callable[[bytes], Any], type[Exception]]] = {
-    "telemetry": (telemetry.decode, InvalidEvent),
+    "telemetry": (telemetry_message.decode, InvalidEvent),
     "evidence": (evidence.decode, InvalidRecord),
     "decision": (decision.decode_decision, InvalidRecord),
     "weights": (decision.decode_weights, InvalidRecord),

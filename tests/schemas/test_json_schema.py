@@ -15,7 +15,8 @@ from schemas.release_text import CANARY, FULL
 from trimtab.schemas import evidence
 from trimtab.schemas.json_schema import DIALECT, documents
 from trimtab.schemas.sidecar import SidecarReport
-from trimtab.schemas.telemetry import Outcome, Request, Response, RowBatch, pack
+from trimtab.schemas.telemetry import Outcome, Request, Response, RowBatch
+from trimtab.schemas.telemetry_columns import pack
 
 Schema = dict[str, Any]
 Rule = Callable[[Schema, Any, Schema], bool]

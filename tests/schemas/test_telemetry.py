@@ -21,10 +21,9 @@ from trimtab.schemas.telemetry import (
     Response,
     RoutingKey,
     RowBatch,
-    decode,
-    encode,
-    pack,
 )
+from trimtab.schemas.telemetry_columns import pack
+from trimtab.schemas.telemetry_message import decode, encode
 
 NOW_MS = 1_800_000_000_000
 KEY = RoutingKey("checkout", "v1", "", 1, 2)

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from schemas.records import ENTRY, EVENTS, MAPS, SAMPLES, WEIGHTS, Sample, title
-from trimtab.schemas import audit, decision, evidence, telemetry
+from trimtab.schemas import audit, decision, evidence, telemetry_message
 from trimtab.schemas.errors import InvalidEvent, InvalidRecord, NewerVersion, TrimtabError
 
 FIRST, NEWER = 1, 99
@@ -108,13 +108,13 @@ def test_a_version_that_is_none_is_no_newer_version(sample: Sample, version: obj
 def test_one_newer_event_makes_its_whole_message_newer(form: Any, wrap: Any, changes: dict[str, object]) -> None:
     known, newer = (msgspec.to_builtins(event) for event in EVENTS[:2])
     with pytest.raises(NewerVersion):
-        telemetry.decode(form(wrap([known, newer | {"v": NEWER} | changes])))
+        telemetry_message.decode(form(wrap([known, newer | {"v": NEWER} | changes])))
 
 
 def test_an_undecodable_event_beside_events_of_this_version_is_not_newer() -> None:
     fine, broken = (msgspec.to_builtins(event) for event in EVENTS[:2])
     with pytest.raises(InvalidEvent, match="not a telemetry message") as raised:
-        telemetry.decode(msgspec.json.encode([fine, broken | {"kind": "teleport"}]))
+        telemetry_message.decode(msgspec.json.encode([fine, broken | {"kind": "teleport"}]))
     assert not isinstance(raised.value, NewerVersion)
 
 

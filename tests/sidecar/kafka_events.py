@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
-from trimtab.schemas.telemetry import ColumnBatch, Failure, Kind, RoutingKey, decode
+from trimtab.schemas.telemetry import ColumnBatch, Failure, Kind, RoutingKey
+from trimtab.schemas.telemetry_message import decode
 from trimtab.schemas.topics import TELEMETRY
 
 

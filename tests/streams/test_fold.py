@@ -5,7 +5,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from trimtab.engine.pane import PaneBuilder
-from trimtab.schemas import telemetry
+from trimtab.schemas import telemetry_columns, telemetry_message
 from trimtab.schemas.telemetry import Response
 from trimtab.schemas.topics import TELEMETRY
 from trimtab.streams.app import create_app
@@ -53,7 +53,7 @@ def test_a_message_that_does_not_decode_gives_one_letter_with_its_offset_and_rea
 
 def test_an_event_a_minute_ahead_is_a_letter_and_its_neighbours_count(fold: Fold) -> None:
     panes = builder()
-    batch = telemetry.pack(
+    batch = telemetry_columns.pack(
         [
             Response(release="checkout", variant="v1", time_ms=NOW_MS, duration_ms=1.0, status=200),
             Response(release="checkout", variant="v1", time_ms=NOW_MS + 60_001, duration_ms=1.0, status=200),
@@ -62,7 +62,7 @@ def test_an_event_a_minute_ahead_is_a_letter_and_its_neighbours_count(fold: Fold
         seq=0,
         sent_ms=NOW_MS,
     )
-    (letter,) = fold.take(panes, [Sent(0, NOW_MS, telemetry.encode(batch))])
+    (letter,) = fold.take(panes, [Sent(0, NOW_MS, telemetry_message.encode(batch))])
     assert (letter.code, letter.events) == ("future", 1)
     ((contribution,),) = panes.emit()[0].values()
     assert contribution.rows == 1

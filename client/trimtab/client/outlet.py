@@ -12,7 +12,7 @@ from trimtab.client.broker_log import BrokerLog
 from trimtab.client.buffer import Buffer
 from trimtab.client.cloud_event import MESSAGE_PACK, TELEMETRY_TYPE, attributes
 from trimtab.client.rows import Row, pack_rows
-from trimtab.schemas.telemetry import encode
+from trimtab.schemas.telemetry_message import encode
 from trimtab.schemas.topics import TELEMETRY
 from trimtab.schemas.trace_context import MOST_TRACED, TRACEPARENT
 

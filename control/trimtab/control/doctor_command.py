@@ -69,13 +69,15 @@ def _append(settings: "Settings", wait_s: float) -> tuple[float, float, float]:
     from confluent_kafka import KafkaException, Message, Producer
 
     from trimtab.control.kafka_log import KafkaLog
-    from trimtab.schemas import telemetry
+    from trimtab.schemas import telemetry_columns, telemetry_message
     from trimtab.schemas.errors import Unreachable
     from trimtab.schemas.kafka_connection import librdkafka_config
     from trimtab.schemas.topics import TELEMETRY
     from trimtab.streams.kafka_reach import Admin
 
-    empty = telemetry.encode(telemetry.pack([], publisher="trimtab-doctor", seq=0, sent_ms=round(time.time() * 1000)))
+    empty = telemetry_message.encode(
+        telemetry_columns.pack([], publisher="trimtab-doctor", seq=0, sent_ms=round(time.time() * 1000))
+    )
     told: list[tuple[object, Message]] = []
     producer = Producer({**librdkafka_config(settings.kafka), "acks": "all", "log_level": 0})
     try:

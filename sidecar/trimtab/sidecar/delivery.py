@@ -21,7 +21,7 @@ from trimtab.client.outlet import SETTINGS
 from trimtab.client.rows import Row, pack_rows
 from trimtab.schemas.errors import TrimtabError
 from trimtab.schemas.kafka_connection import KafkaConnection, librdkafka_config
-from trimtab.schemas.telemetry import encode
+from trimtab.schemas.telemetry_message import encode
 from trimtab.schemas.topics import TELEMETRY
 
 POSITION: Final = "trimtab_position"

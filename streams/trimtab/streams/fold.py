@@ -14,7 +14,7 @@ from faust.types import TP
 
 from trimtab.engine.batch import Message, Refusal
 from trimtab.engine.pane import Mark, PaneBuilder
-from trimtab.schemas import evidence, telemetry
+from trimtab.schemas import evidence, telemetry_columns, telemetry_message
 from trimtab.schemas.dead_letter import MAX_PAYLOAD, DeadLetter
 from trimtab.schemas.errors import InvalidEvent
 from trimtab.schemas.topics import EVIDENCE, TELEMETRY, evidence_partition
@@ -34,8 +34,8 @@ _MOST_INTERVALS: Final = 9
 _SLACK: Final = 0.5
 """Of an interval: the flush loop wakes a little early or late."""
 _TICK_S: Final = 1.0
-_NO_EVENTS: Final = telemetry.pack([], publisher="", seq=0, sent_ms=0)
-_TICK: Final = telemetry.encode(telemetry.pack([], publisher="trimtab-fold", seq=0, sent_ms=0))
+_NO_EVENTS: Final = telemetry_columns.pack([], publisher="", seq=0, sent_ms=0)
+_TICK: Final = telemetry_message.encode(telemetry_columns.pack([], publisher="trimtab-fold", seq=0, sent_ms=0))
 _log = structlog.get_logger()
 
 
@@ -133,7 +133,7 @@ class Fold:
         letters: dict[int, DeadLetter] = {}
         for record in records:
             try:
-                batch = telemetry.decode(record.value or b"")
+                batch = telemetry_message.decode(record.value or b"")
             except InvalidEvent as error:
                 letters[record.offset] = _letter(builder.source, record, Refusal(error.code, str(error), 1))
                 batch = _NO_EVENTS

@@ -9,7 +9,9 @@ from control.api.api_rig import ApiServer
 from control.api.sums import crash, fail, say, sleep_on
 from integration.worker_rig import WorkerRig
 from trimtab.control.api.apart import Failed, TookTooLong, apart
-from trimtab.schemas.telemetry import Response, encode, pack
+from trimtab.schemas.telemetry import Response
+from trimtab.schemas.telemetry_columns import pack
+from trimtab.schemas.telemetry_message import encode
 from trimtab.schemas.topics import TELEMETRY
 
 PATH = "/api/v1/releases/checkout/what-if"

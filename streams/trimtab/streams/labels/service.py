@@ -17,7 +17,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from trimtab.schemas import telemetry
+from trimtab.schemas import telemetry_columns, telemetry_message
 from trimtab.schemas.errors import Unreachable
 from trimtab.schemas.kafka_connection import librdkafka_config
 from trimtab.schemas.telemetry import MAX_EVENTS, Outcome
@@ -114,8 +114,8 @@ class LabelService:
     def _publish(self, outcomes: Sequence[Outcome]) -> None:
         for start in range(0, len(outcomes), MAX_EVENTS):
             part = outcomes[start : start + MAX_EVENTS]
-            packed = telemetry.pack(part, publisher="labels", seq=self._seq, sent_ms=_now_ms())
-            self._producer.produce(TELEMETRY, telemetry.encode(packed), key=b"labels")
+            packed = telemetry_columns.pack(part, publisher="labels", seq=self._seq, sent_ms=_now_ms())
+            self._producer.produce(TELEMETRY, telemetry_message.encode(packed), key=b"labels")
             self._seq += 1
         if outcomes and self._producer.flush(_FLUSH_S):
             raise Unreachable(f"kafka at {self._kafka.bootstrap} does not take outcomes")
