@@ -14,6 +14,9 @@ _SEVERITY: Final = {
     Kind.FROZEN: "warning",
 }  # fmt: skip
 """Kinds that are alerts; any other one ends those of its release."""
+_STANDS_MS: Final = 86_400_000
+"""How long an alert stands that nothing ends. A notice is sent once, and Alertmanager ends what has no end of its own
+and is not sent again within its `resolve_timeout`, which is five minutes."""
 
 
 def body_of(notice: Notice, form: Format) -> bytes:
@@ -78,7 +81,8 @@ def alerts(notice: Notice) -> list[dict[str, Any]]:
     if notice.kind not in _SEVERITY:
         return ended
     annotations = {"summary": headline(notice), "description": made.rule}
-    return [*ended, {"labels": _labels(notice, notice.kind), "annotations": annotations, "startsAt": now}]
+    begun = {"labels": _labels(notice, notice.kind), "annotations": annotations, "startsAt": now}
+    return [*ended, {**begun, "endsAt": _instant(made.time_ms + _STANDS_MS)}]
 
 
 def _labels(notice: Notice, kind: Kind) -> dict[str, str]:
