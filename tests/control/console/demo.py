@@ -23,21 +23,21 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def demo(*options: str) -> Iterator[Running]:
-    """Runs the demo; it ends with the block, if it has not ended before."""
+def demo(*options: str, where: str = "checkout") -> Iterator[Running]:
+    """Runs the demo of the release `where`; it ends with the block, if it has not ended before."""
     with tempfile.TemporaryDirectory(prefix="tt-", dir="/tmp") as folder:
         command = (sys.executable, "-m", "trimtab.control.cli", "demo", "--console", "--plain", *options)
         program = Program(Path(folder) / "demo.log", "/usr/bin/env", f"TMPDIR={folder}", *command)
         try:
-            yield Running(program, _address(program))
+            yield Running(program, _address(program, where))
         finally:
             if program.is_running:
                 program.end()
 
 
-def _address(program: Program) -> str:
+def _address(program: Program, where: str) -> str:
     end_s = time.monotonic() + READY_S
-    while not (found := re.search(r"(http://127\.0\.0\.1:\d+)/#/releases/checkout", program.output)):
+    while not (found := re.search(rf"(http://127\.0\.0\.1:\d+)/#/releases/{where}", program.output)):
         assert program.is_running, program.output
         assert time.monotonic() < end_s, program.output
         time.sleep(LOOK_S)  # between two looks, not instead of one

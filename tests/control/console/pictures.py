@@ -27,6 +27,8 @@ def main() -> None:
         with demo("--scenario", "better", "--strategy", "bandit", "--duration", "60") as running:
             _bandit(browser, running.address)
             _list(browser, running.address)
+        with demo("--scenario", "models", where="digits") as running:
+            _models(browser, running.address)
 
 
 def _rolled_back(browser: Browser, address: str) -> None:
@@ -60,6 +62,16 @@ def _list(browser: Browser, address: str) -> None:
         expect(page.get_by_role("row").filter(has_text="recommend")).to_contain_text("Rolled back")
         expect(page.get_by_role("row").filter(has_text="checkout")).to_contain_text("follow the policy", timeout=60_000)
         _take(page, "releases", height=480)
+
+
+def _models(browser: Browser, address: str) -> None:
+    with visit(browser, address, width=_WIDTH) as seen:
+        page = seen.open("#/models")
+        page.get_by_label("Which").fill("blessed and accuracy > 0.95")
+        page.get_by_label("The best by").fill("accuracy")
+        page.get_by_role("button", name="Choose").click()
+        expect(page.get_by_text("2 of 4 fit.")).to_be_visible()
+        _take(page, "models", height=560)
 
 
 def _file(name: str, strategy: dict[str, object]) -> dict[str, object]:

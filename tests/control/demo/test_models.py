@@ -5,18 +5,23 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from control.demo.builders import decision
+from trimtab.catalog.address import open_store
 from trimtab.control.demo.models.acts import CORRUPTED, FAST, FIXED, FRESH, NAMES, Act, acts
+from trimtab.control.demo.models.catalogued import settings_with_catalogue
 from trimtab.control.demo.models.findings import Scene, find
 from trimtab.control.demo.models.visitors import Answer, Visit, read_answer
 from trimtab.control.demo.models.zoo import digits, train
 from trimtab.schemas.decision import Decision, Phase
 from trimtab.schemas.inference import Served
+from trimtab.schemas.model_ref import parse_ref
 from trimtab.schemas.release_file import load
 from trimtab.streams.embedded.process import Child
 
@@ -30,6 +35,24 @@ def test_models_are_as_good_as_the_acts_say_and_the_same_every_time() -> None:
     assert rights[FRESH] > 0.95
     again = train(CORRUPTED).predict_proba(unseen.images)
     assert np.array_equal(again, train(CORRUPTED).predict_proba(unseen.images))
+
+
+@pytest.mark.long
+def test_the_catalogue_knows_what_models_learned_from_and_how_good_they_are(tmp_path: Path) -> None:
+    settings = yaml.safe_load(settings_with_catalogue(tmp_path).read_text())
+    store = open_store(settings["catalog"]["url"], create=False)
+    try:
+        corrupted = store.lineage(parse_ref("dataset/digits-labels-mixed-up"), "up").depths
+        entries = [store.entry(parse_ref(f"digits:{name}")) for name in NAMES]
+    finally:
+        store.close()
+    assert set(map(str, corrupted)) >= {f"model/digits:{CORRUPTED}", f"deployment/digits-{CORRUPTED}"}
+    assert f"model/digits:{FIXED}" not in map(str, corrupted)
+    _, unseen = digits()
+    for name, entry in zip(NAMES, entries, strict=True):
+        right = np.mean(train(name).predict_proba(unseen.images).argmax(axis=1) == unseen.truth)
+        (figure,) = entry.figures.values()
+        assert (figure.metric, figure.value, figure.count) == ("accuracy", pytest.approx(right, abs=1e-4), 897)
 
 
 def test_no_model_has_seen_what_visitors_send() -> None:

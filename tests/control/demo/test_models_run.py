@@ -2,8 +2,10 @@
 
 import asyncio
 import io
+import json
 import os
 import signal
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from control.demo.models_rig import answers, decisions, models_system, options
 from control.demo.test_run import Demo, alive
 from trimtab.client import Labels
 from trimtab.control.demo.interrupt import Interrupt
-from trimtab.control.demo.models.acts import CORRUPTED, FAST, FIXED, RELEASE, STEP_BP, acts
+from trimtab.control.demo.models.acts import CORRUPTED, FAST, FIXED, NAMES, RELEASE, STEP_BP, acts
 from trimtab.control.demo.models.findings import accuracy
 from trimtab.control.demo.models.session import Run
 from trimtab.control.demo.models.visitors import Visit, Visitors
@@ -58,14 +60,18 @@ def test_every_act_comes_to_what_it_should() -> None:
 
 
 def test_a_signal_in_an_act_leaves_no_process_and_no_file(tmp_path: Path) -> None:
-    demo = Demo(tmp_path, "--scenario", "models", "--rps", "50")
+    demo = Demo(tmp_path, "--scenario", "models", "--rps", "50", "--console")
+    console = demo.await_line("http://127.0.0.1:").partition("/#/")[0].strip()
+    with urllib.request.urlopen(f"{console}/api/v1/models", timeout=30) as answer:  # noqa: S310 - the demo's
+        models = {one["version"]: one for one in json.load(answer)["items"]}
+    assert list(models) == list(NAMES)
     demo.await_line("progressing  v1 70 %  v2 30 %")
     started = demo.children()
     os.kill(demo.process.pid, signal.SIGINT)
     code, output = demo.end(timeout_s=60)
     assert code == 128 + signal.SIGINT
     assert output.endswith("Stopped by SIGINT: every process has ended, every file is gone.\n")
-    assert len(started) >= 10
+    assert len(started) >= 11
     assert alive(started) == set()
     assert list(tmp_path.iterdir()) == []
 

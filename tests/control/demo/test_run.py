@@ -27,9 +27,11 @@ class Demo:
             [*program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
         )
 
-    def await_line(self, pattern: str) -> None:
+    def await_line(self, pattern: str) -> str:
         assert self.process.stdout is not None
-        assert any(re.search(pattern, line) for line in self.process.stdout)
+        found = next((line for line in self.process.stdout if re.search(pattern, line)), None)
+        assert found is not None
+        return found
 
     def end(self, timeout_s: float) -> tuple[int, str]:
         output, _ = self.process.communicate(timeout=timeout_s)

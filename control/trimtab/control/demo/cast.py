@@ -1,7 +1,8 @@
 """What a run of the demo starts: which services, and the release of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,5 +22,7 @@ class Cast:
     """the release, in words"""
     ready: str = ""
     """a path, without its first slash, that answers 200 once the services are there"""
+    settings: Callable[[Path], Path] | None = None
+    """gives settings for the server of the console, made in a folder; it asks for no others"""
     are_models: bool = False
     """whether they are model servers: Envoy looks into their answers, and the label service is there"""

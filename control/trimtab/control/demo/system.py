@@ -154,8 +154,10 @@ class System:
         self.url = f"http://127.0.0.1:{port}/"
 
     def _start_console(self) -> None:
-        servers = ("--kafka", self.kafka, "--redis", self.redis)
-        self._spawn("console", "-m", "trimtab.control.cli", "serve", "--listen", "127.0.0.1:0", *servers)
+        options = ["--kafka", self.kafka, "--redis", self.redis]
+        if self._cast.settings:
+            options += ["--config", str(self._cast.settings(self._folder))]
+        self._spawn("console", "-m", "trimtab.control.cli", "serve", "--listen", "127.0.0.1:0", *options)
         self.console = self._await("console", lambda: _line(self._children["console"], _LISTENS))
 
     def _await_weights(self) -> None:

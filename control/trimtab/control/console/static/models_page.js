@@ -9,6 +9,7 @@ export class ModelsPage {
   #items = null;
   #choice = null;
   #problem = "";
+  #where = ""; // the query that what is shown fits
 
   constructor(root, page) {
     Object.assign(this, { root, page, title: "Models" });
@@ -23,6 +24,7 @@ export class ModelsPage {
     if (prefer) asked.set("prefer", prefer);
     this.#choice = prefer || where ? await get(`/models/choice?${asked}`) : null;
     this.#items = items;
+    this.#where = where;
     this.#problem = "";
     this.page.connection({ state: "read" });
     this.#draw();
@@ -31,7 +33,7 @@ export class ModelsPage {
   #draw() {
     patch(
       this.root,
-      el("div.page-head", {}, el("h1", {}, "Models"), el("p.soft", {}, `${count(this.#items.length)} in the catalogue.`)),
+      el("div.page-head", {}, el("h1", {}, "Models"), el("p.soft", {}, `${count(this.#items.length)} ${this.#where ? "of those in the catalogue fit" : "in the catalogue"}.`)),
       el(
         "form.card.choosing",
         {
@@ -63,7 +65,7 @@ function chosen({ chosen: ref, front, matched, considered, exclusions, why_none:
   return el(
     "div",
     { "aria-live": "polite", "data-key": "chosen" },
-    el("p", {}, ref ? ["Chosen: ", link(ref)] : none, ` ${count(matched)} of ${count(considered)} fit.`),
+    el("p", {}, ref ? ["Chosen: ", link(ref)] : none, ` · ${count(matched)} of ${count(considered)} fit.`),
     front.length > 1 && el("p.soft", {}, "Beside it: ", front.slice(1).map((one) => [link(one.ref), " "])),
     exclusions.map((one) =>
       el("small", { "data-key": one.constraint }, `${one.constraint} excludes ${count(one.excluded)}`, el("br")),
@@ -90,6 +92,7 @@ function card(item) {
         status.revoked && el("span.tag.bad", {}, "✕ revoked"),
       ),
     ),
+    item.description && el("p.soft", {}, item.description),
     el("p", {}, performance.map(figure).join(" · ") || "No figures."),
     environment.length > 0 && el("small", {}, environment.join(", ")),
     status.revoked && revoked(status.revoked),

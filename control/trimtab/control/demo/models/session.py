@@ -14,6 +14,7 @@ from trimtab.control.demo.chronicle import Chronicle
 from trimtab.control.demo.feed import Feed
 from trimtab.control.demo.interrupt import Interrupt
 from trimtab.control.demo.models.acts import ENSEMBLE, MEMBERS, NAMES, RELEASE, Act, acts
+from trimtab.control.demo.models.catalogued import settings_with_catalogue
 from trimtab.control.demo.models.findings import Finding, Scene, find
 from trimtab.control.demo.models.visitors import Visitors
 from trimtab.control.demo.models.zoo import digits
@@ -41,6 +42,7 @@ def cast(text: str) -> Cast:
         scene=f"four models that read digits, each with a server of its own: {', '.join(NAMES)}",
         plot=f"release {RELEASE}",
         ready="v2/health/ready",
+        settings=settings_with_catalogue,
         are_models=True,
     )
 
