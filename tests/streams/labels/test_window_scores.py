@@ -86,6 +86,34 @@ def test_errors_that_begin_are_a_drift() -> None:
     assert told["drift"] == 0.0, "it has drifted before, and stays as it is now"
 
 
+def test_a_drift_is_seen_across_windows_without_labels() -> None:
+    scores, seen = opened(), list[int]()
+    for burst in range(40):  # as an hourly file of labels brings them
+        for _ in range(LEAST):
+            if scores.take(*pair({"a": 0.9, "b": 0.1}, "a" if burst < 20 else "b")):
+                seen.append(burst)
+        told = {one.metric: one.value for one in scores.close(START_S + 3600 * (burst + 1))}
+        assert told["drift"] == float(burst in seen)
+        assert scores.close(START_S + 3600 * (burst + 1) + 10) == []
+    assert seen
+    assert min(seen) in (20, 21)
+
+
+def test_of_too_many_variants_those_are_forgotten_that_were_seen_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trimtab.streams.labels.window_scores.MOST_ARMS", 2)
+    scores = opened()
+
+    def bring(variant: str, truth: str, times: int, end_s: int) -> bool:
+        seen = [scores.take(*pair({"a": 0.9, "b": 0.1}, truth, variant)) for _ in range(times)]
+        scores.close(START_S + end_s)
+        return any(seen)
+
+    for at, variant in enumerate(("v1", "v2", "v1", "v3")):  # v2 is the first now
+        bring(variant, "a", 500, 10 * (at + 1))
+    assert bring("v1", "b", 200, 50), "it is remembered that it was right"
+    assert not bring("v2", "b", 200, 60), "it is not: it has been wrong from the beginning"
+
+
 def test_numbers_have_no_windows() -> None:
     scores = opened()
     number = Prediction(request="r", release="fraud", variant="v2", time_ms=0, value=1.0)

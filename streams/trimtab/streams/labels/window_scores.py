@@ -22,6 +22,7 @@ from trimtab.schemas.telemetry import Outcome
 LEAST: Final = 50
 """Labels of a window below which nothing is told."""
 MOST_ARMS: Final = 10_000
+"""Arms that have windows, and of which errors are remembered (2 KiB each): those that were seen last."""
 _BINS: Final = 10
 _CLASSES: Final = 2
 _THRESHOLDS: Final = 20
@@ -91,6 +92,7 @@ class WindowScores:
         self._since_s = 0
         self._windows: dict[Arm, _Window] = {}
         self._drift: dict[Arm, ADWIN] = {}
+        """outlives windows: labels may come in bursts, with nothing between them"""
 
     def take(self, prediction: Prediction, label: Label) -> Drift | None:
         """Takes a joined pair of classes, and gives the drift that it shows, if it does."""
@@ -100,7 +102,7 @@ class WindowScores:
         if arm not in self._windows and len(self._windows) >= MOST_ARMS:
             return None
         self._windows.setdefault(arm, _Window()).take(prediction, label)
-        watch = self._drift.setdefault(arm, ADWIN())
+        watch = self._drift[arm] = self._drift.pop(arm, None) or ADWIN()  # the last that were used come last
         before = watch.estimation
         watch.update(float(prediction.label != label.label))
         if not watch.drift_detected:
@@ -115,7 +117,8 @@ class WindowScores:
             return []
         self._since_s = now_s
         windows, self._windows = self._windows, {}
-        self._drift = {arm: watch for arm, watch in self._drift.items() if arm in windows}
+        for arm in list(self._drift)[: max(0, len(self._drift) - MOST_ARMS)]:
+            del self._drift[arm]
         return [
             Outcome(
                 release=arm.release, variant=arm.variant, segment=arm.segment, time_ms=now_s * 1000, metric=name,
