@@ -3,6 +3,9 @@
 It compares what releases are (Redis) with what the catalogue says, whenever that changes and once a second besides, and
 orders what follows (`model_orders.py`). It remembers nothing that matters: another one, or the same after a restart,
 comes to the same orders, and an order that is given twice is refused by the engine.
+
+Nothing stands in the way of an order: what is written into the catalogue is written after all orders are given, a
+release that cannot be read keeps nobody else's from being, and one that reached nobody is given again.
 """
 
 import time
@@ -10,15 +13,17 @@ from threading import Event
 from typing import Final
 
 import structlog
+from pydantic import ValidationError
 
+from trimtab.catalog.errors import CatalogError
 from trimtab.catalog.store import Store
 from trimtab.catalog.view import Snapshot, View
 from trimtab.control.apply import publish
 from trimtab.control.model_arms import has_models, judge
 from trimtab.control.model_orders import ACTOR, orders
 from trimtab.control.models_record import Recorder
-from trimtab.control.release_view import Releases, ReleaseView
-from trimtab.control.steer import OrderRefused, steer
+from trimtab.control.release_view import Releases
+from trimtab.control.steer import NotTaken, OrderRefused, steer
 from trimtab.schemas.decision import Decision
 from trimtab.schemas.errors import InvalidRecord, Unreachable
 from trimtab.schemas.evidence import Command
@@ -47,6 +52,8 @@ class Follower:
         self._given: dict[str, tuple[Revision, list[Command]]] = {}
         """release -> what was ordered of it, and at which revision: it is not ordered again before that changes"""
         self._helpless: dict[str, str] = {}
+        self._warned: dict[tuple[str, str], str] = {}
+        """(event, release) -> what was said last: it is not said again"""
         self._seen = -1
         self._swept_s = 0.0
 
@@ -70,41 +77,69 @@ class Follower:
             return
         snapshot = self._view.now()
         self._swept_s = now_s
+        releases: list[tuple[Release, Decision]] = []
+        failures: list[Unreachable] = []
         for name in self._releases.names():
-            try:
-                view = self._releases.get(name, {})
-            except InvalidRecord as error:
-                _log.warning("models_release_unread", release=name, error=str(error))
-                continue
-            if view is not None:
-                self._compare(view, parse_document(view.document), snapshot)
+            if found := self._read(name):
+                releases.append(found)
+                failures += filter(None, [self._compare(*found, snapshot)])
+        if failures:
+            raise failures[0]
         self._seen = snapshot.revision
+        for release, decision in releases:
+            self._record(release, decision, snapshot)
 
-    def _compare(self, view: ReleaseView, release: Release, snapshot: Snapshot) -> None:
-        if not has_models(release):
-            return
-        if self._recorder is not None:
-            self._recorder.record(release, view.decision, snapshot)
-        found = orders(release, view.decision, judge(release, snapshot))
+    def _read(self, name: str) -> tuple[Release, Decision] | None:
+        """Gives a release that has models; None for any other, and for one that a newer version has written."""
+        try:
+            view = self._releases.get(name, {})
+            release = view and parse_document(view.document)
+        except (InvalidRecord, ValidationError) as error:
+            self._warn("models_release_unread", name, str(error))
+            return None
+        return (release, view.decision) if view and release and has_models(release) else None
+
+    def _compare(self, release: Release, decision: Decision, snapshot: Snapshot) -> Unreachable | None:
+        """Orders what follows of a release; gives why it could not be ordered, if so."""
+        found = orders(release, decision, judge(release, snapshot))
         if found.helpless != self._helpless.get(release.name, ""):
             self._helpless[release.name] = found.helpless
             if found.helpless:
                 _log.error("models_helpless", release=release.name, why=found.helpless)
-        given = (view.decision.id, found.commands)
+        given = (decision.id, found.commands)
         if self._given.get(release.name) == given:
-            return
+            return None
         self._given[release.name] = given
-        done = [self._order(command, view.decision) for command in found.commands]
-        if found.release is not None and all(done):
-            publish(
-                [found.release],
-                kafka=self._settings.kafka,
-                wait_s=_PUBLISH_S,
-                actor=ACTOR,
-                before={release.name: view.decision},
-            )
-            models = {variant.name: variant.model.model for variant in found.release.spec.variants if variant.model}
-            _log.info("models_replaced", release=release.name, models=models)
+        try:
+            done = [self._order(command, decision) for command in found.commands]
+            if found.release is not None and all(done):
+                self._replace(found.release, decision)
+        except NotTaken as error:  # it stands in the log
+            return error
+        except Unreachable as error:
+            del self._given[release.name]
+            return error
+        return None
+
+    def _replace(self, release: Release, before: Decision) -> None:
+        """Applies a release in which queries mean other models."""
+        kafka = self._settings.kafka
+        publish([release], kafka=kafka, wait_s=_PUBLISH_S, actor=ACTOR, before={release.name: before})
+        models = {variant.name: variant.model.model for variant in release.spec.variants if variant.model}
+        _log.info("models_replaced", release=release.name, models=models)
+
+    def _record(self, release: Release, decision: Decision, snapshot: Snapshot) -> None:
+        if self._recorder is None:
+            return
+        try:
+            self._recorder.record(release, decision, snapshot)
+        except CatalogError as error:
+            self._warn("models_unrecorded", release.name, str(error))
+
+    def _warn(self, event: str, release: str, error: str) -> None:
+        if self._warned.get((event, release)) != error:
+            self._warned[event, release] = error
+            _log.warning(event, release=release, error=error)
 
     def _order(self, command: Command, before: Decision) -> bool:
         """Whether an order was followed, or had been before."""
