@@ -197,6 +197,19 @@ def test_a_release_that_cannot_be_read_does_not_hide_the_others(redis: EmbeddedR
     assert "trimtab: release checkout: a decision of version 99" in listed.stderr
 
 
+def test_the_words_of_a_proxy_are_shown_as_they_are_and_order_nothing(redis: EmbeddedRedis) -> None:
+    publish(redis)
+    words = '[emerg] open "[/etc/a]" [bold]b :smile:'
+    report = SidecarReport(sidecar="a", proxy="exec", release="checkout", refused=f"\x1b[31m{words}\x1b]0;title\x07")
+    with Redis.from_url(redis.url) as client:
+        client.set(sidecar_key("checkout", "a"), sidecars.encode(report))
+    shown = trimtab("get", "sidecars", "--redis", redis.url)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert words in shown.stdout
+    assert not {"\x1b", "\x07"} & set(shown.stdout)
+    assert json.loads(trimtab("get", "sidecars", "-o", "json", "--redis", redis.url).stdout)[0]["refused"] == words
+
+
 def test_a_key_of_another_type_hides_no_other(redis: EmbeddedRedis) -> None:
     publish(redis, "cart")
     report = SidecarReport(sidecar="a", proxy="envoy", release="cart", in_force=(7, 42))

@@ -157,4 +157,4 @@ def _echo_names(names: Any) -> None:
 def _print(what: Any) -> None:
     from rich.console import Console
 
-    Console().print(what, markup=False)
+    Console(emoji=False).print(what, markup=False)

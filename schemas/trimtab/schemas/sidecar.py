@@ -1,5 +1,6 @@
 """What a sidecar reports of itself: JSON under its key in Redis, with an expiry."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -8,6 +9,9 @@ from trimtab.schemas.ids import NO_REVISION, Revision
 from trimtab.schemas.version import Reader, Version, peek_json
 
 VERSION: Final = 1
+
+_ESCAPE: Final = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?)")
+"""Control sequences and operating system commands (ECMA-48, sections 5.4 and 5.6)."""
 
 
 class SidecarReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,5 +69,19 @@ def encode(report: SidecarReport) -> bytes:
 
 
 def decode(payload: bytes | str) -> SidecarReport:
-    """Gives the report that `payload` holds. Raises `NewerVersion`, or `InvalidRecord` for anything else."""
-    return _read(payload)
+    """Gives the report that `payload` holds. Raises `NewerVersion`, or `InvalidRecord` for anything else.
+
+    The proxy's words are those of whatever it runs; colours and other orders to a terminal are taken out of them.
+    """
+    report = _read(payload)
+    words = printable(report.refused)
+    return report if words == report.refused else msgspec.structs.replace(report, refused=words)
+
+
+def printable(words: str) -> str:
+    r"""Gives words without escape sequences, and with a blank for each other character that is not to be seen.
+
+    >>> printable("\x1b[31m[emerg]\x1b[0m no upstream v2\x07")
+    '[emerg] no upstream v2 '
+    """
+    return "".join(one if one.isprintable() else " " for one in _ESCAPE.sub("", words))
