@@ -11,9 +11,11 @@ from redis import Redis
 
 from control.decisions import arm, decision
 from sidecar.weights import ERA
+from trimtab.control.lint import check
 from trimtab.schemas import decision as decisions
 from trimtab.schemas import sidecar, worker
 from trimtab.schemas.decision import Phase
+from trimtab.schemas.errors import InvalidFile
 from trimtab.schemas.redis_keys import RELEASES, sidecar_key, weights_channel, weights_key, worker_key
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.schemas.worker import WorkerReport
@@ -28,11 +30,40 @@ def trimtab(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_all_examples_are_without_a_mistake() -> None:
-    files = sorted(file for file in EXAMPLES.glob("*.yaml") if "\nkind: Release\n" in file.read_text())
+    files = sorted(EXAMPLES.glob("*.yaml"))
     assert len(files) > 1
     done = trimtab("lint", *(part for file in files for part in ("-f", file)))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count(" ok\n") == len(files)
+    nodes = [line for line in done.stdout.splitlines() if "/" in line]
+    assert done.stdout.count(" ok\n") == len(files) - 1 + len(nodes)
+    assert "model/digits:2 ok" in nodes
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: ModelGraph\nspec: {}", ":1: apiVersion: expected a value, found none"),
+        ("kind: model\nname: digits", ":1: version: expected a value, found none"),
+        ("kind: model\nname: a\nversion: '1'\n---\nkind: Release", ":5: kind: expected one of 'project'"),
+        ("kind: modle", ":1: kind: expected 'Release', got 'modle'"),
+        ("kind: [model", "(document): not YAML"),
+        ("", ":1: (document): expected a release, found an empty file"),
+    ],
+)
+def test_a_file_is_held_to_the_kind_that_it_says_it_is(text: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text(text)
+    with pytest.raises(InvalidFile) as caught:
+        check([file])
+    assert any(told in str(problem) for problem in caught.value.problems), caught.value
+
+
+def test_the_mistakes_of_all_files_are_told_whatever_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("kind: dataset\nname: a b")
+    (tmp_path / "b.yaml").write_text("kind: Release")
+    with pytest.raises(InvalidFile) as caught:
+        check([tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "none.yaml"])
+    assert {Path(problem.file).name for problem in caught.value.problems} == {"a.yaml", "b.yaml", "none.yaml"}
 
 
 def test_a_mistake_is_told_with_its_line(tmp_path: Path) -> None:

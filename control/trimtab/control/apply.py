@@ -31,7 +31,7 @@ def read(paths: Sequence[Path]) -> list[Release]:
     problems: list[Problem] = []
     for path in paths:
         try:
-            releases += release_file.load(_text(path), str(path))
+            releases += release_file.load(text_of(path), str(path))
         except InvalidRelease as error:
             problems += error.problems
     if problems:
@@ -53,7 +53,8 @@ def missing_policies(releases: Sequence[Release]) -> list[str]:
     ]
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Gives what a file holds. Raises `InvalidRelease` where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

@@ -12,7 +12,7 @@ import typer
 from trimtab.control.command import FAILED, USAGE, Config, RedisUrl, fail, fail_to_reach, settings_in_force
 from trimtab.control.output import TextFormat, write
 from trimtab.control.release_name import Name
-from trimtab.schemas.errors import InvalidRecord, InvalidRelease, Unreachable
+from trimtab.schemas.errors import InvalidFile, InvalidRecord, Unreachable
 
 if TYPE_CHECKING:
     from trimtab.control.release_view import Releases, ReleaseView
@@ -24,20 +24,23 @@ _LOOK_S: Final = 1.0
 def lint(
     files: Annotated[list[Path], typer.Option("--file", "-f", metavar="FILE", help="May be repeated.")],
 ) -> None:
-    """Check release files, without any server. Exit code 2 where there is a mistake.
+    """Check files, without any server: releases, graphs of models, and what `trimtab models register` takes.
+
+    Exit code 2 where there is a mistake. Whether what the catalogue's nodes rest on is there, register says.
 
     Example: trimtab lint -f checkout.yaml
     """
-    from trimtab.control.apply import missing_policies, read
+    from trimtab.control.apply import missing_policies
+    from trimtab.control.lint import check
 
     try:
-        releases = read(files)
-    except InvalidRelease as error:
+        found = check(files)
+    except InvalidFile as error:
         fail(str(error), USAGE)
-    for warning in missing_policies(releases):
+    for warning in missing_policies(found.releases):
         typer.echo(f"warning: {warning}", err=True)
-    for release in releases:
-        typer.echo(f"{release.name} ok")
+    for name in found.names:
+        typer.echo(f"{name} ok")
 
 
 def status(  # noqa: PLR0913 - one argument an option
