@@ -67,7 +67,7 @@ def test_a_splitter_asks_one_by_weight() -> None:
 
 
 def test_members_are_asked_at_the_same_time() -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def ask(_: Model) -> Answer:
         both.wait()

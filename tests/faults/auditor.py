@@ -13,7 +13,7 @@ from trimtab.schemas.decision import Decision, WeightsRecord, decode_decision, d
 from trimtab.schemas.errors import InvalidEvent, InvalidRecord
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, TELEMETRY, WEIGHTS
 
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from faults.auditor import read
-from faults.fault_rig import AFTER_A_KILL_S, READY_S, FaultRig
+from faults.fault_rig import READY_S, FaultRig
 from faults.test_workers import pause
 from integration.worker_rig import RELEASE
 from sidecar.program import Program
@@ -96,7 +96,7 @@ def test_poison_in_every_topic() -> None:
                 send(rig.kafka.bootstrap, topic, poison, partition=partition, key=f"{partition}/checkout/7".encode())
         rig.recovers("poison in every topic")
         worker.kill()
-        rig.recovers("worker killed after poison in every topic", AFTER_A_KILL_S)
+        rig.recovers("worker killed after poison in every topic")
         account = rig.settle()
         # An empty message is not telemetry either.
         assert account.undecodable == 4 * len(poison)
@@ -124,6 +124,7 @@ def test_a_flood_on_one_release_does_not_slow_another() -> None:
     """A backlog of a million events in one partition, while another release's events come in as ever."""
     with FaultRig() as rig:
         rig.begin(publishers=1)
+        at_rest_s = rig.await_moves(READY_S, moves=5)
         file = rig.folder / "other.yaml"
         file.write_text(RELEASE.replace("NAME", "flooded"))
         rig.apply_file(file)
@@ -133,5 +134,5 @@ def test_a_flood_on_one_release_does_not_slow_another() -> None:
             packer.response(RoutingKey("flooded", "v1", "", 1, 1), now_ms, 12.0, 200)
         flood = encode(packer.finish(publisher="flood", seq=0, sent_ms=now_ms))
         send(rig.kafka.bootstrap, TELEMETRY, [flood] * 4_000, partition=1)
-        assert rig.await_moves(READY_S, moves=5) < AFTER_A_KILL_S
+        assert rig.await_moves(READY_S, moves=5) < 10 * at_rest_s
         rig.settle()

@@ -201,15 +201,13 @@ def test_of_two_workers_with_one_name_the_older_ends_and_says_why(eventually: Ev
 def test_a_static_member_that_was_killed_has_its_part_back_without_waiting_for_its_session(
     eventually: Eventually,
 ) -> None:
-    settings = ["TRIMTAB_KAFKA__INSTANCE=alpha", "TRIMTAB_KAFKA__SESSION_TIMEOUT_S=45"]
+    settings = ["TRIMTAB_KAFKA__INSTANCE=alpha", "TRIMTAB_KAFKA__SESSION_TIMEOUT_S=600"]  # ten times READY_S
     with WorkerRig() as rig:
         _skip_unless_local(rig)
         first = rig.start_worker(*HEALTH, settings=settings)
         await_ready(first, eventually)
         first.end(by=signal.SIGKILL)
-        started_s = time.monotonic()
         await_ready(rig.start_worker(*HEALTH, settings=settings), eventually)
-        assert time.monotonic() - started_s < 30
 
 
 def _skip_unless_local(rig: WorkerRig) -> None:

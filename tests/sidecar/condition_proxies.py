@@ -21,9 +21,9 @@ from trimtab.sidecar.haproxy.condition import acls
 
 HAPROXY: Final = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 
-_READY_S: Final = 20.0
+_READY_S: Final = 60.0
 _LOOK_S: Final = 0.02
-_ANSWER_S: Final = 10.0
+_ANSWER_S: Final = 60.0
 
 Answers = list[list[bool]]
 """Request by request, which conditions hold."""

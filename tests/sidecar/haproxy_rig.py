@@ -34,7 +34,7 @@ needs_haproxy: Final = pytest.mark.skipif(
 )
 
 SIDECAR_ID: Final = "under-test"
-_READY_S: Final = 20.0
+_READY_S: Final = 60.0
 _LOOK_S: Final = 0.01
 
 

@@ -22,7 +22,7 @@ from trimtab.schemas.redis_keys import sidecar_key, weights_channel, weights_key
 from trimtab.sidecar.envoy.bootstrap import bootstrap, yaml_text
 
 SIDECAR_ID = "under-test"
-_READY_S = 30.0
+_READY_S = 60.0
 _LOOK_S = 0.02
 
 

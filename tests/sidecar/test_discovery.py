@@ -32,7 +32,7 @@ class Stream:
         self._said.put_nowait(DiscoveryRequest(version_info=version, resource_names=names or ["trimtab"]))
 
     async def hear(self) -> DiscoveryResponse:
-        return await asyncio.wait_for(self._heard.get(), 5)
+        return await asyncio.wait_for(self._heard.get(), 60)
 
     def answer(self, nonce: str, error: str = "") -> None:
         request = DiscoveryRequest(resource_names=["trimtab"], response_nonce=nonce)
@@ -58,7 +58,7 @@ class Stream:
 
     async def hang_up(self) -> None:
         self._said.put_nowait(None)
-        await asyncio.wait_for(self.task, 5)
+        await asyncio.wait_for(self.task, 60)
 
 
 def converse(scene: Callable[[Discovery], Awaitable[None]], *releases: str) -> None:

@@ -1,4 +1,7 @@
-"""How long weights take to reach the traffic, and what a log entry costs. The numbers go into the test report."""
+"""How long weights take to reach the traffic, and what a log entry costs. The numbers go into the test report.
+
+What is asserted are counts and ratios within one run, which are the same on a slow machine.
+"""
 
 import time
 from collections.abc import Callable
@@ -6,6 +9,7 @@ from statistics import median
 
 import pytest
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
+from google.protobuf.json_format import MessageToJson
 
 from conftest import Eventually
 from sidecar.entries import end, start
@@ -32,7 +36,7 @@ def first_answer_s(visit: Visit, revision: str, since_s: float) -> float:
 def test_a_change_of_weights_reaches_the_traffic_in_milliseconds(
     redis: EmbeddedRedis, eventually: Eventually, record_property: Note
 ) -> None:
-    took_ms = []
+    took_ms, old = list[float](), list[int]()
     with Rig(redis=redis.url) as rig:
         rig.publish(weights())
         rig.start_sidecar()
@@ -43,11 +47,13 @@ def test_a_change_of_weights_reaches_the_traffic_in_milliseconds(
                 name = f"{ERA}.{revision}"
                 eventually(lambda: first_answer_s(visit, name, published_s), what=f"an answer by {name}")  # noqa: B023 - called in this turn
                 took_ms.append(1000 * (first_answer_s(visit, name, published_s) - published_s))
+                old.append(sum(answer.revision != name for answer in visit.since(published_s)))
     took_ms.sort()
-    numbers = {"p50_ms": median(took_ms), "p99_ms": took_ms[-1], "n": CHANGES}
+    numbers = {"p50_ms": median(took_ms), "p99_ms": took_ms[-1], "n": CHANGES, "p50_requests": median(old)}
     record_property("publish_to_first_request", numbers)
     print(numbers)  # noqa: T201 - shown with -s
-    assert numbers["p50_ms"] < 100
+    # What these visitors send in a tenth of a second on an idle machine, where it is next to none.
+    assert numbers["p50_requests"] < 50
 
 
 def test_a_log_entry_costs_few_microseconds(kafka: EmbeddedKafka, record_property: Note) -> None:
@@ -66,7 +72,18 @@ def test_a_log_entry_costs_few_microseconds(kafka: EmbeddedKafka, record_propert
         assert telemetry.flush(60)
         cost_us = 1e6 * (time.process_time() - began_s) / ENTRIES
         assert telemetry.stats.published == ENTRIES
-    record_property("cpu_us_per_entry", cost_us)
-    print({"cpu_us_per_entry": cost_us})  # noqa: T201 - shown with -s
-    # Six were measured on an idle machine. A way through JSON or one allocation too many would cost tens.
-    assert cost_us < 30
+    numbers = {"cpu_us_per_entry": cost_us, "cpu_us_as_json": json_us(payload)}
+    record_property("cpu_us_per_entry", numbers)
+    print(numbers)  # noqa: T201 - shown with -s
+    # Five and 26 were measured on an idle machine.
+    assert cost_us < numbers["cpu_us_as_json"]
+
+
+def json_us(payload: bytes) -> float:
+    """What it costs to make JSON of one of these entries, which is what an entry must not cost."""
+    entries = StreamAccessLogsMessage.FromString(payload).http_logs.log_entry
+    began_s = time.process_time()
+    for _ in range(10):
+        for entry in entries:
+            MessageToJson(entry)
+    return 1e6 * (time.process_time() - began_s) / (10 * len(entries))

@@ -13,7 +13,8 @@ from aiohttp import web
 
 Result = TypeVar("Result")
 
-_ANSWER_S = 30
+_CALL_S = 100
+_SLOW_S = 30
 _VISITORS = 4
 _PAUSE_S = 0.005
 _PATIENCE_S = 20
@@ -59,7 +60,7 @@ class World:
         """service -> the headers of the requests that it got, by lower-case names"""
 
     def call(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_ANSWER_S)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_S)
 
     def serve(self, name: str) -> int:
         """Starts a service that answers with its name, and gives its port."""
@@ -116,7 +117,7 @@ class _Service:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self._seen.append({name.lower(): value for name, value in request.headers.items()})
         if request.path == "/slow":
-            await asyncio.sleep(_ANSWER_S)
+            await asyncio.sleep(_SLOW_S)
         if request.path == "/reset" and request.transport is not None:
             request.transport.abort()
         if request.path.endswith("/infer"):  # a model server, that says what the visitor wants to hear

@@ -25,7 +25,7 @@ def ask(health: Health, path: str) -> Answer:
         finally:
             await health.close()
 
-    return asyncio.run(asyncio.wait_for(asked(), 10))
+    return asyncio.run(asyncio.wait_for(asked(), 60))
 
 
 def fine() -> str:

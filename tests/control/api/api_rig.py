@@ -28,7 +28,7 @@ from trimtab.streams.layout import embedded_topics
 from trimtab.streams.settings import KafkaSettings
 
 PARTITIONS = 1
-START_S = 30.0
+START_S = 60.0
 LOOK_S = 0.01
 RELEASE = """
 apiVersion: trimtab.dev/v1

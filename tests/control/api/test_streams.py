@@ -106,7 +106,7 @@ def test_a_viewer_that_takes_nothing_is_dropped_and_resumes(rig: ApiRig) -> None
     while "viewer_dropped" not in api.program.output:
         time.sleep(LOOK_S)  # between two looks, not instead of one; pytest's timeout ends it
     seen = b""
-    reader.settimeout(30)
+    reader.settimeout(60)
     while chunk := reader.recv(1 << 16):
         seen += chunk
     reader.close()

@@ -15,7 +15,7 @@ from trimtab.streams.local import LocalRedis
 from trimtab.streams.local.redis import redis_program
 from trimtab.streams.port import port_of, reserve_port
 
-START_S = 30.0
+START_S = 60.0
 SLOTS = 16_384
 
 
