@@ -9,9 +9,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from conftest import Eventually
 from control.api.api_rig import RELEASE, Answer, ApiRig, ApiServer, chain
 from trimtab.control.api.server import is_loopback
 from trimtab.streams.settings_source import WrongSettings, read_settings
@@ -321,6 +324,51 @@ def test_a_body_without_a_length_is_read_up_to_the_limit(local: ApiServer) -> No
     )
     assert connection.getresponse().status == 413
     connection.close()
+
+
+HELD = """
+import pathlib, time
+from trimtab.schemas import release_file
+from trimtab.control.api import models
+from trimtab.control.cli import main
+
+def held(load):
+    def wait(text, file):
+        begun = pathlib.Path("%(folder)s", "begun")
+        begun.touch()
+        while begun.exists():
+            time.sleep(0.01)
+        return load(text, file)
+    return wait
+
+release_file.load, models.load_nodes = held(release_file.load), held(models.load_nodes)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "type_", "body", "status"),
+    [
+        ("PUT", "/api/v1/releases/checkout?dryRun=true", "application/yaml", RELEASE, 200),
+        ("POST", "/api/v1/releases/checkout/what-if", "application/json", '{"limits": {"maxStep": 0}}', 422),
+        ("POST", "/api/v1/models", "application/yaml", "kind: nothing", 422),
+    ],
+    ids=["release", "what-if", "models"],
+)
+def test_nobody_waits_while_what_somebody_sent_is_parsed(  # noqa: PLR0913, PLR0917 - a case
+    rig: ApiRig, eventually: Eventually, tmp_path: Path, method: str, path: str, type_: str, body: str, status: int
+) -> None:
+    catalogue = f"TRIMTAB_CATALOG__URL=sqlite:///{tmp_path / 'catalog.db'}"
+    server, begun = rig.serve(catalogue, code=HELD % {"folder": tmp_path}), tmp_path / "begun"
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(server.ask, method, path, body.encode(), {"Content-Type": type_})
+        eventually(begun.exists, what="the body is being parsed", timeout_s=30)
+        assert server.get("/livez").status == 200
+        assert server.get("/api/v1/releases/checkout").status == 200
+        assert not sent.done()
+        begun.unlink()
+        assert sent.result().status == status
+    server.end()
 
 
 def test_metrics_are_for_whoever_may_read(api: ApiServer) -> None:

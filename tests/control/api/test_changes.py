@@ -187,6 +187,8 @@ def test_a_release_file_is_checked_applied_and_left_alone(api: ApiServer, rig: W
         (RELEASE + "---" + RELEASE.replace("checkout", "search"), "(document)", None),
         ("{", "(document)", 1),
         ("", "(document)", 1),
+        ("&a [*a]", "[0][0][0]", 1),
+        ("[" * 20_000, "(document)", 1),
     ],
 )
 def test_mistakes_of_a_release_file_are_told_with_field_and_line(

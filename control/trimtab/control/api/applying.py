@@ -59,7 +59,7 @@ class Applying:
         """Apply a release file, in YAML or JSON; its mistakes are told with field, rule and line."""
         self._changing.admit(request)
         body = await read_body(request, (JSON, *YAML))
-        release = _release(body, name)
+        release = await self._live.threads.parse(_release, body, name)
         wish = Wish(
             name, "apply", "", Role.VIEWER if dry_run else Role.ADMIN, body, if_match, if_none_match, idempotency_key,
             may_create=True,

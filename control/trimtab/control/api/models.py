@@ -125,7 +125,7 @@ class Models:
         self._changing.admit(request)
         body = await read_body(request, (JSON, *YAML))
         try:
-            nodes = tuple(load_nodes(body.decode(), "body"))
+            nodes = tuple(await self._live.threads.parse(load_nodes, body.decode(), "body"))
         except UnicodeDecodeError as error:
             raise ApiProblem(HTTPStatus.BAD_REQUEST, f"expected UTF-8: {error.reason}") from error
         except InvalidFile as error:

@@ -55,7 +55,7 @@ class Supposing:
         view = await self._live.newest.get(name)
         if view is None:
             raise no_release(name)
-        other = changed(view.document, patch)
+        other = await self._live.threads.parse(changed, view.document, patch)
         if self._turn.locked():
             raise ApiProblem(HTTPStatus.TOO_MANY_REQUESTS, "another what-if is under way", headers={"Retry-After": "5"})
         async with self._turn:

@@ -25,11 +25,17 @@ class Threads:
         self._kafka = kafka
         self._reads = ThreadPoolExecutor(_READERS, "read")
         self._of_kafka = ThreadPoolExecutor(_LOGS, "kafka")
+        # One, so that files that take long to parse wait for each other, and reads for none of them.
+        self._parses = ThreadPoolExecutor(1, "parse")
         self._logs: queue.SimpleQueue[KafkaLog] = queue.SimpleQueue()
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Gives what a blocking function gives."""
         return await asyncio.get_running_loop().run_in_executor(self._reads, partial(function, *arguments))
+
+    async def parse(self, function: Callable[..., T], *arguments: object) -> T:
+        """Gives what a function makes of what somebody sent: a file of 200 KB takes a second or two."""
+        return await asyncio.get_running_loop().run_in_executor(self._parses, partial(function, *arguments))
 
     async def read_kafka(self, function: Callable[[KafkaLog], T]) -> T:
         """Gives what a function makes of topics; what it reads has to be read at its end."""
@@ -37,7 +43,7 @@ class Threads:
 
     def close(self) -> None:
         """Ends the threads once they are through."""
-        for executor in (self._reads, self._of_kafka):
+        for executor in (self._reads, self._of_kafka, self._parses):
             executor.shutdown(wait=True, cancel_futures=True)
         while not self._logs.empty():
             self._logs.get_nowait().__exit__(None, None, None)
