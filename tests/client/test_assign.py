@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from trimtab.client import Assign, Phase, Request, RoutingKey, Unreachable, WeightsRecord
 from trimtab.client.board import Board
 from trimtab.schemas.decision import Claim, Sticky
+from trimtab.schemas.fallback import on_baseline
 
 USERS = [f"user-{number}" for number in range(5_000)]
 
@@ -96,6 +97,18 @@ def test_a_claim_takes_its_share_and_carries_no_revision() -> None:
     assert (taken.variant, taken.key) == ("v2", RoutingKey("checkout", "v2", "", 0, 0))
     assert (left.variant, left.key.revision) == ("v1", 7)
     assert assign(record(0, claims=claims), draw=lambda: 0.0).pick("checkout", request=request()).variant == "v1"
+
+
+def test_past_their_age_weights_make_way_for_the_baseline_and_no_revision_is_named() -> None:
+    held = record(
+        9_000, segments={"eu": {"v1": 0, "v2": 10_000}}, sticky=Sticky(cookie="visitor", seed="s"),
+        ranges={"": [("v1", 1_000), ("v2", 9_000)]},
+        claims=[Claim(variant="v2", condition="has header X", strength=10_000)],
+    )  # fmt: skip
+    by, asked = assign(on_baseline(held)), request(("X", "1"))
+    got = [by.pick("checkout", key, request=asked, segment=of).key for key in ("ann", "pat", None) for of in ("", "eu")]
+    assert {(key.variant, key.era, key.revision) for key in got} == {("v1", 0, 0)}
+    assert assign(held).pick("checkout", "ann", request=asked).variant == "v2"
 
 
 def test_a_condition_tells_the_segment_before_the_service_does() -> None:

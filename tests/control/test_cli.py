@@ -12,10 +12,14 @@ import pytest
 import yaml
 from redis import Redis
 
+from trimtab.control.console_out import console
+from trimtab.control.release_view import Releases
+from trimtab.control.show import sidecars_table
 from trimtab.schemas import decision as decisions
 from trimtab.schemas import sidecar as sidecars
 from trimtab.schemas import worker
 from trimtab.schemas.decision import Arm, Decision, Phase, Seen
+from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.redis_keys import RELEASES, sidecar_key, weights_key, worker_key
 from trimtab.schemas.release import Release
 from trimtab.schemas.sidecar import SidecarReport
@@ -197,35 +201,36 @@ def test_a_release_that_cannot_be_read_does_not_hide_the_others(redis: EmbeddedR
     assert "trimtab: release checkout: a decision of version 99" in listed.stderr
 
 
-def test_the_words_of_a_proxy_are_shown_as_they_are_and_order_nothing(redis: EmbeddedRedis) -> None:
+def test_the_words_of_a_proxy_are_shown_as_they_are_and_order_nothing(
+    redis: EmbeddedRedis, capsys: pytest.CaptureFixture[str]
+) -> None:
     publish(redis)
     words = '[emerg] open "[/etc/a]" [bold]b :smile:'
     report = SidecarReport(sidecar="a", proxy="exec", release="checkout", refused=f"\x1b[31m{words}\x1b]0;title\x07")
     with Redis.from_url(redis.url) as client:
         client.set(sidecar_key("checkout", "a"), sidecars.encode(report))
-    shown = trimtab("get", "sidecars", "--redis", redis.url)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert words in shown.stdout
-    assert not {"\x1b", "\x07"} & set(shown.stdout)
-    assert json.loads(trimtab("get", "sidecars", "-o", "json", "--redis", redis.url).stdout)[0]["refused"] == words
+    view = Releases(redis.url).get("checkout")
+    assert view is not None
+    console().print(sidecars_table([view]))
+    shown = capsys.readouterr().out
+    assert words in shown
+    assert not {"\x1b", "\x07"} & set(shown)
 
 
 def test_a_key_of_another_type_hides_no_other(redis: EmbeddedRedis) -> None:
     publish(redis, "cart")
     report = SidecarReport(sidecar="a", proxy="envoy", release="cart", in_force=(7, 42))
     with Redis.from_url(redis.url) as client:
-        client.sadd(RELEASES, "ghost")
         client.set(weights_key("ghost"), "no hash")
         client.set(sidecar_key("cart", "a"), sidecars.encode(report))
         client.hset(sidecar_key("cart", "b"), "no", "report")
-    listed = trimtab("get", "releases", "--redis", redis.url)
-    assert (listed.returncode, "cart" in listed.stdout) == (1, True)
-    assert listed.stderr == (
-        "trimtab: release ghost: trimtab:{ghost}:weights in Redis: expected a hash, got another type\n"
-    )
-    told = trimtab("get", "sidecars", "--redis", redis.url)
-    assert (told.returncode, "envoy" in told.stdout) == (1, True)
-    assert "trimtab: sidecar b: not a sidecar's report" in told.stderr
+    releases = Releases(redis.url)
+    with pytest.raises(InvalidRecord, match=r"trimtab:\{ghost\}:weights in Redis: expected a hash, got another type"):
+        releases.get("ghost")
+    for view in (releases.get("cart"), releases.get("cart", releases.sidecars()["cart"])):
+        assert view is not None
+        assert [one.sidecar for one in view.sidecars] == ["a"]
+        assert [line.partition(":")[0] for line in view.unread] == ["b"]
 
 
 def test_a_sidecar_of_a_newer_version_is_named_beside_those_that_can_be_read(redis: EmbeddedRedis) -> None:
