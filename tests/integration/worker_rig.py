@@ -26,7 +26,7 @@ from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 from trimtab.streams.local import LocalKafka, LocalRedis
 from trimtab.streams.servers import servers
 
-READY_S = 60.0
+READY_S = 120.0
 LOOK_S = 0.02
 
 RELEASE = """

@@ -28,7 +28,7 @@ from trimtab.streams.layout import embedded_topics
 from trimtab.streams.settings import KafkaSettings
 
 PARTITIONS = 1
-START_S = 60.0
+START_S = 120.0
 LOOK_S = 0.01
 RELEASE = """
 apiVersion: trimtab.dev/v1
@@ -71,7 +71,13 @@ class ApiServer:
         program = ["-c", code] if code else ["-m", "trimtab.control.cli"]
         command = [sys.executable, *program, "serve", "--kafka", kafka, "--redis", redis]
         self.program = Program(log, "/usr/bin/env", *settings, *command, "--listen", listen)
-        end_s = time.monotonic() + START_S
+        try:
+            self._await_start(time.monotonic() + START_S)
+        except BaseException:
+            self.program.end(signal.SIGKILL)
+            raise
+
+    def _await_start(self, end_s: float) -> None:
         while not (found := re.search(r"http://[\w.\[\]:]+:(\d+)", self.program.output)):
             assert self.program.is_running, self.program.output
             assert time.monotonic() < end_s, self.program.output
