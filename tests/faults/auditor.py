@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+from streams.topic_log import read_topic
 from trimtab.schemas import dead_letter, telemetry_message
 from trimtab.schemas.dead_letter import DeadLetter
 from trimtab.schemas.decision import Decision, WeightsRecord, decode_decision, decode_weights
 from trimtab.schemas.errors import InvalidEvent, InvalidRecord
 from trimtab.schemas.topics import DEAD_LETTERS, DECISIONS, TELEMETRY, WEIGHTS
-
-_PATIENCE_S = 60.0
 
 
 @dataclass
@@ -51,17 +49,17 @@ class Account:
 def audit(kafka: str) -> Account:
     """Reads all topics. Fails where two decisions of one revision differ, or weights are not whole."""
     account = Account()
-    for payload in read(kafka, TELEMETRY):
+    for payload in read_topic(kafka, TELEMETRY):
         _take_telemetry(account, payload)
-    for payload in read(kafka, DEAD_LETTERS):
+    for payload in read_topic(kafka, DEAD_LETTERS):
         try:
             letter = dead_letter.decode(payload)
         except (InvalidRecord, msgspec.DecodeError):  # a poison message of a test's
             continue
         account.letters[letter.id] = letter
     # A worker that goes on sends a decision before its weights: what is read here after them has the decisions of all.
-    weights = read(kafka, WEIGHTS)
-    for payload in read(kafka, DECISIONS):
+    weights = read_topic(kafka, WEIGHTS)
+    for payload in read_topic(kafka, DECISIONS):
         _take_decision(account, payload)
     for payload in weights:
         _check_weights(account, payload)
@@ -96,25 +94,3 @@ def _check_weights(account: Account, payload: bytes) -> None:
     except InvalidRecord:
         return
     assert account.decisions[record.release, record.era, record.revision].weights == record.weights
-
-
-def read(kafka: str, topic: str) -> list[bytes]:
-    """Gives what a topic holds now."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "auditor", "enable.auto.commit": False})
-    payloads: list[bytes] = []
-    try:
-        for partition in consumer.list_topics(topic, _PATIENCE_S).topics[topic].partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), _PATIENCE_S)
-            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-            position = low
-            while position < high:
-                for message in consumer.consume(1000, 0.2):
-                    assert message.error() is None, message.error()
-                    position = message.offset() + 1
-                    if message.value() is not None:
-                        payloads.append(message.value())
-                # A compacted log may end in records that are no more.
-                position = max(position, consumer.position([TopicPartition(topic, partition)])[0].offset)
-    finally:
-        consumer.close()
-    return payloads

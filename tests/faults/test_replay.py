@@ -3,8 +3,8 @@
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from faults.auditor import read
 from faults.fault_rig import READY_S, FaultRig
+from streams.topic_log import read_topic
 from trimtab.schemas.topics import DECISIONS
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -22,4 +22,4 @@ def test_snapshots_are_deleted_and_every_decision_is_made_again_to_the_bit() -> 
         # The first attempt finds a commit that is ahead of the snapshots that are no more, sets it back, and ends.
         assert again.restarts >= 1
         account = rig.settle()
-        assert len(read(rig.kafka.bootstrap, DECISIONS)) > len(account.decisions)
+        assert len(read_topic(rig.kafka.bootstrap, DECISIONS)) > len(account.decisions)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from faults.auditor import read
 from faults.fault_rig import READY_S, FaultRig
 from faults.test_workers import pause
 from integration.worker_rig import RELEASE
 from sidecar.program import Program
+from streams.topic_log import read_topic
 from trimtab.schemas import telemetry_message
 from trimtab.schemas.telemetry import Packer, RoutingKey
 from trimtab.schemas.telemetry_message import encode
@@ -65,7 +65,7 @@ def test_a_publisher_is_killed_and_goes_on_from_its_checkpoint() -> None:
         rig.recovers("publisher killed and restarted")
         rig.settle()
         sent = Counter(
-            batch.seq for payload in read(rig.kafka.bootstrap, TELEMETRY)
+            batch.seq for payload in read_topic(rig.kafka.bootstrap, TELEMETRY)
             if (batch := telemetry_message.decode(payload)).publisher == "sequence"
         )  # fmt: skip
         assert sent.keys() == set(range(messages))

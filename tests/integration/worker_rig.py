@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from redis import Redis
 
 from sidecar.program import Program
+from streams.topic_log import read_topic
 from trimtab.control.apply import apply_file
 from trimtab.control.release_view import Releases
 from trimtab.schemas import dead_letter, worker
@@ -160,18 +161,4 @@ class WorkerRig:
 
     def read(self, topic: str) -> list[bytes]:
         """Gives what the topic holds now."""
-        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "auditor"})
-        payloads: list[bytes] = []
-        try:
-            for partition in consumer.list_topics(topic, 10).topics[topic].partitions:
-                _, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), 10)
-                consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-                position = 0
-                while position < high:
-                    for message in consumer.consume(500, 0.2):
-                        assert message.error() is None, message.error()
-                        position = message.offset() + 1
-                        payloads.append(message.value())
-        finally:
-            consumer.close()
-        return payloads
+        return read_topic(self.kafka, topic)

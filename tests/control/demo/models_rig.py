@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from redis import Redis
 from rich.console import Console
 
+from streams.topic_log import read_topic
 from trimtab.control.demo import DemoOptions, Scenario
 from trimtab.control.demo.models.acts import RELEASE
 from trimtab.control.demo.models.session import cast
@@ -47,18 +47,4 @@ def answers(redis: str) -> dict[str, int]:
 
 def decisions(kafka: str) -> list[Decision]:
     """Every decision, in the order of the topic."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "auditor"})
-    found: list[Decision] = []
-    try:
-        for partition in consumer.list_topics(DECISIONS, 10).topics[DECISIONS].partitions:
-            _, high = consumer.get_watermark_offsets(TopicPartition(DECISIONS, partition), 10)
-            consumer.assign([TopicPartition(DECISIONS, partition, OFFSET_BEGINNING)])
-            position = 0
-            while position < high:
-                for message in consumer.consume(500, 0.2):
-                    assert message.error() is None, message.error()
-                    position = message.offset() + 1
-                    found.append(decode_decision(message.value()))
-    finally:
-        consumer.close()
-    return found
+    return list(map(decode_decision, read_topic(kafka, DECISIONS)))
