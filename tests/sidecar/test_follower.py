@@ -1,6 +1,7 @@
 """Weights reach a command or a file: the newest, one at a time, and again where they were not taken."""
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -203,3 +204,6 @@ def test_a_path_that_no_file_can_be_written_at_is_named(tmp_path: Path) -> None:
         WeightsFile(tmp_path / "nowhere" / "file")
     with pytest.raises(ValueError, match="a folder"):
         WeightsFile(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe: expected a file, found something else"):
+        WeightsFile(tmp_path / "pipe")

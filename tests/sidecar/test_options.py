@@ -26,6 +26,8 @@ GOOD: dict[str, Any] = {
         ("redis", ""),
         ("redis", "127.0.0.1:6379"),
         ("redis", "http://127.0.0.1:6379"),
+        ("checkpoint", Path("beside-no-log")),
+        ("virtual_host", "of-no-routes"),
     ],
 )
 def test_the_field_that_is_wrong_is_named(field: str, value: object) -> None:

@@ -316,7 +316,7 @@ def test_a_checkpoint_has_one_process_at_a_time(tmp_path: Path) -> None:
 def test_a_file_that_is_no_checkpoint_is_refused_and_left(tmp_path: Path, text: str) -> None:
     (tmp_path / "checkpoint").write_text(text)
     for _ in range(2):  # a refusal does not keep the lock
-        with pytest.raises(InvalidRecord, match="a checkpoint"):
+        with pytest.raises(InvalidRecord, match=r"checkpoint: .*a checkpoint"):
             Checkpoint(tmp_path / "checkpoint")
     assert (tmp_path / "checkpoint").read_text() == text
 

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import msgspec
 
-from trimtab.schemas.errors import TrimtabError
+from trimtab.schemas.errors import InvalidRecord, TrimtabError
 from trimtab.schemas.version import Reader, Version, peek_json
 
 VERSION: Final = 1
@@ -75,6 +75,9 @@ class Checkpoint:
             record = _read(path.read_bytes())
         except FileNotFoundError:
             record = None
+        except InvalidRecord as error:
+            os.close(self._lock)
+            raise InvalidRecord(f"{path}: {error}") from error
         except BaseException:
             os.close(self._lock)
             raise

@@ -24,6 +24,8 @@ class WeightsFile:
         if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
             problem = "a folder" if path.is_dir() else f"{folder} is not a folder that can be written to"
             raise ValueError(f"path {path}: {problem}")
+        if path.exists() and not path.is_file():  # to replace /dev/null would be the end of it
+            raise ValueError(f"path {path}: expected a file, found something else")
         self._path = path
 
     async def bring(self, records: Sequence[WeightsRecord]) -> None:

@@ -54,3 +54,5 @@ class EnvoySidecarOptions:
         check_redis(self.redis)
         if (self.log is None) != (self.checkpoint is None):
             raise ValueError("checkpoint: expected one beside the log, and neither without the other")
+        if self.virtual_host and self.routes is None:
+            raise ValueError(f"virtual_host: expected routes that it is one of, got {self.virtual_host!r} alone")
