@@ -2,23 +2,30 @@
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from msgspec.structs import replace
 from redis import Redis
 from typer.testing import CliRunner, Result
 
 from conftest import Eventually
+from control.decisions import assessment
+from control.test_cli import publish
 from integration.worker_rig import WorkerRig
 from sidecar.program import Program
 from trimtab.control.cli import PANELS, app
-from trimtab.schemas.redis_keys import RELEASES
+from trimtab.schemas import decision as decisions
+from trimtab.schemas.redis_keys import RELEASES, weights_key
 from trimtab.streams.embedded import EmbeddedRedis
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
@@ -209,6 +216,39 @@ def test_bash_completes_names_of_releases_where_redis_knows_them(redis: Embedded
     assert completed("trimtab get release s", tmp_path, redis.url) == ({"search"}, "")
     for away in ("redis://127.0.0.1:1", "no address"):
         assert completed("trimtab abort che", tmp_path, away) == (set(), "")
+
+
+def at_a_terminal(*words: str, **variables: str) -> str:
+    """What a command prints at a terminal of 100 columns."""
+    ours, theirs = pty.openpty()
+    known = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}  # noqa: TID251 - as a shell does
+    known |= {"TERM": "xterm-256color", "COLUMNS": "100", **variables}
+    command = [sys.executable, "-m", "trimtab.control.cli", *words]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=known, text=True) as running:
+        os.close(theirs)
+        told = b""
+        with suppress(OSError):  # so says the terminal once nobody writes to it any more
+            while part := os.read(ours, 1 << 16):
+                told += part
+        assert running.wait(60) == 0
+    os.close(ours)
+    return told.decode()
+
+
+def test_tables_have_colours_at_a_terminal_alone_and_there_unless_no_color_is_set(redis: EmbeddedRedis) -> None:
+    publish(redis)
+    with Redis.from_url(redis.url) as client:
+        made = decisions.decode_decision(client.hget(weights_key("checkout"), "decision") or b"")
+        client.hset(weights_key("checkout"), "decision", decisions.encode(replace(made, assessments=[assessment()])))
+    words = ("get", "release", "checkout", "--redis", redis.url)
+    colour = re.compile("\x1b\\[[0-9;]*3[1-7]")
+    assert colour.search(at_a_terminal(*words))
+    assert not colour.search(at_a_terminal(*words, NO_COLOR="1"))
+    piped = subprocess.run(
+        [sys.executable, "-m", "trimtab.control.cli", *words], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "fail" in piped.stdout
+    assert "\x1b" not in piped.stdout
 
 
 def test_help_lists_every_command_under_a_heading() -> None:
