@@ -16,6 +16,7 @@ from sidecar.world import World
 from trimtab.schemas import decision, sidecar
 from trimtab.schemas.decision import WeightsRecord
 from trimtab.schemas.redis_keys import sidecar_key, weights_channel, weights_key
+from trimtab.streams.port import port_of, reserve_port
 
 SIDECAR_ID = "under-test"
 
@@ -46,6 +47,10 @@ class FollowerRig:
             "proxy": "exec" if command else "file", "command": [*map(str, command)], "path": str(path), **options,
         }  # fmt: skip
         return self.start("sidecar", sys.executable, Path(__file__).with_name("run_follower.py"), json.dumps(told))
+
+    def reserve_port(self) -> int:
+        """Gives a port that nobody else is handed while the test lasts; a server that allows reuse can bind it."""
+        return port_of(self._stack.enter_context(reserve_port()))
 
     def start(self, name: str, *command: str | Path) -> Program:
         program = Program(self.folder / f"{name}.log", *command)

@@ -27,6 +27,7 @@ from trimtab.sidecar.haproxy.proxy_settings import ProxySettings
 from trimtab.sidecar.haproxy.runtime import map_entries
 from trimtab.sidecar.haproxy.servers import Servers, servers_of
 from trimtab.sidecar.haproxy.sticky_script import SCRIPT
+from trimtab.streams.port import port_of, reserve_port
 
 HAPROXY: Final = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 needs_haproxy: Final = pytest.mark.skipif(
@@ -62,7 +63,7 @@ class HAProxyRig:
         for path in (self.files.map, *(self.files.segments(each.name) for each in self.releases)):
             path.touch()
         self.files.script.write_text(SCRIPT)
-        self.port = _free_port()
+        self.port = port_of(self._stack.enter_context(reserve_port()))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -187,13 +188,6 @@ def _variant(server: str) -> str:
 def _pieces(connection: socket.socket) -> Iterator[bytes]:
     while piece := connection.recv(65_536):
         yield piece
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as trial:
-        trial.bind(("127.0.0.1", 0))
-        port: int = trial.getsockname()[1]
-        return port
 
 
 def _end(program: Program) -> None:

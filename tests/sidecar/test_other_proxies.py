@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -53,17 +52,10 @@ needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 needs_traefik = pytest.mark.skipif(TRAEFIK is None, reason="Traefik is not installed")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def nginx(rig: FollowerRig, eventually: Eventually) -> Iterator[int]:
     """nginx and a sidecar that runs the example, once both are ready; gives the port."""
-    port, conf = free_port(), rig.folder / "nginx.conf"
+    port, conf = rig.reserve_port(), rig.folder / "nginx.conf"
     conf.write_text(NGINX_CONF.format(folder=rig.folder, port=port, **rig.ports))
     if os.geteuid() == 0:
         conf.write_text("user root;\n" + conf.read_text())
@@ -80,7 +72,7 @@ def nginx(rig: FollowerRig, eventually: Eventually) -> Iterator[int]:
 @contextmanager
 def traefik(rig: FollowerRig, eventually: Eventually) -> Iterator[int]:
     """Traefik and a sidecar that runs the example, once both are ready; gives the port."""
-    port, watched = free_port(), rig.folder / "dynamic"
+    port, watched = rig.reserve_port(), rig.folder / "dynamic"
     watched.mkdir()
     static = rig.folder / "static.yaml"
     static.write_text(STATIC.format(folder=watched, port=port))

@@ -1,9 +1,9 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from trimtab.schemas.metric import Composite
 from trimtab.schemas.policy import Segmented
 from trimtab.schemas.release_file import load
 from trimtab.schemas.strategy import Bandit, Canary
+from trimtab.streams.port import port_of, reserve_port
 
 ROOT = Path(__file__).resolve().parents[3]
 TOUR_PORTS = ("10000", "9901", "8001", "8002", "8003")
@@ -22,22 +23,14 @@ def example(name: str) -> str:
     return (ROOT / "examples" / name).read_text()
 
 
-def tour() -> str:
-    """Gives the README's shell commands but for ./demo and ./test, on ports that are free."""
+def tour(reserved: ExitStack) -> str:
+    """Gives the README's shell commands but for ./demo and ./test, on ports that stay theirs while `reserved` does."""
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     text = "".join(block for block in blocks if "./demo" not in block)
-    for port, free in zip(TOUR_PORTS, free_ports(len(TOUR_PORTS)), strict=True):
+    for port in TOUR_PORTS:
         assert port in text
-        text = re.sub(rf"\b{port}\b", str(free), text)
+        text = re.sub(rf"\b{port}\b", str(port_of(reserved.enter_context(reserve_port()))), text)
     return text
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def test_canary_example_is_a_release_in_three_steps() -> None:
@@ -119,16 +112,17 @@ def test_examples_are_the_same_release_so_that_one_can_follow_the_other() -> Non
 @pytest.mark.long
 @pytest.mark.integration
 def test_readme_tour_works_as_it_stands(tmp_path: Path) -> None:
-    script = tour().replace(". .venv/bin/activate", f'PATH="{Path(sys.executable).parent}:$PATH"')
-    shell = subprocess.Popen(
-        ["/usr/bin/env", f"TMPDIR={tmp_path}", "bash", "-c", script],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        output, _ = shell.communicate(timeout=90)
-    except subprocess.TimeoutExpired:
-        os.killpg(shell.pid, signal.SIGKILL)
-        raise
+    with ExitStack() as reserved:
+        script = tour(reserved).replace(". .venv/bin/activate", f'PATH="{Path(sys.executable).parent}:$PATH"')
+        shell = subprocess.Popen(
+            ["/usr/bin/env", f"TMPDIR={tmp_path}", "bash", "-c", script],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            output, _ = shell.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)
+            raise
     assert "checkout created" in output
     assert re.search(r"wrong.yaml:\d+: spec\.guardrails\[0\]\.max: .*5%", output)
     assert "exit code 2" in output
