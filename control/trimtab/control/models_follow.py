@@ -95,7 +95,8 @@ class Follower:
             view = self._releases.get(name, {})
             release = view and parse_document(view.document)
         except (InvalidRecord, ValidationError) as error:
-            self._warn("models_release_unread", name, str(error))
+            if self._is_news("unread", name, str(error)):
+                _log.warning("models_release_unread", release=name, error=str(error))
             return None
         return (release, view.decision) if view and release and has_models(release) else None
 
@@ -134,12 +135,13 @@ class Follower:
         try:
             self._recorder.record(release, decision, snapshot)
         except CatalogError as error:
-            self._warn("models_unrecorded", release.name, str(error))
+            if self._is_news("unrecorded", release.name, str(error)):
+                _log.warning("models_unrecorded", release=release.name, error=str(error))
 
-    def _warn(self, event: str, release: str, error: str) -> None:
-        if self._warned.get((event, release)) != error:
-            self._warned[event, release] = error
-            _log.warning(event, release=release, error=error)
+    def _is_news(self, what: str, release: str, error: str) -> bool:
+        """Whether something else was the matter before. What stays the same is told once."""
+        before, self._warned[what, release] = self._warned.get((what, release)), error
+        return before != error
 
     def _order(self, command: Command, before: Decision) -> bool:
         """Whether an order was followed, or had been before."""
