@@ -217,6 +217,18 @@ def test_the_words_of_a_proxy_are_shown_as_they_are_and_order_nothing(
     assert not {"\x1b", "\x07"} & set(shown)
 
 
+def test_a_sidecar_of_a_release_that_is_none_is_told(redis: EmbeddedRedis) -> None:
+    publish(redis)
+    with Redis.from_url(redis.url) as client:
+        for name in ("checkout", "checkuot"):
+            report = SidecarReport(sidecar="edge", proxy="envoy", release=name)
+            client.set(sidecar_key(name, "edge"), sidecars.encode(report))
+    assert Releases(redis.url).strays() == ["sidecar edge: follows 'checkuot', and there is no such release"]
+    shown = trimtab("get", "sidecars", "--redis", redis.url)
+    assert (shown.returncode, "edge" in shown.stdout) == (1, True)
+    assert shown.stderr == "trimtab: sidecar edge: follows 'checkuot', and there is no such release\n"
+
+
 def test_a_key_of_another_type_hides_no_other(redis: EmbeddedRedis) -> None:
     publish(redis, "cart")
     report = SidecarReport(sidecar="a", proxy="envoy", release="cart", in_force=(7, 42))

@@ -1,14 +1,19 @@
 """The report in Redis says what is in force, and goes away with its sidecar."""
 
+import asyncio
 import signal
 
 import pytest
+from structlog.testing import capture_logs
 
 from conftest import Eventually
 from sidecar.kafka_events import read_to_end
 from sidecar.rig import SIDECAR_ID, Rig
 from sidecar.weights import ERA, weights
 from trimtab.schemas.redis_keys import sidecar_key
+from trimtab.schemas.sidecar import SidecarReport
+from trimtab.sidecar.metrics import SidecarMetrics
+from trimtab.sidecar.report import ReportDesk
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
 pytestmark = pytest.mark.integration
@@ -30,6 +35,23 @@ def test_a_report_expires_in_ten_seconds(redis: EmbeddedRedis, eventually: Event
         rig.start_sidecar()
         eventually(lambda: rig.report().time_ms, what="a report")
         assert 0 < rig.redis.pttl(sidecar_key("checkout", SIDECAR_ID)) <= 10_000
+
+
+def test_a_release_of_which_no_weights_come_is_told_once(redis: EmbeddedRedis) -> None:
+    reports = [
+        SidecarReport(sidecar="edge", proxy="envoy", release="ghost"),
+        SidecarReport(sidecar="edge", proxy="envoy", release="checkout", age_s=0.5),
+    ]
+
+    async def write() -> None:
+        desk = ReportDesk(redis.url, SidecarMetrics())
+        for _ in range(12):
+            await desk.write(reports)
+        await desk.close()
+
+    with capture_logs() as told:
+        asyncio.run(write())
+    assert told == [{"event": "weights_awaited", "log_level": "warning", "sidecar": "edge", "release": "ghost"}]
 
 
 def test_events_are_counted_and_so_are_entries_of_nobody(

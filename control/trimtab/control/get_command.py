@@ -60,8 +60,13 @@ def get_sidecars(
 
     Example: trimtab get sidecars -o json
     """
-    views, problems = _all_releases(settings_in_force(config, redis=redis).redis)
+    connection = settings_in_force(config, redis=redis).redis
+    views, problems = _all_releases(connection)
     problems += [f"sidecar {line}" for _, view in views for line in view.unread]
+    try:
+        problems += _releases(connection).strays()
+    except Unreachable as error:
+        fail_to_reach(error)
     if output is ListFormat.NAME:
         for sidecar in dict.fromkeys(report.sidecar for _, view in views for report in view.sidecars):
             typer.echo(sidecar)

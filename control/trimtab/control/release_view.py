@@ -95,6 +95,14 @@ class Releases:
             raise self._unreachable(error) from error
         return found
 
+    def strays(self) -> list[str]:
+        """Gives a line for each sidecar that follows a release which is none."""
+        known = set(self.names())
+        return [
+            f"sidecar {key.removeprefix(sidecar_key(release, ''))}: follows {release!r}, and there is no such release"
+            for release, reports in self.sidecars().items() if release not in known for key in reports
+        ]  # fmt: skip
+
     def has_worker(self) -> bool:
         """Whether any worker has reported within the ten seconds that a report is kept."""
         try:

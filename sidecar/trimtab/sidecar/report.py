@@ -1,6 +1,7 @@
 """The report: what a sidecar has in force, where people and programs can see it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -19,6 +20,9 @@ EVERY_S: Final = 1.0
 EXPIRY_S: Final = 10
 """A report that old is gone: its sidecar is, too."""
 
+_AWAITED: Final = 5
+"""Reports without any weights of a release, after which that is told."""
+
 _SOCKET_S: Final = 1.0
 
 _log = structlog.get_logger()
@@ -31,6 +35,7 @@ class ReportDesk:
         """`tracing`: tells when a revision came into force, to within the second between two reports."""
         self._metrics, self._tracing = metrics, tracing
         self._in_force: dict[str, Revision] = {}
+        self._awaited = Counter[str]()
         connection = RedisConnection.of(redis)
         # Without retries: the next report is due before.
         self._redis = open_async_redis(connection, _SOCKET_S)
@@ -39,14 +44,23 @@ class ReportDesk:
     async def write(self, reports: Sequence[SidecarReport]) -> bool:
         """Writes `reports`, each under its key for ten seconds, and gives whether Redis took them."""
         self._metrics.take(reports)
-        for report in reports if self._tracing else ():
-            self._trace(report)
+        for report in reports:
+            self._look_for_weights(report)
+            if self._tracing:
+                self._trace(report)
         answers = await self._takes(reports)
         if answers != self._answers:
             tell = _log.info if answers else _log.warning
             tell("redis_back" if answers else "redis_away", address=self._address)
         self._answers = answers
         return answers
+
+    def _look_for_weights(self, report: SidecarReport) -> None:
+        """Tells once of a release of which no weights come: its name may be a slip, and others wait for it."""
+        if report.age_s is None:
+            self._awaited[report.release] += 1
+            if self._awaited[report.release] == _AWAITED:
+                _log.warning("weights_awaited", sidecar=report.sidecar, release=report.release)
 
     def _trace(self, report: SidecarReport) -> None:
         """Tells of a revision that came into force since the report before; nothing of the first one."""
