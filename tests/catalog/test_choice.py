@@ -212,6 +212,13 @@ def test_weights_are_of_goals_scaled_over_the_front(store: SqliteStore) -> None:
     assert names(chosen(store, prefer={"accuracy": 1, "p99_ms": 1})) == ["m:2", "m:3", "m:1"]
 
 
+def test_weights_are_of_numbers_however_large(store: SqliteStore) -> None:
+    figures = ({"gain": 1.7e308, "a": 1.0}, {"gain": -1.7e308, "a": 3.0}, {"gain": 0.0, "a": 2.0})
+    put(store, *(node(f"m:{at}", performance=one) for at, one in enumerate(figures)))
+    choice = chosen(store, "", {"gain": 3, "a": 1})
+    assert [(one.ref[-1], one.score) for one in choice.front] == [("0", 0.75), ("2", 0.5), ("1", 0.25)]
+
+
 def test_equals_are_ranked_by_name_and_the_newest_version_first(store: SqliteStore) -> None:
     put(store, *(node(ref) for ref in ("b:9", "b:10", "a:1.9", "a:1.10", "a:x")))
     assert names(chosen(store)) == ["a:1.10", "a:1.9", "a:x", "b:10", "b:9"]

@@ -159,10 +159,10 @@ def _scores(points: Sequence[Point], wanted: Sequence[Weighed]) -> list[float | 
     scores = [0.0] * len(points)
     for place, (_, weight) in enumerate(wanted):
         known = [point[place] for point in points if point[place] != _UNKNOWN]
-        low, high = min(known, default=0.0), max(known, default=0.0)
+        low, high = min(known, default=0.0) / 2, max(known, default=0.0) / 2  # the halves' difference is always finite
         for at, point in enumerate(points):
             if point[place] != _UNKNOWN:
-                scores[at] += weight / total * ((point[place] - low) / (high - low) if high > low else 1.0)
+                scores[at] += weight / total * ((point[place] / 2 - low) / (high - low) if high > low else 1.0)
     return list(scores)
 
 
