@@ -124,6 +124,14 @@ def test_revoking_is_kept_with_its_reason_until_it_is_undone(store: Store) -> No
     assert store.entry(dataset).revoked is None
 
 
+def test_a_reason_that_no_message_could_carry_is_refused(store: Store) -> None:
+    put(store, *digits())
+    with pytest.raises(TooMuch, match="dataset/labels: expected a reason of at most 1000 characters, got 1001"):
+        store.write(Change(revoked={ModelRef("dataset/labels"): "x" * 1_001}))
+    assert store.entry(ModelRef("dataset/labels")).revoked is None
+    store.write(Change(revoked={ModelRef("dataset/labels"): "x" * 1_000}))
+
+
 def test_changes_since_a_revision_are_found(store: Store) -> None:
     put(store, *digits())
     before = store.revision()

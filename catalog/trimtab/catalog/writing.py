@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from trimtab.catalog.entry import Change, Outcome, Revocation, Row, Written, encode_revocation
 from trimtab.catalog.errors import TooMuch, UnknownNode
@@ -16,6 +16,8 @@ from trimtab.catalog.graph import Edges, check_edges
 from trimtab.catalog.node import Model, Node, decode_node, encode_node
 from trimtab.schemas.model_ref import Kind, ModelRef, kind_of
 
+MAX_REASON: Final = 1_000
+"""Characters of a reason: it stands in orders and in decisions, which have to fit into a message."""
 _HAVE_FIGURES = (Kind.MODEL, Kind.DEPLOYMENT)
 
 
@@ -132,6 +134,8 @@ def _is_known(figure: Figure, newest: Mapping[str, Figure]) -> bool:
 
 
 def _revoke(session: Session, ref: ModelRef, reason: str, change: Change, revision: int) -> Outcome:
+    if len(reason) > MAX_REASON:
+        raise TooMuch(f"{ref}: expected a reason of at most {MAX_REASON} characters, got {len(reason)}")
     row = session.rows([ref])[ref]
     if bool(reason) == bool(row.revoked):
         return "unchanged"

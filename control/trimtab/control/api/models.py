@@ -17,6 +17,7 @@ from trimtab.catalog.errors import CatalogError, TooMuch, UnknownNode
 from trimtab.catalog.listing import answered_by, entries_of, matching, plain_lineage
 from trimtab.catalog.model_file import load_nodes, plain
 from trimtab.catalog.store import MAX_DEPTH, Direction
+from trimtab.catalog.writing import MAX_REASON
 from trimtab.control.api.auditing import Auditing
 from trimtab.control.api.body import JSON, YAML, read_body, read_model, request_body
 from trimtab.control.api.catalogue import Catalogue
@@ -54,7 +55,7 @@ class _Told(NamedTuple):
 class Reason(BaseModel, extra="forbid"):
     """Why a node is revoked, or reinstated."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=1_000)]
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON)]
 
 
 class Models:
