@@ -119,8 +119,12 @@ def test_weights_of_an_ensemble_are_no_shares_of_traffic() -> None:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with EmbeddedRedis() as server, Redis.from_url(server.url) as client:
-        for name, made in (("checkout", release(model=", model: {ref: 'iris:2'}")), ("plain", release())):
-            fields = {"decision": decisions.encode(decision(release=name)), "spec": made.document()}
+        segments = {"eu": {"v1": 5_000, "v2": 5_000}}
+        for name, made, more in (
+            ("checkout", release(model=", model: {ref: 'iris:2'}"), {}), ("plain", release(), {}),
+            ("phones", release(model=', condition: "user-agent = Android"'), {"segments": segments}),
+        ):  # fmt: skip
+            fields = {"decision": decisions.encode(decision(release=name, **more)), "spec": made.document()}
             client.hset(weights_key(name), mapping=fields)
             client.sadd(RELEASES, name)
         yield server.url
@@ -143,6 +147,16 @@ def test_the_commands_print_them_with_what_the_catalogue_knows(address: str, tmp
     assert fits(json.loads(export(address, "seldon", "checkout", "-o", "json").stdout), SELDON)
     given = export(address, "kserve", "plain", "--storage-uri", "s3://x", "--format", "onnx")
     assert yaml.safe_load(given.stdout)["spec"]["predictor"]["model"]["storageUri"] == "s3://x"
+
+
+def test_what_a_model_server_cannot_be_told_is_warned_of(address: str) -> None:
+    for words in (["seldon", "phones"], ["kserve", "phones", "--storage-uri", "s3://x", "--format", "onnx"]):
+        done = export(address, *words)
+        assert (done.exit_code, bool(done.stdout)) == (0, True)
+        assert done.stderr.splitlines() == [
+            "warning: release checkout: the weights are those of all traffic; its segments have their own: eu",
+            "warning: release checkout: conditions are left out, those of v2",
+        ]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def export_kserve(  # noqa: PLR0913 - one argument an option
         made = kserve(release, decision, storage_uri=storage_uri, model_format=model_format, service=service)
     except NotExportable as error:
         fail(str(error), FAILED)
+    _warn(release, decision)
     write(made, output)
 
 
@@ -74,7 +75,15 @@ def export_seldon(
         made = seldon(release, decision, experiment=experiment)
     except NotExportable as error:
         fail(str(error), FAILED)
+    _warn(release, decision)
     write(made, output)
+
+
+def _warn(release: "Release", decision: "Decision") -> None:
+    from trimtab.control.serving_export import left_out
+
+    for line in left_out(release, decision):
+        typer.echo(f"warning: {line}", err=True)
 
 
 def _found(name: str, redis: str, config: Path | None) -> "tuple[Release, Decision]":

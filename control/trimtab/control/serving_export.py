@@ -65,6 +65,18 @@ def seldon(release: Release, decision: Decision, *, experiment: str = "") -> Man
     return _manifest("mlops.seldon.io/v1alpha1", "Experiment", experiment or release.name, decision, spec)
 
 
+def left_out(release: Release, decision: Decision) -> list[str]:
+    """Gives what a release says of its traffic that no model server can be told, a line each."""
+    told: list[str] = []
+    if decision.segments:
+        told.append(f"release {release.name}: the weights are those of all traffic; its segments have their own:"
+                    f" {', '.join(decision.segments)}")  # fmt: skip
+    under = [variant.name for variant in release.spec.variants if variant.condition]
+    if under:
+        told.append(f"release {release.name}: conditions are left out, those of {', '.join(under)}")
+    return told
+
+
 def _refuse_ensemble(release: Release) -> None:
     if isinstance(release.spec.strategy, Ensemble):
         raise NotExportable(
