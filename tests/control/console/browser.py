@@ -8,12 +8,24 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebError,
+    expect,
+    sync_playwright,
+)
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_browser: Final = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on the PATH; on Debian and Ubuntu .ci/servers installs it"
 )
+PATIENCE_MS: Final = 60_000
+"""when to give up waiting for a page, on however slow a machine"""
+expect.set_options(timeout=PATIENCE_MS)
 THEMES: Final = ("light", "dark")
 _LOST: Final = re.compile(r"net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE|CONNECTION_RESET)")
 
@@ -91,6 +103,7 @@ def visit(
         color_scheme="dark" if theme == "dark" else "light",
         reduced_motion="reduce",
     )
+    context.set_default_timeout(PATIENCE_MS)
     try:
         seen = Visit(context, address, may_refuse)
         yield seen

@@ -34,7 +34,7 @@ def main() -> None:
 def _rolled_back(browser: Browser, address: str) -> None:
     with visit(browser, address, theme="dark", width=_WIDTH) as seen:
         page = seen.open("#/releases/checkout")
-        expect(page.locator("h1")).to_contain_text("Rolled back", timeout=60_000)
+        expect(page.locator("h1")).to_contain_text("Rolled back")
         expect(page.locator("#sidecars")).to_contain_text("in step")
         _take(page, "rolled-back", height=1_000)
 
@@ -60,7 +60,7 @@ def _list(browser: Browser, address: str) -> None:
     with visit(browser, address, width=_WIDTH) as seen:
         page = seen.open()
         expect(page.get_by_role("row").filter(has_text="recommend")).to_contain_text("Rolled back")
-        expect(page.get_by_role("row").filter(has_text="checkout")).to_contain_text("follow the policy", timeout=60_000)
+        expect(page.get_by_role("row").filter(has_text="checkout")).to_contain_text("follow the policy")
         _take(page, "releases", height=480)
 
 
