@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from integration import worker_rig
 from trimtab.schemas.topics import TELEMETRY
@@ -53,7 +53,10 @@ def forget_logging() -> None:
     logging.getLogger("trimtab.client").setLevel(logging.NOTSET)
 
 
-settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+# Neither how long an example takes nor how long it is in the making says anything on a machine with other work.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("repeatable")
 
 Eventually = Callable[..., None]
