@@ -132,6 +132,7 @@ def test_weights_past_their_age_are_a_problem_while_a_release_goes_on(
     assert (done.returncode, said in done.stderr) == (code, True)
 
 
+@pytest.mark.long
 @pytest.mark.integration
 @pytest.mark.parametrize(("phase", "code"), [(Phase.PROGRESSING, 1), (Phase.PROMOTED, 0)])
 def test_a_release_that_nobody_decides_on_does_not_do_well(redis: EmbeddedRedis, phase: Phase, code: int) -> None:
@@ -142,6 +143,7 @@ def test_a_release_that_nobody_decides_on_does_not_do_well(redis: EmbeddedRedis,
     assert (done.returncode, "no worker reports: nobody decides on it" in done.stderr) == (code, bool(code))
 
 
+@pytest.mark.long
 @pytest.mark.integration
 def test_programs_are_told_the_same_as_json(redis: EmbeddedRedis) -> None:
     write(redis, Phase.ROLLED_BACK)
@@ -152,6 +154,7 @@ def test_programs_are_told_the_same_as_json(redis: EmbeddedRedis) -> None:
     assert told["weights"] == {"v1": 7_500, "v2": 2_500}
 
 
+@pytest.mark.long
 @pytest.mark.integration
 def test_who_watches_is_told_of_changes_before_the_end(redis: EmbeddedRedis) -> None:
     write(redis, Phase.PROGRESSING)

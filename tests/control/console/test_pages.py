@@ -129,6 +129,20 @@ def test_a_variant_that_left_the_file_stays_in_what_is_shown_of_before(fresh: Ap
         expect(page.locator("#variants tbody tr")).to_have_count(2)
 
 
+def test_hundreds_of_releases_leave_the_list_free_to_answer(fresh: ApiRig, browser: Browser) -> None:
+    """Each of them is an event of the stream at its beginning; a drawing for each took minutes."""
+    names = [f"release-{number:03d}" for number in range(500)]
+    fresh.decide(*(made for name in names for made in chain(1, 1, name)))
+    server = fresh.serve()
+    with visit(browser, f"http://127.0.0.1:{server.port}") as seen:
+        page = seen.open()
+        expect(page.locator("tr[data-key=release-499]")).to_be_attached(timeout=30_000)
+        page.get_by_label("Filter by name or service").fill("release-42")
+        expect(page.locator(".releases tbody tr")).to_have_count(10, timeout=30_000)
+        page.get_by_role("link", name="release-427").click()
+        expect(page.locator("h1")).to_contain_text("release-427", timeout=30_000)
+
+
 def test_words_at_the_chart_never_lie_over_one_another(rig: ApiRig, browser: Browser) -> None:
     server = rig.serve()
     with visit(browser, f"http://127.0.0.1:{server.port}") as seen:

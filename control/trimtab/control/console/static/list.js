@@ -8,6 +8,8 @@ import { sparkline, weightsBar } from "./bars.js";
 import { pill, waitsFor } from "./standing.js";
 
 const TREND = 60;
+const REST_MS = 50; // between two drawings, at least
+const REST = 4; // times as long as a drawing took: with hundreds of releases it takes a while, and each is news every second
 
 /** The page of all releases; ends with `stop()`. */
 export class ReleasesPage {
@@ -15,6 +17,8 @@ export class ReleasesPage {
   #wanted = "";
   #phase = "";
   #isLoaded = false;
+  #drawing = 0;
+  #restsUntilMs = 0;
 
   constructor(root, page) {
     Object.assign(this, { root, page, title: "Releases" });
@@ -28,6 +32,7 @@ export class ReleasesPage {
 
   stop() {
     clearInterval(this.timer);
+    clearTimeout(this.#drawing);
     this.stream.stop();
   }
 
@@ -55,8 +60,19 @@ export class ReleasesPage {
     this.#draw();
   }
 
+  /** Draws soon, once for all that is asked for until then. */
   #draw() {
-    if (!this.#isLoaded) return;
+    if (this.#drawing || !this.#isLoaded) return;
+    this.#drawing = setTimeout(() => {
+      this.#drawing = 0;
+      const beganMs = performance.now();
+      this.#drawNow();
+      const endedMs = performance.now();
+      this.#restsUntilMs = endedMs + Math.max(REST_MS, REST * (endedMs - beganMs));
+    }, this.#restsUntilMs - performance.now());
+  }
+
+  #drawNow() {
     const all = [...this.#items.values()].sort((one, other) => one.name.localeCompare(other.name));
     const shown = all.filter(
       (item) =>
