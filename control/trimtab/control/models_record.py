@@ -85,7 +85,7 @@ def _of_arm(arm: Arm, objective: str, time_s: int) -> Iterator[Figure]:
     whole: dict[str, float | None] = {
         "share": arm.weight / BASIS_POINTS, "error_ratio": arm.error_ratio, "p50_ms": arm.p50_ms, "p99_ms": arm.p99_ms,
         **{metric_name(name): value for name, value in arm.metrics.items()},
-        objective: arm.mean if arm.trials else None,
+        objective: arm.reward_sum / arm.trials if arm.trials else None,  # its `mean` is turned around to be minimised
     }  # fmt: skip
     yield from _known(whole, "", time_s, arm.responses)
     for segment, of in arm.segments.items():
