@@ -4,6 +4,9 @@
 
 It speaks the Open Inference Protocol as its members do, and says in `parameters` what each of them answered. Of each
 it tells Kafka that it was asked, how it answered, and what: so the label service can find out who is right how often.
+
+One to start from, for any graph of models, is `examples/ensemble_server.py`, with a thread for each question. This one
+asks all at once without threads, for it has two hundred answers a second to get beside all else of the demo.
 """
 
 import asyncio
