@@ -27,14 +27,16 @@ BLOCKED_DECIDE = """
 import asyncio
 from trimtab.control.cli import app
 from trimtab.streams.decide import Decide
+from trimtab.streams.pulse import Pulse
 
-async def consume(self, stream):
+async def consume(self, stream=None):
     await asyncio.Event().wait()
 
 async def ended(self, stream):
     return
 
 Decide.consume = {consume}
+Pulse.beat_forever = consume  # the loop of a slow machine may stand for as long as the partition is to
 app()
 """
 
