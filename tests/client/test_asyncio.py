@@ -28,7 +28,7 @@ async def until(weights: Weights, revision: int) -> list[int]:
 def test_a_service_in_coroutines_follows_assigns_and_tells(redis: EmbeddedRedis, kafka: EmbeddedKafka) -> None:
     async def serve() -> None:
         async with Weights(redis.url, ["checkout"]) as weights, Telemetry(kafka.bootstrap, publisher="p") as telemetry:
-            first = asyncio.create_task(weights.wait_async("checkout", 10))
+            first = asyncio.create_task(weights.wait_async("checkout", 60))
             await asyncio.to_thread(publish, redis, weights_record(3_000))
             assert await first == weights_record(3_000)
             assign, outcome = Assign(weights), Outcome(telemetry)
@@ -53,7 +53,7 @@ def test_changes_begin_with_what_is_in_force_and_end_with_the_weights(redis: Emb
     async def follow() -> None:
         write(redis, encode(weights_record(1)))
         async with Weights(redis.url, ["checkout"]) as weights:
-            await weights.wait_async("checkout", 10)
+            await weights.wait_async("checkout", 60)
             ahead = asyncio.create_task(until(weights, 9))
             other = asyncio.create_task(until(weights, 1))
             assert await other == [1]

@@ -79,7 +79,7 @@ def absent_address() -> str:
 def test_weights_published_before_the_start_are_there(redis: EmbeddedRedis) -> None:
     publish(redis, weights_record(5))
     with Weights(redis.url, ["checkout"]) as weights:
-        assert weights.wait("checkout", 10) == weights_record(5)
+        assert weights.wait("checkout", 60) == weights_record(5)
         assert weights.get("checkout") == weights_record(5)
 
 
@@ -110,8 +110,8 @@ def test_a_new_era_wins(redis: EmbeddedRedis, eventually: Eventually) -> None:
 def test_every_release_is_followed(redis: EmbeddedRedis) -> None:
     publish(redis, weights_record(1, "checkout"), weights_record(2, "search"), weights_record(3, "other"))
     with Weights(redis.url, ["checkout", "search"]) as weights:
-        assert weights.wait("search", 10).revision == 2
-        assert weights.wait("checkout", 10).revision == 1
+        assert weights.wait("search", 60).revision == 2
+        assert weights.wait("checkout", 60).revision == 1
         assert weights.get("other") is None
 
 
@@ -218,7 +218,7 @@ def test_no_revision_falls_between_the_key_and_the_channel(redis: EmbeddedRedis)
         for _ in range(20):
             seen = Seen()
             with Weights(redis.url, ["checkout"], on_change=seen.take) as weights:
-                first = weights.wait("checkout", 10).revision
+                first = weights.wait("checkout", 60).revision
                 ids = list(seen.until(first + 50))
             start = ids.index((1, first))
             assert ids[start:] == [(1, revision) for revision in range(first, first + len(ids) - start)]
@@ -384,7 +384,7 @@ def test_the_cache_gives_the_last_weights_without_redis(redis: EmbeddedRedis, tm
     publish(redis, weights_record(4), weights_record(5))
     folder, seen = tmp_path / "deep" / "cache", Seen()
     with Weights(redis.url, ["checkout"], cache=folder) as weights:
-        weights.wait("checkout", 10)
+        weights.wait("checkout", 60)
     redis.stop()
     with Weights(redis.url, ["checkout"], cache=folder, on_change=seen.take) as weights:
         assert weights.get("checkout") == weights_record(5)

@@ -30,7 +30,7 @@ def test_who_is_sent_to_a_variant_is_its_evidence_until_it_is_rolled_back(eventu
         rig.start_worker()
         file = rig.folder / "checkout.yaml"
         file.write_text(RELEASE)
-        apply_file(file, kafka=rig.kafka, wait_s=30)
+        apply_file(file, kafka=rig.kafka, wait_s=120)
         rig.await_counted(0)
         with Rig(redis=rig.redis, kafka=rig.kafka, variants=("v1",)) as proxy:
             proxy.start_sidecar()

@@ -117,7 +117,7 @@ def test_an_ensemble_is_at_least_as_accurate_as_its_best_member(eventually: Even
     with WorkerRig() as rig, models.serving() as urls, Labels(rig.kafka) as labels:
         rig.start_worker()
         (rig.folder / "digits.yaml").write_text(RELEASE)
-        apply_file(rig.folder / "digits.yaml", kafka=rig.kafka, wait_s=60)
+        apply_file(rig.folder / "digits.yaml", kafka=rig.kafka, wait_s=120)
         rig.await_rule("applied", "digits")
         (rig.folder / "graph.json").write_text(graph(urls))
         service = labels_program(rig, "labels")

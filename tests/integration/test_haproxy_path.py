@@ -37,7 +37,7 @@ def test_a_variant_that_fails_is_rolled_back_and_no_request_reaches_it_any_more(
                 eventually(lambda: newest_variants(visit) == {"v1"}, what="all answers from v1")
             failed = [answer for answer in visit.answers if not answer.is_good]
             assert {answer.variant for answer in failed} == {"v2"}
-            assert 20 <= len(failed) < 200
+            assert 20 <= len(failed) < 1_000  # in the minute that the step holds there would be thousands
             counted_once(rig, len(visit.answers))
 
 

@@ -82,7 +82,7 @@ def test_a_model_whose_answers_turn_out_wrong_is_rolled_back_on_accuracy_alone(e
         rig.start_worker()
         file = Path(rig.folder / "digits.yaml")
         file.write_text(RELEASE)
-        apply_file(file, kafka=rig.kafka, wait_s=60)
+        apply_file(file, kafka=rig.kafka, wait_s=120)
         service = labels_program(rig, "labels-1")
         try:
             with Telemetry(rig.kafka, publisher="digits") as telemetry, Labels(rig.kafka) as labels:

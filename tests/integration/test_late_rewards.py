@@ -67,7 +67,7 @@ def test_a_bandit_learns_of_requests_once_their_outcomes_are_in(eventually: Even
         rig.start_worker()
         file = rig.folder / "checkout.yaml"
         file.write_text(RELEASE)
-        apply_file(file, kafka=rig.kafka, wait_s=30)
+        apply_file(file, kafka=rig.kafka, wait_s=120)
         first = rig.await_counted(0)
         shop = Shop(rig.kafka)
         shop.revision = (first.era, first.revision)

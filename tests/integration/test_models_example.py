@@ -40,7 +40,7 @@ def test_a_first_release_is_rolled_back_with_corrupted_labels_and_promoted_witho
         rig.start_worker()
         file = rig.folder / "models-canary.yaml"
         file.write_text((EXAMPLES / "models-canary.yaml").read_text().replace("hold: 10m", "hold: 1s"))
-        apply_file(file, kafka=rig.kafka, wait_s=60)
+        apply_file(file, kafka=rig.kafka, wait_s=120)
         service = labels_program(rig, "labels")
         try:
             corrupted = first_release(rig, "--corrupt")

@@ -16,8 +16,8 @@ def test_weights_are_vouched_for_while_a_worker_follows_the_evidence(eventually:
         rig.apply()
         rig.await_counted(0)
         with Weights(rig.redis, ["checkout"]) as weights:
-            held = weights.wait("checkout", 10)
-            eventually(lambda: weights.stats.vouched >= 2, what="its word, twice", timeout_s=4 * VOUCHED_EVERY_S)
+            held = weights.wait("checkout", 60)
+            eventually(lambda: weights.stats.vouched >= 2, what="its word, twice")
             assert weights.get("checkout") == held
 
             rig.broker.down()

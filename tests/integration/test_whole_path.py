@@ -35,7 +35,7 @@ def run_release(second: str, hold: str, rig: WorkerRig) -> None:
 def run_strategy(second: str, strategy: str, rig: WorkerRig) -> None:
     file = rig.folder / "checkout.yaml"
     file.write_text(RELEASE.replace("SECOND", second).replace("STRATEGY", strategy))
-    apply_file(file, kafka=rig.kafka, wait_s=30)
+    apply_file(file, kafka=rig.kafka, wait_s=120)
     rig.await_counted(0)
 
 
@@ -62,7 +62,7 @@ def test_a_variant_that_fails_is_rolled_back_and_no_request_reaches_it_any_more(
                 eventually(lambda: newest_variants(visit) == {"v1"}, what="all answers from v1")
             failed = [answer for answer in visit.answers if not answer.is_good]
             assert {answer.variant for answer in failed} == {"v2"}
-            assert 20 <= len(failed) < 200
+            assert 20 <= len(failed) < 1_000  # in the minute that the step holds there would be thousands
             counted_once(rig, len(visit.answers))
 
 

@@ -49,7 +49,7 @@ def serving(rig: WorkerRig) -> Iterator[str]:
 def test_a_release_is_promoted_set_and_aborted_by_buttons(rig: WorkerRig, browser: Browser) -> None:
     file = rig.folder / "checkout.yaml"
     file.write_text(CANARY)
-    apply_file(file, kafka=rig.kafka, wait_s=30)
+    apply_file(file, kafka=rig.kafka, wait_s=120)
     rig.start_worker()
     while rig.decision() is None:
         time.sleep(worker_rig.LOOK_S)  # between two looks, not instead of one

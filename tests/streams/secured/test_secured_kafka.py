@@ -156,7 +156,7 @@ def test_a_wrong_password_is_told_by_its_setting_and_not_shown(
     mechanism: str, sasl: LocalKafka, redis: EmbeddedRedis, certificates: Certificates, tmp_path: Path
 ) -> None:
     variables = by_password(sasl, redis, certificates.ca, mechanism) | {"KAFKA__SASL__PASSWORD": WRONG}
-    refused = System(tmp_path, variables).command("worker", "--wait", "1")
+    refused = System(tmp_path, variables).command("worker", "--wait", "3")
     assert refused.returncode == 2, refused.stderr
     assert "kafka.sasl.password (TRIMTAB_KAFKA__SASL__PASSWORD)" in refused.stderr
     assert WRONG not in refused.stderr + refused.stdout
@@ -169,7 +169,7 @@ def test_a_wrong_secret_of_the_endpoint_is_told_by_its_setting_and_not_shown(
     with TokenEndpoint(certificates.server, USER, PASSWORD) as endpoint:
         oauth = {"token_endpoint": endpoint.url, "client_id": USER, "client_secret": WRONG,
                  "ca_file": str(certificates.ca)}  # fmt: skip
-        refused = System(tmp_path, by_token(sasl, redis, certificates.ca, **oauth)).command("worker", "--wait", "1")
+        refused = System(tmp_path, by_token(sasl, redis, certificates.ca, **oauth)).command("worker", "--wait", "3")
     assert refused.returncode == 2, refused.stderr
     assert "TRIMTAB_KAFKA__SASL__OAUTH__CLIENT_SECRET" in refused.stderr
     assert WRONG not in refused.stderr + refused.stdout
@@ -179,14 +179,14 @@ def test_a_broker_of_another_authority_is_refused_by_the_setting_of_ours(
     sasl: LocalKafka, redis: EmbeddedRedis, certificates: Certificates, tmp_path: Path
 ) -> None:
     variables = by_password(sasl, redis, certificates.stranger.certificate, "PLAIN")
-    refused = System(tmp_path, variables).command("worker", "--wait", "1")
+    refused = System(tmp_path, variables).command("worker", "--wait", "3")
     assert refused.returncode == 2, refused.stderr
     assert "kafka.tls.ca_file (TRIMTAB_KAFKA__TLS__CA_FILE)" in refused.stderr
 
 
 def test_a_wrong_protocol_does_not_hang(sasl: LocalKafka, redis: EmbeddedRedis, tmp_path: Path) -> None:
     variables = {"KAFKA__BOOTSTRAP": sasl.bootstrap, "REDIS__URL": redis.url}
-    refused = System(tmp_path, variables).command("worker", "--wait", "1")
+    refused = System(tmp_path, variables).command("worker", "--wait", "3")
     assert refused.returncode in (2, 3), refused.stderr
     assert f"kafka at {sasl.bootstrap}" in refused.stderr
 
@@ -197,7 +197,7 @@ def test_a_client_without_its_certificate_is_refused(
     variables = by_certificate(mutual, redis, certificates)
     for name in ("CERT_FILE", "KEY_FILE", "KEY_PASSWORD"):
         del variables[f"KAFKA__TLS__{name}"]
-    refused = System(tmp_path, variables).command("worker", "--wait", "1")
+    refused = System(tmp_path, variables).command("worker", "--wait", "3")
     assert refused.returncode in (2, 3), refused.stderr
     assert f"kafka at {mutual.bootstrap}" in refused.stderr
 
@@ -236,6 +236,6 @@ def test_the_rights_of_the_documentation_are_enough(
 def test_a_worker_that_may_not_create_its_topics_is_told_where_its_rights_are_listed(
     guarded: LocalKafka, redis: EmbeddedRedis, certificates: Certificates, tmp_path: Path
 ) -> None:
-    refused = System(tmp_path, by_password(guarded, redis, certificates.ca, "PLAIN")).command("worker", "--wait", "1")
+    refused = System(tmp_path, by_password(guarded, redis, certificates.ca, "PLAIN")).command("worker", "--wait", "3")
     assert refused.returncode == 2, refused.stderr
     assert "expected the rights that docs/settings.md lists" in refused.stderr
