@@ -56,6 +56,8 @@ class Adaptive:
             raise ValueError(f"adaptive policy: expected at least one arm, got {arms}")
         self._arms = arms
         self._bank = new_bank(GRID, arms)
+        self._eligible: tuple[list[bool], Flags] = ([], np.zeros(0, dtype=np.bool_))
+        """which arms might take traffic when somebody last asked, as compiled code has it: it hardly ever changes"""
 
     def update(self, batch: Batch) -> None:
         """Takes what came of traffic; the propensities in it are not needed."""
@@ -65,7 +67,9 @@ class Adaptive:
     def shares(self, eligible: Sequence[bool], pending: float, seed: int) -> list[float]:
         """Gives the share that each arm should get; draws nothing, so `seed` does not matter."""
         del seed
-        shares: list[float] = _shares(*self._bank, np.array(eligible), float(pending)).tolist()
+        if self._eligible[0] != eligible:
+            self._eligible = (list(eligible), np.array(eligible))
+        shares: list[float] = _shares(*self._bank, self._eligible[1], float(pending)).tolist()
         return shares
 
     def snapshot(self) -> Snapshot:
@@ -114,10 +118,14 @@ def preferences(grid: Hypotheses, bank: Bank, chosen: Arms, pending: float) -> F
     for mode in range(grid.own.size):
         weight = bank.weight[mode].sum()
         if weight >= _UNLIKELY:
-            shares += weight * _best(bank, mode, chosen, grid.own[mode] * time, weight < _MINOR)
+            best = _best(bank, mode, chosen, grid.own[mode] * time, weight < _MINOR)
+            for place in range(chosen.size):
+                shares[place] += weight * best[place]
             asked += weight
     floor = _FLOOR * math.sqrt(pace(bank))
-    return (1.0 - floor) * shares / asked + floor / chosen.size
+    for place in range(chosen.size):
+        shares[place] = (1.0 - floor) * shares[place] / asked + floor / chosen.size
+    return shares
 
 
 @compiled

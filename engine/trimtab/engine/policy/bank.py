@@ -127,7 +127,8 @@ def learn(grid: Hypotheses, bank: Bank, batch: Counts) -> None:
             gain[mode] += _shift(bank, mode, bank.level[mode] + grid.common[mode] * time, told)
         _weigh(grid, bank, counts, mode, gain[mode])
         most[mode] = gain[mode].max()
-        bank.weight[mode] *= np.exp(gain[mode] - most[mode])
+        for at in range(grid.scatter.size):
+            bank.weight[mode, at] *= math.exp(gain[mode, at] - most[mode])
         _tell(bank.weight[mode], kept, counts, told)
         _add(bank, mode, told)
     greatest = most.max()
@@ -162,20 +163,47 @@ def _informative(bank: Bank, batch: Counts) -> Counts:
 @compiled
 def _mix(grid: Hypotheses, bank: Bank, forgotten: float) -> None:
     """Gives `forgotten` of all weight back to the prior, and beliefs with it."""
-    modes, arms = bank.logit.shape
-    weight = np.maximum(bank.weight.sum(axis=1), _NEVER)
-    scatter = _SCATTER_KEPT * bank.weight.sum(axis=0) + (1.0 - _SCATTER_KEPT) * grid.scatter_prior
-    moved = grid.common > 0.0
-    level = (weight * bank.level).sum() / (weight * moved).sum()
-    kept = (1.0 - forgotten) * weight
-    share = forgotten * grid.prior / (kept + forgotten * grid.prior)
+    weight, share = np.empty(grid.own.size), np.empty(grid.own.size)
+    _mix_weights(grid, bank, forgotten, weight, share)
+    _mix_beliefs(bank, weight, share)
+
+
+# Number by number: arrays for what lies between take longer than all that is worked out here.
+@compiled
+def _mix_weights(grid: Hypotheses, bank: Bank, forgotten: float, weight: Floats, share: Floats) -> None:
+    """Writes what hypotheses weighed to `weight`, and the part of each that is new to `share`."""
+    modes, scatter = grid.own.size, np.zeros(grid.scatter.size)
+    levels = moving = 0.0
     for mode in range(modes):
-        bank.weight[mode] = (1.0 - forgotten) * bank.weight[mode] + forgotten * grid.prior[mode] * scatter
-        if moved[mode]:
+        weight[mode] = max(bank.weight[mode].sum(), _NEVER)
+        back = forgotten * grid.prior[mode]
+        share[mode] = back / ((1.0 - forgotten) * weight[mode] + back)
+        levels += weight[mode] * bank.level[mode]
+        moving += weight[mode] * (grid.common[mode] > 0.0)
+        for at in range(scatter.size):
+            scatter[at] += bank.weight[mode, at]
+    level = levels / moving
+    for at in range(scatter.size):
+        scatter[at] = _SCATTER_KEPT * scatter[at] + (1.0 - _SCATTER_KEPT) * grid.scatter_prior[at]
+    for mode in range(modes):
+        back = forgotten * grid.prior[mode]
+        for at in range(scatter.size):
+            bank.weight[mode, at] = (1.0 - forgotten) * bank.weight[mode, at] + back * scatter[at]
+        if grid.common[mode] > 0.0:
             bank.level[mode] += share[mode] * (level - bank.level[mode])
+
+
+@compiled
+def _mix_beliefs(bank: Bank, weight: Floats, share: Floats) -> None:
+    """Lets each hypothesis take on, with its new `share`, what all of them believe together."""
+    modes, arms = bank.logit.shape
     for arm in range(arms):
-        mean = (weight * bank.logit[:, arm]).sum()
-        spread = (weight * (bank.variance[:, arm] + (bank.logit[:, arm] - mean) ** 2)).sum()
+        mean = spread = 0.0
+        for mode in range(modes):
+            mean += weight[mode] * bank.logit[mode, arm]
+        for mode in range(modes):
+            away = bank.logit[mode, arm] - mean
+            spread += weight[mode] * (bank.variance[mode, arm] + away * away)
         for mode in range(modes):
             part, away = share[mode], bank.logit[mode, arm] - mean
             bank.logit[mode, arm] -= part * away

@@ -96,68 +96,83 @@ def best_shares(alpha: Floats, beta: Floats, step: float) -> Floats:
 
     `alpha` and `beta` are at least 1; `step` is in standard deviations.
     """
-    mean, spread = _moments(alpha, beta)
-    top = mean + _REACH * spread
-    low = min(1.0 - _TINY, max(_TINY, (mean - _REACH * spread).max()))
-    alive = np.flatnonzero(top > low)
-    wins = np.zeros(alpha.size)
-    if alive.size > 1:
-        wins[alive] = _walked(alpha[alive], beta[alive], low, step)
+    arms = alpha.size
+    # Arm by arm: arrays for what lies between take longer than all that is worked out here.
+    room = np.zeros((10, arms))
+    walk = _Walk(room[0], room[1], room[2], room[3], room[4], room[5], room[6], room[7])
+    top, stride, wins = room[8], room[9], np.zeros(arms)
+    low = -np.inf
+    for arm in range(arms):
+        mean, spread = _moments(alpha[arm], beta[arm])
+        top[arm], stride[arm] = mean + _REACH * spread, step * spread
+        low = max(low, mean - _REACH * spread)
+    low = min(1.0 - _TINY, max(_TINY, low))
+    highest, alive = np.argmax(top), 0
+    for arm in range(arms):
+        if top[arm] > low:
+            walk.alpha[alive], walk.beta[alive] = alpha[arm], beta[arm]
+            walk.norm[alive] = log_beta(alpha[arm], beta[arm])
+            top[alive], stride[alive] = top[arm], stride[arm]
+            wins[arm] = 1.0
+            alive += 1
+    if alive > 1:
+        _walk_down(walk, top[:alive], stride[:alive], low)
+        _spread_wins(walk.wins[:alive], wins)
     else:
-        wins[np.argmax(top)] = 1.0
+        wins[:] = 0.0
+        wins[highest] = 1.0
     return wins
 
 
 @compiled
-def _moments(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
+def _moments(alpha: float, beta: float) -> tuple[float, float]:
+    """Gives mean and standard deviation."""
     total = alpha + beta
-    return alpha / total, np.sqrt(alpha * beta / (total * total * (total + 1.0)))
+    return alpha / total, math.sqrt(alpha * beta / (total * total * (total + 1.0)))
 
 
 @compiled
-def _walked(alpha: Floats, beta: Floats, low: float, step: float) -> Floats:
-    """Walks from the highest top down to `low`."""
-    arms = alpha.size
-    norm = np.empty(arms)
-    for arm in range(arms):
-        norm[arm] = log_beta(alpha[arm], beta[arm])
-    mean, spread = _moments(alpha, beta)
-    top, stride = mean + _REACH * spread, step * spread
-    room = np.zeros((5, arms))
-    walk = _Walk(alpha, beta, norm, room[0], room[1], room[2], room[3], room[4])
+def _walk_down(walk: _Walk, top: Floats, stride: Floats, low: float) -> None:
+    """Walks from the highest top down to `low`; of `walk` as many arms take part as `top` has."""
+    arms = top.size
     at, gone = min(1.0 - _TINY, top.max()), 0.0
     while at > low:
-        _fall(walk, at, gone)
-        _win(walk, gone)
+        _fall(walk, arms, at, gone)
+        _win(walk, arms, gone)
         gone = at - low
         for arm in range(arms):
             gone = min(gone, max(at - top[arm], stride[arm]))
         at -= gone
         if at - low < _TINY:
             at = low
-    _fall(walk, low, gone)
-    _win(walk, gone)
-    total = walk.wins.sum()
-    if total <= 0.0:  # all arms at 0 or at 1, closer than numbers tell apart
-        return np.full(arms, 1.0 / arms)
-    wins: Floats = walk.wins / total
-    return wins
+    _fall(walk, arms, low, gone)
+    _win(walk, arms, gone)
 
 
 @compiled
-def _fall(walk: _Walk, at: float, gone: float) -> None:
+def _spread_wins(won: Floats, wins: Floats) -> None:
+    """Writes what was won as shares where `wins` is not 0."""
+    total, place = won.sum(), 0
+    for arm in range(wins.size):
+        if wins[arm] > 0.0:
+            # Otherwise all arms are at 0 or at 1, closer than numbers tell apart.
+            wins[arm] = won[place] / total if total > 0.0 else 1.0 / won.size
+            place += 1
+
+
+@compiled
+def _fall(walk: _Walk, arms: int, at: float, gone: float) -> None:
     """Takes densities and masses to the point `at`, which is `gone` below the one before (trapezoids)."""
     log_at, log_rest = math.log(at), math.log1p(-at)
-    for arm in range(walk.alpha.size):
+    for arm in range(arms):
         density = math.exp((walk.alpha[arm] - 1.0) * log_at + (walk.beta[arm] - 1.0) * log_rest - walk.norm[arm])
         walk.above[arm] += 0.5 * gone * (walk.density[arm] + density)
         walk.density[arm] = density
 
 
 @compiled
-def _win(walk: _Walk, gone: float) -> None:
+def _win(walk: _Walk, arms: int, gone: float) -> None:
     """Takes the masses of being the best there: the density of an arm times all others' masses below."""
-    arms = walk.alpha.size
     product = 1.0
     for arm in range(arms):
         walk.before[arm] = product
