@@ -1,10 +1,10 @@
 """Strategies as functions of a situation: at the very edge of each of their rules."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.builders import Json, release
 from trimtab.engine.experiment.confidence_sequence import Level
@@ -29,7 +29,7 @@ def situation(strategy: Json, variants: Sequence[str] = ("stable", "canary"), **
         step_began_ms=100_000, step_responses=(990,) * arms, shares=(), samples=(Share(100, 50),) * arms,
         is_heard=(True,) * arms,
     )  # fmt: skip
-    return replace(plain, **more)  # type: ignore[arg-type]  # fields by name
+    return replace(plain, **more)
 
 
 def verdict(of: Verdict, severity: str, variant: str = "canary") -> Mapping[str, Sequence[Assessment]]:

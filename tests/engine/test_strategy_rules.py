@@ -1,10 +1,10 @@
 """What each strategy answers, word for word, wherever its release stands."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.builders import Json, release
 from engine.test_strategies import CANARY, situation, verdict
@@ -123,7 +123,7 @@ def test_the_best_candidate_takes_all_after_the_last_step() -> None:
 def at_green(**more: object) -> Situation:
     """After the switch, as soon as it may end."""
     after = situation(BLUE_GREEN, step=1, weights=(0, 10_000), now_ms=108_000)
-    return replace(after, **more)  # type: ignore[arg-type]  # fields by name
+    return replace(after, **more)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_blue_green_looks_before_the_switch_and_after_it(now: Situation, move: M
 def test_a_shadow_moves_nothing_and_ends_when_it_has_passed(
     more: Mapping[str, object], rule: str, *, is_complete: bool
 ) -> None:
-    now = replace(situation(SHADOW, weights=(10_000, 0)), **more)  # type: ignore[arg-type]  # fields by name
+    now = replace(situation(SHADOW, weights=(10_000, 0)), **more)
     assert choose(now) == Move((10_000.0, 0.0), rule, is_complete=is_complete)
 
 

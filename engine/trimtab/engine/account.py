@@ -1,9 +1,9 @@
 """A decision's account of itself: what it saw, concluded and rests on, so that a person can check it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from trimtab.engine.belief import Belief
@@ -23,10 +23,14 @@ from trimtab.schemas.release import Release, Spec
 from trimtab.schemas.strategy import Ensemble, Shadow
 
 _SHOWN_WINDOW_MS: Final = 60_000
+_ARM: Final = Arm(
+    variant="", weight=0, excluded="", trials=0, reward_sum=0.0, alpha=0.0, beta=0.0, mean=0.0, probability_best=0.0,
+    requests=0, responses=0, errors=0, in_flight=0, error_ratio=None, p50_ms=None, p99_ms=None,
+)  # fmt: skip
+"""To replace all that it says takes less than to make one anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(msgspec.Struct, frozen=True):
     """What a decision rests on."""
 
     state: ReleaseState
@@ -59,15 +63,20 @@ def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -
     )  # fmt: skip
 
 
-def weights_of(decision: Decision, spec: Spec, state: ReleaseState, candidates: Sequence[str]) -> WeightsRecord:
-    """Gives what a sidecar needs of a decision; `candidates` are those that may take traffic."""
+def weights_of(
+    decision: Decision, spec: Spec, state: ReleaseState, candidates: Sequence[str], targets: dict[str, str]
+) -> WeightsRecord:
+    """Gives what a sidecar needs of a decision.
+
+    `candidates` are those that may take traffic; `targets`: variant -> what it is called at the proxy.
+    """
     strategy = spec.strategy
     is_live = not state.phase.is_over and not state.behind
     copies = isinstance(strategy, Shadow) and is_live
     return WeightsRecord(
         release=decision.release, era=decision.era, revision=decision.revision, time_ms=decision.time_ms,
         phase=decision.phase, weights=decision.weights, prefix=spec.route.prefix,
-        targets={variant.name: variant.at_proxy for variant in spec.variants},
+        targets=targets,
         mirror=dict.fromkeys(candidates, strategy.mirror) if isinstance(strategy, Shadow) and copies else {},
         segments=decision.segments, queued_behind=state.behind, began=state.began, ranges=state.ranges,
         ensemble=_combination(strategy, spec, state) if isinstance(strategy, Ensemble) and is_live else None,
@@ -91,16 +100,18 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
     ):
         totals, window = evidence.totals[name], windows[name]
         arms.append(
-            Arm(
-                variant=name, weight=weight, excluded=state.excluded.get(name, ""),
+            replace(
+                _ARM, variant=name, weight=weight, excluded=state.excluded.get(name, ""),
                 trials=trials, reward_sum=reward_sum / VALUE_SCALE, alpha=beta.alpha, beta=beta.beta,
                 mean=beta.mean, probability_best=chance, requests=totals.requests, responses=totals.responses,
                 errors=totals.errors, in_flight=totals.in_flight, error_ratio=window.error_ratio,
                 p50_ms=window.quantile_ms(0.5), p99_ms=window.quantile_ms(0.99),
-                metrics=_metrics(spec, window, totals.in_flight) if spec.metrics else {},
-                segments=_segments(spec, basis, name) if spec.segments else {},
             )
         )  # fmt: skip
+    if spec.metrics:
+        arms = [_measured(arm, spec, windows[arm.variant]) for arm in arms]
+    if spec.segments:
+        arms = [replace(arm, segments=_segments(spec, basis, arm.variant)) for arm in arms]
     if book is not None and (cohorts := book.cohorts) is not None:
         arms = [replace(arm, **_waiting(cohorts, book.arm(arm.variant))) for arm in arms]
     if belief.has_prior:
@@ -117,12 +128,13 @@ def _waiting(cohorts: CohortBook, arm: int) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _metrics(spec: Spec, window: ArmWindow, in_flight: int) -> dict[str, float | None]:
-    shown = {}
+def _measured(arm: Arm, spec: Spec, window: ArmWindow) -> Arm:
+    """Gives an arm with the release's metrics in a window."""
+    shown: dict[str, float | None] = {}
     for metric in spec.metrics:
-        value = value_of(metric, window, in_flight)
+        value = value_of(metric, window, arm.in_flight)
         shown[metric.name] = None if isinstance(value, Missing) else value
-    return shown
+    return replace(arm, metrics=shown)
 
 
 def _segments(spec: Spec, basis: Basis, variant: str) -> dict[str, SegmentArm]:

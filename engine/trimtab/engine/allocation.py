@@ -77,7 +77,7 @@ def allocate(  # noqa: PLR0913 - what a release file may say about its weights
     floors = [bound.floor for bound in bounds]
     floors[baseline] = max(floors[baseline], holdout)
     now = np.array(current, dtype=np.int64)
-    limits = np.array([floors, [bound.cap for bound in bounds]], dtype=np.int64)
+    limits = np.array([*floors, *[bound.cap for bound in bounds]], dtype=np.int64).reshape(2, -1)
     weights: list[int] = _allocate(np.array(target, dtype=np.float64), now, limits, max_step, hysteresis).tolist()
     return tuple(weights)
 

@@ -22,13 +22,15 @@ _LEAST_VARIANCE: Final = 1e-12
 class Belief:
     """Beliefs under one spec, from evidence that goes on growing."""
 
-    __slots__ = ("_best", "_objective", "_origin", "_origin_squares", "_posteriors", "_rewards", "_spec", "_sums",
-                 "_tosses", "has_prior", "priors")  # fmt: skip
+    __slots__ = ("_best", "_earlier", "_objective", "_origin", "_origin_squares", "_posteriors", "_rewards", "_spec",
+                 "_sums", "_tosses", "has_prior", "priors")  # fmt: skip
 
     def __init__(self, spec: Spec, objective: Objective, state: ReleaseState) -> None:
         self._spec = spec
         self._objective = objective
         self._origin, self._origin_squares = state.origin, state.origin_squares
+        self._earlier = [state.origin.get(variant.name, (0, 0)) for variant in spec.variants]
+        """trials and reward sum of each variant before the present spec"""
         self.priors = priors_of(spec, state.seed)
         """what is believed of each variant besides"""
         # A decision asks several times: for its move, and to say what it rests on.
@@ -47,8 +49,9 @@ class Belief:
         """Gives trials and reward sum (in 1/VALUE_SCALE) of each variant under the present spec."""
         sums = self._objective.all_sums()
         if sums is not self._sums:
-            earlier = [self._origin.get(variant.name, (0, 0)) for variant in self._spec.variants]
-            rewards = [(now[0] - before[0], now[1] - before[1]) for now, before in zip(sums, earlier, strict=True)]
+            rewards = [
+                (now[0] - trials, now[1] - total) for now, (trials, total) in zip(sums, self._earlier, strict=True)
+            ]
             if rewards != self._rewards:
                 self._rewards, self._posteriors, self._best = rewards, [], ([], [])
             self._sums = sums
@@ -83,8 +86,8 @@ class Belief:
         if not self._posteriors:
             minimize = self._spec.objective.goal == "minimize"
             self._posteriors = [
-                reward_posterior(trials, total, minimize=minimize, prior=prior)
-                for (trials, total), prior in zip(rewards, self._tosses, strict=True)
+                reward_posterior(*sums, prior, minimize=minimize)
+                for sums, prior in zip(rewards, self._tosses, strict=True)
             ]
         return self._posteriors
 
@@ -122,8 +125,11 @@ class Belief:
 
     def _probabilities(self, eligible: Sequence[bool]) -> list[float]:
         posteriors = [beta for beta, may in zip(self.posteriors(), eligible, strict=True) if may]
-        best = iter(probability_best(posteriors).tolist())
-        return [next(best) if may else 0.0 for may in eligible]
+        best: list[float] = probability_best(posteriors).tolist()
+        if len(best) < len(eligible):
+            given = iter(best)
+            best = [next(given) if may else 0.0 for may in eligible]
+        return best
 
 
 def sums_of_sample(sample: Sample) -> Seed:

@@ -25,8 +25,8 @@ def probability_best(posteriors: Sequence[Beta]) -> Floats:
     >>> probability_best([Beta(1.0, 1.0), Beta(1.0, 1.0)]).round(6).tolist()
     [0.5, 0.5]
     """
-    alpha = np.array([posterior.alpha for posterior in posteriors], dtype=np.float64)
-    return probability_best_of(alpha, np.array([posterior.beta for posterior in posteriors], dtype=np.float64))
+    sums = np.array([*[one.alpha for one in posteriors], *[one.beta for one in posteriors]], dtype=np.float64)
+    return probability_best_of(sums[: len(posteriors)], sums[len(posteriors) :])
 
 
 def probability_best_of(alpha: Floats, beta: Floats) -> Floats:

@@ -6,7 +6,7 @@ second of the log's time does, and what has come since is a peek. All other boun
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from trimtab.engine.evidence import News
@@ -23,15 +23,19 @@ from trimtab.schemas.guardrail import ErrorRateGuardrail, Guardrail, LatencyGuar
 
 Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
-Count = Callable[[ArmTotals], tuple[int, int]]
-"""Gives responses, and how many of them breach"""
+Count = Callable[[ArmTotals], int]
+"""Gives how many responses breach"""
 NO_SHARE: Final = Share(0, 0)
 # By place, for a decision counts of every bound.
 _RESPONSES, _ERRORS, _CLIENT_ERRORS = (COUNTS.index(name) for name in ("responses", "errors", "client_errors"))
 
 
-def _counted_errors(totals: ArmTotals) -> tuple[int, int]:
-    return totals.counts[_RESPONSES], totals.counts[_ERRORS]
+def _counted_errors(totals: ArmTotals) -> int:
+    return totals.counts[_ERRORS]
+
+
+def _all_breach(news: News) -> int:
+    return news.responses
 
 
 @dataclass(slots=True)
@@ -82,22 +86,32 @@ class ShareBound(Bound):
     rail: ShareRail
     face: ShareFace
     count: Count = _counted_errors
-    """gives the responses since the release began, and those that breach"""
+    """gives the responses since the release began that breach"""
     told: Share = NO_SHARE
     """what the test has taken"""
     most: float = math.inf
     """ln E, at most, with all that has come since it was last looked at; infinite where it has to be looked at"""
     place: int = 0
     """among all absolute bounds on shares"""
+    at_most: Callable[[News], int] = _all_breach
+    """gives how many breaches are among news, at most"""
     gain: float = 0.0
     """what one breach adds to ln E at most"""
+    warms_up: bool = field(init=False)
+    """whether there is a warm-up at all"""
+
+    def __post_init__(self) -> None:
+        """Works out once what every decision asks."""
+        self.warms_up = self.guardrail.warm_up > 0
 
     def ahead(self, totals: ArmTotals) -> Share:
         """Gives what has come since. Contents may be replaced by lesser ones: what is missing then is waited for."""
-        responses, breaches = self.count(totals)
-        told_responses, told_breaches = self.told
-        more = responses - told_responses
-        return Share(more, min(more, max(0, breaches - told_breaches))) if more > 0 else NO_SHARE
+        told, told_breaches = self.told
+        more = totals.counts[_RESPONSES] - told
+        if more <= 0:
+            return NO_SHARE
+        breaches = self.count(totals) - told_breaches
+        return Share(more, min(breaches, more)) if breaches > 0 else Share(more, 0)
 
     def assess(self, peek: Share, evidence: float, window: ArmWindow) -> Assessment:
         """Gives the assessment, with `peek` as the next look; `evidence`: ln E after it, as `Budgets` gives it."""
@@ -106,14 +120,17 @@ class ShareBound(Bound):
         verdict, reason = verdict_of(n, evidence, self.rule, is_within=is_within)
         return self.face.of_share(self.variant, (verdict, reason, evidence, self.rule.threshold, n), window)
 
-    def close(self, totals: ArmTotals, now_s: int) -> None:
-        """Lets what has come be a look."""
+    def close(self, totals: ArmTotals, now_s: int) -> Share:
+        """Lets what has come be told, and gives it as the look that it is for the test: none during a warm-up."""
         look = self.ahead(totals)
+        if not look.responses:
+            return NO_SHARE
         self.see(now_s, look.responses)
-        if look.responses and not self.is_warming_up(now_s):
-            self.rail.update(look)
-            self.most = math.inf
         self.told = Share(self.told.responses + look.responses, self.told.breaches + look.breaches)
+        if self.is_warming_up(now_s):
+            return NO_SHARE
+        self.most = math.inf
+        return look
 
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data."""
@@ -126,19 +143,22 @@ class ShareBound(Bound):
 
 
 def counting(guardrail: Guardrail) -> Count:
-    """Gives what counts the responses of a variant, and those that breach an absolute bound on a share."""
+    """Gives what counts the responses of a variant that breach an absolute bound on a share."""
     match guardrail:
         case LatencyGuardrail():
             bucket = bucket_of_limit(guardrail.max or 0.0)
-            return lambda totals: (totals.counts[_RESPONSES], totals.slower.get(bucket, 0))
+            return lambda totals: totals.slower.get(bucket, 0)
         case ErrorRateGuardrail(metric="error_rate"):
             return _counted_errors
         case _:
-            return lambda totals: (totals.counts[_RESPONSES], totals.counts[_CLIENT_ERRORS])
+            return lambda totals: totals.counts[_CLIENT_ERRORS]
 
 
-def breaches_at_most(guardrail: Guardrail, news: News) -> int:
-    """Gives how many breaches of an absolute bound on a share are among `news`, at most."""
+def breaches_at_most(guardrail: Guardrail) -> Callable[[News], int]:
+    """Gives what tells how many breaches of an absolute bound on a share are among news, at most."""
     if isinstance(guardrail, LatencyGuardrail):
-        return news.responses if news.slowest > bucket_of_limit(guardrail.max or 0.0) else 0
-    return news.errors if guardrail.metric == "error_rate" else news.responses
+        bucket = bucket_of_limit(guardrail.max or 0.0)
+        return lambda news: news.responses if news.slowest > bucket else 0
+    if guardrail.metric == "error_rate":
+        return lambda news: news.errors
+    return lambda news: news.responses

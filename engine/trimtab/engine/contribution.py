@@ -19,7 +19,7 @@ from trimtab.schemas.evidence import ALWAYS, FAILURES, PaneKey, Panes
 Ints = npt.NDArray[np.int64]
 
 _LARGEST: Final = 2**63 - 1
-_COUNT_BYTES, _BUCKET_BYTES, _BUCKET_COUNT_BYTES = 8, 2, 4
+_COUNT_BYTES, BUCKET_BYTES, _BUCKET_COUNT_BYTES = 8, 2, 4
 _ROW_BYTES: Final = _COUNT_BYTES * len(ALWAYS)
 NO_FAILURES: Final = bytes(_COUNT_BYTES * len(FAILURES))
 _FAILURE_BYTES: Final = len(NO_FAILURES)
@@ -89,7 +89,7 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True):
     @property
     def slowest(self) -> int:
         """The highest latency bucket that occurred; -1 without any."""
-        return int.from_bytes(self.packed_buckets[-_BUCKET_BYTES:], "little") if self.packed_buckets else -1
+        return int.from_bytes(self.packed_buckets[-BUCKET_BYTES:], "little") if self.packed_buckets else -1
 
 
 NOTHING: Final = PaneContent(bytes(_ROW_BYTES), b"", b"", {})
@@ -232,7 +232,7 @@ def rows_of(panes: Panes) -> Iterator[PaneRow]:
         start, stop = bounds[row], bounds[row + 1]
         content = PaneContent(
             counts[_ROW_BYTES * row : _ROW_BYTES * (row + 1)],
-            buckets[_BUCKET_BYTES * start : _BUCKET_BYTES * stop],
+            buckets[BUCKET_BYTES * start : BUCKET_BYTES * stop],
             bucket_counts[_BUCKET_COUNT_BYTES * start : _BUCKET_COUNT_BYTES * stop],
             values.get(row, {}),
             failures.get(row, b""),

@@ -115,10 +115,14 @@ class Guard:
             for name, rail in of.items():
                 if isinstance(rail, ShareRail) and isinstance(guardrail, ErrorRateGuardrail | LatencyGuardrail):
                     face, count = ShareFace(guardrail, name), counting(guardrail)
-                    told = Share(*count(self._evidence.totals[variant]))
+                    totals = self._evidence.totals[variant]
+                    told = Share(totals.responses, count(totals))
                     bounds.append(
-                        ShareBound(variant, guardrail, name, rail, rule, face, count=count, told=told, gain=rail.gain)
-                    )
+                        ShareBound(
+                            variant, guardrail, name, rail, rule, face, count=count, told=told,
+                            at_most=breaches_at_most(guardrail), gain=rail.gain,
+                        )
+                    )  # fmt: skip
                 else:
                     bounds.append(Bound(variant, guardrail, name, rail, rule, Face(guardrail, name)))
         return bounds
@@ -133,10 +137,8 @@ class Guard:
             return []
         self._closed_s = now_s
         self._close_requests(now_s)
-        for name, bounds in self._bounds.items():
-            for bound in bounds:
-                if isinstance(bound, ShareBound):
-                    bound.close(self._evidence.totals[name], now_s)
+        totals = self._evidence.totals
+        self._budgets.update([bound.close(totals[bound.variant], now_s) for bound in self._shares])
         seconds = self._evidence.closed(now_s - CLOSED_AFTER_S) if self._has_pairs else []
         for closed in seconds:
             self._take(closed)
@@ -182,7 +184,8 @@ class Guard:
             new = news.get(name)
             for bound in self._bounds[name]:
                 if isinstance(bound, ShareBound):
-                    bound.most += bound.gain * breaches_at_most(bound.guardrail, new) if new else 0.0
+                    if new is not None:
+                        bound.most += bound.gain * bound.at_most(new)
                     is_urgent = bound.most >= bound.rule.threshold
                 else:
                     is_urgent, bound.is_fresh = bound.is_fresh, False
@@ -234,7 +237,11 @@ class Guard:
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
         """Gives the verdict of every guardrail on each of these variants."""
         windows = {length_ms: self._evidence.windows(length_ms) for length_ms in self._lengths_ms}
-        ahead = [self._ahead(bound, now_s) for bound in self._shares]
+        totals = self._evidence.totals
+        ahead = [
+            NO_SHARE if bound.warms_up and bound.is_warming_up(now_s) else bound.ahead(totals[bound.variant])
+            for bound in self._shares
+        ]
         evidence = self._budgets.evidence(ahead)
         assessed: dict[str, list[Assessment]] = {}
         for name in names:
@@ -245,17 +252,15 @@ class Guard:
                     of_variant.append(bound.assess(ahead[bound.place], evidence[bound.place], window))
                 else:
                     of_variant.append(self._assess(bound, window))
-            of_variant += self._ratio.assess(name)
-            of_variant += self._reactions.assess(name)
+            if self._ratio.is_on:
+                of_variant += self._ratio.assess(name)
+            if self._reactions.is_on:
+                of_variant += self._reactions.assess(name)
         return assessed
 
     def _assess(self, bound: Bound, window: ArmWindow) -> Assessment:
         conclusion, measured = bound.rail.conclude(bound.rule), self._measured(bound.guardrail, bound.variant, window)
         return bound.face.assessment(bound.variant, conclusion, window, measured=measured)
-
-    def _ahead(self, bound: ShareBound, now_s: int) -> Share:
-        """Gives what is no look yet, where it may be judged."""
-        return NO_SHARE if bound.is_warming_up(now_s) else bound.ahead(self._evidence.totals[bound.variant])
 
     def _measured(self, guardrail: Guardrail, variant: str, window: ArmWindow) -> Value:
         """Gives the value in a window of the metric that is bounded, where it is one of the release file."""
@@ -267,7 +272,8 @@ class Guard:
         """Gives the verdict of a bound, with what is no look yet where it may be judged."""
         if not isinstance(bound, ShareBound):
             return bound.rail.conclude(bound.rule)
-        conclusion = bound.rail.conclude(bound.rule, self._ahead(bound, now_s))
+        ahead = NO_SHARE if bound.is_warming_up(now_s) else bound.ahead(self._evidence.totals[bound.variant])
+        conclusion = bound.rail.conclude(bound.rule, ahead)
         bound.most = conclusion.ln_evidence
         return conclusion
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from trimtab.engine.contribution import NOTHING, PaneContent
-from trimtab.engine.running import Left, Replacement, Running
+from trimtab.engine.running import Left, Running
 from trimtab.engine.seconds import ClosedSecond, Seconds, SecondsSnapshot
 from trimtab.engine.tile import Change
 from trimtab.engine.window import ArmWindow, Keep, Windows, WindowsSnapshot, first_seconds
@@ -112,7 +112,7 @@ class History:
         """Adds to the running sums what they have not yet, as of where the windows stand."""
         row, windows = self._row, self._windows
         replaced = [
-            Replacement(row[variant], place[1], old, new)
+            (row[variant], place[1], old, new)
             for (variant, place), (old, new) in self._unseen.items()
             if place[1] >= windows[variant].since_s
         ]

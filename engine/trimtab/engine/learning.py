@@ -11,8 +11,10 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from trimtab.engine.objective import NO_SUMS, Objective, Sums, within
 from trimtab.engine.policy.admission import policy_under
@@ -33,13 +35,12 @@ _ERA_FACTOR: Final = 1_000_003
 _NO_SEGMENT: Final = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Shares:
+class Shares(msgspec.Struct, frozen=True):
     """What a policy would give each variant, in the order of the release file."""
 
     overall: Sequence[float] = ()
     """of the whole, or of traffic of no segment that is kept apart"""
-    segments: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    segments: Mapping[str, Sequence[float]] = {}
 
 
 class Learning:
@@ -89,10 +90,10 @@ class Learning:
         if self._contextual is not None:
             return self._shares_in(self._contextual, eligible, state, seed)
         batch = self._batch(_Told(self._objective.all_sums(), self._objective.expected), self._told, state.weights)
-        if sum(batch.trials):
+        new = sum(batch.trials)
+        if new:
             self._policy.update(batch)
-        pending = sum(batch.trials) + float(self._objective.in_flight)
-        return Shares(self._policy.shares(eligible, pending, seed))
+        return Shares(self._policy.shares(eligible, new + float(self._objective.in_flight), seed))
 
     def _shares_in(self, policy: Contextual, eligible: Sequence[bool], state: ReleaseState, seed: int) -> Shares:
         """Tells it of all segments first, for one learns from others."""
@@ -111,25 +112,23 @@ class Learning:
     def _batch(self, now: "_Told", told: "_Told", weights: Sequence[int]) -> Batch:
         """Gives what is not `told` yet of each variant, and takes note of it."""
         new: list[Sums] = []
-        for arm, (sums, before) in enumerate(zip(now.sums, tuple(told.sums), strict=True)):
-            trials = sums[0] - before[0]
-            if trials > 0:
-                rewards = self._within(trials, sums[1] - before[1])
-                told.sums[arm] = (sums[0], before[1] + rewards, sums[2])
-                new.append((trials, rewards, sums[2] - before[2]))
+        is_cut = self._objective.waits and self._spec.objective.values == "share"
+        before = told.sums
+        for arm, (trials, rewards, squares) in enumerate(now.sums):
+            had, earned, squared = before[arm]
+            if trials > had:
+                gained = within(trials - had, rewards - earned, is_share=is_cut)
+                before[arm] = (trials, earned + gained, squares)
+                new.append((trials - had, gained, squares - squared))
             else:
                 new.append(NO_SUMS)
         return self._batch_of(new, self._propensities(now, told, weights))
-
-    def _within(self, trials: int, rewards: int) -> int:
-        is_share = self._spec.objective.values == "share"
-        return within(trials, rewards, is_share=self._objective.waits and is_share)
 
     @staticmethod
     def _propensities(now: "_Told", told: "_Told", weights: Sequence[int]) -> list[float]:
         """Gives the shares of traffic that arms had when the new trials were routed."""
         new = [max(0, due - before) for due, before in zip(now.expected, told.expected, strict=True)]
-        if not sum(new):
+        if not any(new):  # also where no trial waits
             return [weight / BASIS_POINTS for weight in weights]
         told.expected = now.expected
         return [due / sum(new) for due in new]
@@ -137,7 +136,7 @@ class Learning:
     def _batch_of(self, new: Sequence[Sums], shares: list[float]) -> Batch:
         trials = [float(sums[0]) for sums in new]
         rewards = [sums[1] / VALUE_SCALE for sums in new]
-        squares = [max(0, sums[2]) / VALUE_SCALE for sums in new]
+        squares = [sums[2] / VALUE_SCALE if sums[2] > 0 else 0.0 for sums in new]
         if self._spec.objective.goal == "minimize":
             rewards, squares = self._turned(trials, rewards, squares)
         return Batch(trials, rewards, squares, shares)

@@ -14,7 +14,7 @@ from trimtab.engine.evidence import Evidence
 from trimtab.engine.metric import Missing, value_of
 from trimtab.engine.seconds import ClosedSecond
 from trimtab.engine.totals import ArmTotals
-from trimtab.schemas.evidence import VALUE_SCALE
+from trimtab.schemas.evidence import COUNTS, VALUE_SCALE
 from trimtab.schemas.reading import SUCCESS
 from trimtab.schemas.release import Spec
 
@@ -24,6 +24,7 @@ Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
 
 NO_SUMS: Final[Sums] = (0, 0, 0)
+_RESPONSES, _ERRORS = COUNTS.index("responses"), COUNTS.index("errors")
 
 
 class Objective:
@@ -116,8 +117,8 @@ class Objective:
 
     def _in(self, totals: ArmTotals) -> Sums:
         if self._name == SUCCESS:
-            responses = totals.responses
-            rewards = (responses - totals.errors) * VALUE_SCALE
+            responses = totals.counts[_RESPONSES]  # by place, for a decision asks it of every variant
+            rewards = (responses - totals.counts[_ERRORS]) * VALUE_SCALE
             return responses, rewards, rewards
         trials, total, squares = totals.values.get(self._name, NO_SUMS)
         return trials, total, squares

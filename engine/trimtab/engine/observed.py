@@ -37,7 +37,7 @@ Snapshot = dict[str, Any]
 class Observed:
     """What requests of one release show of its weights, under one spec."""
 
-    __slots__ = ("_drift", "_has_copies", "_names", "_stale")
+    __slots__ = ("_drift", "_has_copies", "_known", "_names", "_stale")
 
     def __init__(self, names: Sequence[str], *, has_copies: bool = False) -> None:
         """`names`: those of the variants, in the file's order; `has_copies`: of a shadow release or an ensemble."""
@@ -46,17 +46,21 @@ class Observed:
         """requests, and the stale ones of them"""
         self._drift = Sliding(seconds=DRIFT_S, columns=2 * len(names))
         """requests of each variant, and 10,000 times what was expected of them"""
+        self._known: tuple[int, list[Divergence]] = (-1, [])
+        """the second that somebody last asked about since something came, and the answer: a decision asks twice"""
 
     def take(self, look: Routed) -> None:
         """Takes the requests of a second that is over; seconds never go back."""
-        n = sum(look.requests)
+        n, self._known = sum(look.requests), (-1, [])
         self._stale.add(look.second, [n, n if look.is_stale else 0])
         if look.weights and not self._has_copies:
             self._drift.add(look.second, [*look.requests, *(n * int(weight) for weight in look.weights)])
 
     def divergences(self, second: int) -> list[Divergence]:
         """Gives what is seen by the end of `second`, the last that is over; nothing where traffic follows."""
-        return [*self._staleness(second), *self._drifting(second)]
+        if self._known[0] != second:
+            self._known = (second, [*self._staleness(second), *self._drifting(second)])
+        return self._known[1]
 
     def _staleness(self, second: int) -> list[Divergence]:
         n, stale = self._stale.over(second)
@@ -88,5 +92,6 @@ class Observed:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of the same variants; from nothing where there is none."""
+        self._known = (-1, [])
         self._stale.restore(snapshot.get("stale", []))
         self._drift.restore(snapshot.get("drift", []))

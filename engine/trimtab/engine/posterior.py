@@ -94,7 +94,7 @@ class NormalInverseGamma:
 
 
 def reward_posterior(
-    trials: int, reward_sum: int, *, minimize: bool = False, prior: tuple[float, float] = (0.0, 0.0)
+    trials: int, reward_sum: int, prior: tuple[float, float] = (0.0, 0.0), *, minimize: bool = False
 ) -> Beta:
     """Gives the posterior after `trials` rewards that sum to `reward_sum` / VALUE_SCALE, from Beta(1, 1) and `prior`.
 
@@ -102,8 +102,9 @@ def reward_posterior(
     more is better for whoever compares. A sum outside [0, trials], which rewards in [0, 1] cannot have, is taken as the
     nearest that they can.
     """
-    whole = min(max(reward_sum, 0), trials * VALUE_SCALE)
-    gained, missed = whole / VALUE_SCALE + prior[0], (trials * VALUE_SCALE - whole) / VALUE_SCALE + prior[1]
+    most = trials * VALUE_SCALE
+    whole = reward_sum if 0 <= reward_sum <= most else min(max(reward_sum, 0), most)
+    gained, missed = whole / VALUE_SCALE + prior[0], (most - whole) / VALUE_SCALE + prior[1]
     if minimize:
         gained, missed = missed, gained
     return Beta(1.0 + gained, 1.0 + missed)

@@ -84,6 +84,8 @@ def with_life(lives: Sequence[Life], life: Life) -> list[Life]:
 
 def stand(state: ReleaseState, life: Life) -> None:
     """Takes note of what a release is to others of its service from a record on, and when it took the traffic."""
+    if state.lives and state.lives[-1][1:] == life[1:]:  # as from most decisions to the next
+        return
     was_live = bool(state.lives) and state.lives[-1][1] == Standing.LIVE
     if life[1] == Standing.LIVE and not was_live:
         state.began = state.newest

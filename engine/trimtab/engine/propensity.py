@@ -73,10 +73,11 @@ class InForce:
         """Takes the next decision, made at `time_ms` of the log, and the weights of segments that have their own."""
         self._newest = revision
         last = self._changes[-1] if self._changes else None
-        own, of_segments = tuple(weights), {name: tuple(of) for name, of in segments.items()}
-        if last is None or (last.weights, last.segments) != (own, of_segments):
+        own, of_segments = tuple(weights), {name: tuple(of) for name, of in segments.items()} if segments else {}
+        if last is None or last.weights != own or last.segments != of_segments:
             self._changes.append(Change(time_ms, revision, own, of_segments))
-            del self._changes[: -self._most]
+            if len(self._changes) > self._most:
+                del self._changes[: -self._most]
 
     def of(self, revision: Revision, segment: str = "") -> Weights | None:
         """Gives the weights of a revision for a segment's traffic; None where the revision is not known."""

@@ -26,12 +26,12 @@ Snapshot = dict[str, Any]
 class RatioGuard:
     """The sample ratio of one release under one spec; nothing where no guardrail asks for it."""
 
-    __slots__ = ("_began_s", "_evidence", "_is_fresh", "_is_on", "_names", "_rail", "_spec", "_test")
+    __slots__ = ("_began_s", "_evidence", "_is_fresh", "_names", "_rail", "_spec", "_test", "is_on")
 
     def __init__(self, spec: Spec, evidence: Evidence) -> None:
         self._spec, self._evidence = spec, evidence
         rails = [one for one in spec.guardrails if isinstance(one, SampleRatioGuardrail) and one.severity != "muted"]
-        self._is_on = bool(rails) and not isinstance(spec.strategy, Shadow)  # copies come whatever weights say
+        self.is_on = bool(rails) and not isinstance(spec.strategy, Shadow)  # copies come whatever weights say
         self._names = [variant.name for variant in spec.variants]
         self._rail = rails[0] if rails else SampleRatioGuardrail(metric="sample_ratio")
         self._test = SampleRatioTest(len(spec.variants))
@@ -41,7 +41,7 @@ class RatioGuard:
 
     def take(self, look: Routed, now_s: int) -> None:
         """Takes requests of a second that is over."""
-        if not self._is_on or not look.weights:
+        if not self.is_on or not look.weights:
             return
         self._began_s = self._began_s or now_s
         if (now_s - self._began_s) * 1000 >= self._rail.warm_up:
@@ -57,7 +57,7 @@ class RatioGuard:
 
     def failing(self) -> list[AnyGuardrail]:
         """Gives the guardrail where it fails."""
-        return [self._rail] if self._is_on and self._conclude().verdict is Verdict.FAIL else []
+        return [self._rail] if self.is_on and self._conclude().verdict is Verdict.FAIL else []
 
     @property
     def is_settled(self) -> bool:
@@ -66,7 +66,7 @@ class RatioGuard:
 
     def assess(self, variant: str) -> list[Assessment]:
         """Gives the verdict, as it is shown with a candidate."""
-        if not self._is_on or variant == self._spec.baseline:
+        if not self.is_on or variant == self._spec.baseline:
             return []
         said, rail = self._conclude(), self._rail
         verdict, reason = said.verdict, said.reason
@@ -89,18 +89,18 @@ class RatioGuard:
 
     def start_over(self, does: Callable[[AnyGuardrail], bool]) -> None:
         """Lets the evidence start anew where `does` holds for the guardrail: somebody has acted on it."""
-        if self._is_on and does(self._rail):
+        if self.is_on and does(self._rail):
             self._test = SampleRatioTest(len(self._spec.variants))
             self._is_fresh = False
 
     def snapshot(self) -> Snapshot:
         """Gives the state as plain data; nothing where no guardrail asks for it."""
-        if not self._is_on:
+        if not self.is_on:
             return {}
         return {"began_s": self._began_s, "is_fresh": self._is_fresh, "test": self._test.snapshot()}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continues from a snapshot of a guard under the same spec."""
-        if self._is_on and snapshot:
+        if self.is_on and snapshot:
             self._began_s, self._is_fresh = snapshot["began_s"], snapshot["is_fresh"]
             self._test.restore(snapshot["test"])

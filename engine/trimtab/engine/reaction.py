@@ -11,7 +11,7 @@ from trimtab.engine.movement import Movement
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.shown import acts, breach
 from trimtab.engine.sizing import Sizing
-from trimtab.schemas.decision import Assessment, Phase
+from trimtab.schemas.decision import Assessment, Phase, Verdict
 from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.guardrail import AnyGuardrail, LatencyGuardrail
 
@@ -33,7 +33,7 @@ class Reaction:
         guardrails say, with why. `responses`: what each variant has had so far.
         """
         now_ms = self._state.now_ms
-        fails = [one for name in self._movement.candidates for one in assessments[name] if acts(one)]
+        fails = self._acting(assessments)
         advised = [words for one in fails if (words := self._sizing.excuse(one, now_ms))]
         fails = [one for one in fails if not self._sizing.is_excused(one, now_ms)]
         aborts = {one.variant: breach(one) for one in reversed(fails) if one.on_fail == "abort"} | dict(blamed)
@@ -44,6 +44,13 @@ class Reaction:
         if advised:
             self.start_over_on_latency()
         return "; ".join(advised)
+
+    def _acting(self, assessments: Mapping[str, Sequence[Assessment]]) -> list[Assessment]:
+        """Gives the verdicts on candidates that something has to be done about."""
+        fail = Verdict.FAIL  # so that a decision asks the others no more than that
+        return [
+            one for name in self._movement.candidates for one in assessments[name] if one.verdict is fail and acts(one)
+        ]
 
     def _exclude(self, aborts: Mapping[str, str]) -> str:
         self._movement.exclude(aborts)
@@ -61,9 +68,8 @@ class Reaction:
 
     def hold(self, assessments: Mapping[str, Sequence[Assessment]]) -> str:
         """Gives why weights are held although nobody says so; empty where they are not."""
-        failed = next((one for name in self._movement.candidates for one in assessments[name] if acts(one)), None)
-        if failed:
-            return f"guardrail: weights are held, {failed.variant}: {breach(failed)}"
+        if fails := self._acting(assessments):
+            return f"guardrail: weights are held, {fails[0].variant}: {breach(fails[0])}"
         if seen := self.divergences():
             return f"observed: weights are held, {'; '.join(one.words for one in seen)}"
         left_ms = self._movement.cooldown_left_ms

@@ -62,7 +62,7 @@ class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
     __slots__ = ("_belief", "_document", "_evidence", "_factories", "_guard", "_learning", "_movement", "_objective",
-                 "_reaction", "_release", "_sizing", "_state")  # fmt: skip
+                 "_reaction", "_release", "_sizing", "_state", "_targets")  # fmt: skip
 
     def __init__(self, document: bytes, final_s: dict[int, int], factories: Factories = NO_FACTORIES) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came.
@@ -89,6 +89,7 @@ class ReleaseFold:
             else None
         )
         self._movement = Movement(self._spec, state)
+        self._targets = {variant.name: variant.at_proxy for variant in self._spec.variants}
         self._sizing = Sizing(self._spec, evidence, state.scaling)
         self._reaction = Reaction(state, self._movement, self._guard, self._sizing)
 
@@ -441,7 +442,7 @@ class ReleaseFold:
 
     def weights_record(self, decision: Decision) -> WeightsRecord:
         """Gives what a sidecar needs of a decision of this release."""
-        return weights_of(decision, self._spec, self._state, self._movement.candidates)
+        return weights_of(decision, self._spec, self._state, self._movement.candidates, self._targets)
 
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""

@@ -1,6 +1,5 @@
 """What a release remembers, and how that travels: state apart from the rules that move it (`release.py`)."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -17,8 +16,7 @@ _READABLE: Final = (2, 3)
 that version 3 added has defaults."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(msgspec.Struct, frozen=True):
     """Where and when in the evidence log a record stands."""
 
     era: int

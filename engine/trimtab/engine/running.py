@@ -13,7 +13,7 @@ import numpy.typing as npt
 from trimtab.engine.compiled import compiled
 from trimtab.engine.contribution import PaneContent
 from trimtab.engine.sketch import Sketches
-from trimtab.engine.tile import Amounts, Buckets, Bytes, columns_of, laid_out, take_tile
+from trimtab.engine.tile import Bytes, joined, laid_out, parts_of, size_of, take_tile
 from trimtab.engine.tiles import Values, add_values
 from trimtab.engine.window import QUANTILES, ArmWindow
 from trimtab.schemas.evidence import COUNTS
@@ -25,13 +25,8 @@ Planes = npt.NDArray[np.int64]
 _COUNTS = len(COUNTS)
 
 
-class Replacement(NamedTuple):
-    """A pane of a variant, by its row, whose content is another now."""
-
-    row: int
-    second: int
-    old: PaneContent
-    new: PaneContent
+Replacement = tuple[int, int, PaneContent, PaneContent]
+"""row of a variant and second of its pane, whose content is another now: the old one, and the new one"""
 
 
 class Left(NamedTuple):
@@ -50,12 +45,12 @@ class Running:
     >>> running.begin(10_000, [ArmWindow()])
     >>> once = PaneContent(np.ones(8, dtype="<i8").tobytes(), b"", b"", {})
     >>> from trimtab.engine.contribution import NOTHING
-    >>> running.replace([Replacement(0, 100, NOTHING, once)], {10_000: 91})
+    >>> running.replace([(0, 100, NOTHING, once)], {10_000: 91})
     >>> running.windows(10_000)[0].responses
     1
     """
 
-    __slots__ = ("_buckets", "_counts", "_first", "_metrics", "_place", "_seen", "_values")
+    __slots__ = ("_buckets", "_counts", "_first", "_metrics", "_place", "_seen", "_starts", "_values")
 
     def __init__(self, rows: int, metrics: Sequence[str]) -> None:
         """`metrics`: whose outcomes windows hold."""
@@ -69,6 +64,8 @@ class Running:
         self._values: list[list[Values]] = []
         """by length and variant"""
         self._seen: dict[int, list[ArmWindow]] = {}
+        self._starts: tuple[dict[int, int], Ints] = ({}, np.zeros(0, dtype=np.int64))
+        """the first second of each window when contents were replaced last, and the same by plane"""
 
     def __contains__(self, length_ms: int) -> bool:
         return length_ms in self._place
@@ -105,15 +102,24 @@ class Running:
     def replace(self, replaced: Sequence[Replacement], starts_s: dict[int, int]) -> None:
         """Takes other contents of panes; `starts_s`: length -> the first second that belongs to that window."""
         self._seen.clear()
-        columns = columns_of([content for _, _, old, new in replaced for content in (old, new)])
-        where = np.array([(row, second) for row, second, _, _ in replaced], dtype=np.int64)
-        starts = np.array([starts_s[length_ms] for length_ms in self._place], dtype=np.int64)
-        first, stop = _replace(*columns, where, starts, self._counts, self._buckets, self._first)
+        contents, width = joined([content for _, _, old, new in replaced for content in (old, new)])
+        heads: list[int] = []  # end to end: of nested lists NumPy takes three times as long
+        for row, second, old, new in replaced:
+            heads += (row, second, size_of(old), size_of(new))
+        where, starts = np.array(heads, dtype=np.int64), self._starts_of(starts_s)
+        first, stop = _replace(contents, width, where, starts, self._counts, self._buckets, self._first)
         if stop:
             self._reach(first, stop)
-            _replace(*columns, where, starts, self._counts, self._buckets, self._first)
+            _replace(contents, width, where, starts, self._counts, self._buckets, self._first)
         if self._metrics:
             self._replace_values(replaced, starts_s)
+
+    def _starts_of(self, starts_s: dict[int, int]) -> Ints:
+        """Gives the same by plane; from one second to the next nobody gives others."""
+        if self._starts[0] is not starts_s or len(self._starts[1]) != len(self._place):
+            of_planes = [starts_s[length_ms] for length_ms in self._place]
+            self._starts = (starts_s, np.array(of_planes, dtype=np.int64))
+        return self._starts[1]
 
     def _replace_values(self, replaced: Sequence[Replacement], starts_s: dict[int, int]) -> None:
         for row, second, old, new in replaced:
@@ -162,28 +168,30 @@ def _kept(values: Values, metrics: Sequence[str]) -> Values:
 
 @compiled
 def _replace(  # noqa: PLR0913, PLR0917 - compiled code takes arguments by place
-    table: Ints, sizes: Ints, cells: Buckets, amounts: Amounts, where: Ints, starts: Ints, counts: Planes,
-    buckets: Planes, first: int,
-) -> tuple[int, int]:  # fmt: skip
+    contents: Bytes, width: int, where: Ints, starts: Ints, counts: Planes, buckets: Planes, first: int
+) -> tuple[int, int]:
     """Replaces contents, unless some bucket has no room: it then gives the least, and the one after the greatest.
 
-    The first four are `Columns`, of each replacement the old content and the new one; `where`: its row and second.
+    `contents`: of each replacement the old one and the new one, `joined`. `where`: of each its row and second, and how
+    many latency buckets either content has, end to end.
     """
+    table, amounts, cells = parts_of(contents, len(where) // 2, width)
     least, stop = 1 << 30, 0
     for bucket in cells:
         least, stop = min(least, int(bucket)), max(stop, int(bucket) + 1)
     if stop and (least < first or stop > first + buckets.shape[2]):
         return least, stop
     cell = 0
-    for content in range(len(sizes)):
-        row, second, sign = where[content // 2, 0], where[content // 2, 1], 2 * (content % 2) - 1
+    for content in range(len(where) // 2):
+        head, sign = 4 * (content // 2), 2 * (content % 2) - 1
+        row, second, size = where[head], where[head + 1], where[head + 2 + content % 2]
         for length in range(len(starts)):
             if second >= starts[length]:
-                for name in range(table.shape[1]):
-                    counts[length, row, name] += sign * table[content, name]
-                for at in range(cell, cell + sizes[content]):
+                for name in range(width):
+                    counts[length, row, name] += sign * table[content * width + name]
+                for at in range(cell, cell + size):
                     buckets[length, row, cells[at] - first] += sign * np.int64(amounts[at])
-        cell += sizes[content]
+        cell += size
     return 0, 0
 
 

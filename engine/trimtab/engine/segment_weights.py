@@ -26,6 +26,8 @@ def settled(held: Weights, move: Move, before: Sequence[int], now: Sequence[int]
     {'mobile': [4000, 6000]}
     """
     after = Weights()
+    if not held and not move.segments:  # as in most releases
+        return after
     for segment in sorted({*held, *move.segments}):
         weights = list(allocate(move.segments.get(segment, move.target), held.get(segment, before)))
         if segment in move.segments or weights != list(now):

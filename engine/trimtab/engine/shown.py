@@ -1,5 +1,7 @@
 """What people see of a guardrail: its value in the window, beside the evidence that its verdict rests on."""
 
+from msgspec.structs import replace
+
 from trimtab.engine.metric import MISSING, Missing, Value
 from trimtab.engine.rail import allowed_of, breaches_of, sums_of
 from trimtab.engine.sequential.conclusion import Conclusion
@@ -22,17 +24,19 @@ class Face:
     A bound that was kept passes no more once nothing has come for a window: missing is not zero.
     """
 
-    __slots__ = ("_bound", "_guardrail", "_is_relative", "_limit", "_on_fail", "_severity", "_silence", "_title",
-                 "_window_s")  # fmt: skip
+    __slots__ = ("_guardrail", "_is_relative", "_silence", "_usual")
 
     def __init__(self, guardrail: Guardrail, bound: str) -> None:
         """`bound`: the field of the guardrail."""
-        self._guardrail, self._bound = guardrail, bound
+        self._guardrail, window_s = guardrail, guardrail.window // 1000
         self._is_relative = bound.endswith("Ratio")
-        self._limit = _limit(guardrail, bound)
-        self._title, self._window_s = guardrail.title, guardrail.window // 1000
-        self._severity, self._on_fail = guardrail.severity, guardrail.on_fail
-        self._silence = f"nothing has come for {self._window_s} s"
+        self._silence = f"nothing has come for {window_s} s"
+        self._usual = Assessment(
+            guardrail=guardrail.title, bound=bound, variant="", verdict=Verdict.INCONCLUSIVE, value=None,
+            limit=_limit(guardrail, bound), n=0, breaches=0, allowed_ratio=0.0, severity=guardrail.severity,
+            on_fail=guardrail.on_fail, window_s=window_s,
+        )  # fmt: skip
+        """of which most stays as it is: to replace the rest takes a third of what a new one does"""
 
     def assessment(self, variant: str, said: Conclusion, window: ArmWindow, *, measured: Value = MISSING) -> Assessment:
         """Gives the assessment of any other bound.
@@ -42,23 +46,25 @@ class Face:
         verdict, reason = said.verdict, said.reason
         if verdict is Verdict.PASS and not _is_seen(self._guardrail, window, measured):
             verdict, reason = Verdict.INCONCLUSIVE, self._silence
-        return Assessment(
-            guardrail=self._title, bound=self._bound, variant=variant, verdict=verdict, reason=reason,
-            value=said.value if self._is_relative else _value(self._guardrail, window, measured),
-            limit=said.limit if self._is_relative else self._limit, n=said.n, breaches=0, allowed_ratio=0.0,
-            ln_evidence=said.ln_evidence, threshold=said.threshold, samples=said.n, severity=self._severity,
-            on_fail=self._on_fail, window_s=self._window_s,
+        if self._is_relative:
+            value, limit = said.value, said.limit
+        else:
+            value, limit = _value(self._guardrail, window, measured), self._usual.limit
+        return replace(
+            self._usual, variant=variant, verdict=verdict, reason=reason, value=value, limit=limit, n=said.n,
+            ln_evidence=said.ln_evidence, threshold=said.threshold, samples=said.n,
         )  # fmt: skip
 
 
 class ShareFace(Face):
     """What is shown of an absolute bound on a share of responses."""
 
-    __slots__ = ("_allowed", "_breaches", "_quantile")
+    __slots__ = ("_breaches", "_quantile")
 
     def __init__(self, guardrail: ShareRail, bound: str) -> None:
         super().__init__(guardrail, bound)
-        self._breaches, self._allowed = breaches_of(guardrail), allowed_of(guardrail) or 0.0
+        self._usual = replace(self._usual, allowed_ratio=allowed_of(guardrail) or 0.0)
+        self._breaches = breaches_of(guardrail)
         self._quantile = guardrail.quantile if isinstance(guardrail, LatencyGuardrail) else 0.0
 
     def of_share(self, variant: str, said: tuple[Verdict, str, float, float, int], window: ArmWindow) -> Assessment:
@@ -71,12 +77,10 @@ class ShareFace(Face):
         breaches = self._breaches(window)
         if verdict is Verdict.PASS and not n:
             verdict, reason = Verdict.INCONCLUSIVE, self._silence
-        return Assessment(
-            guardrail=self._title, bound=self._bound, variant=variant, verdict=verdict, reason=reason,
+        return replace(
+            self._usual, variant=variant, verdict=verdict, reason=reason,
             value=window.quantile_ms(self._quantile) if self._quantile else breaches / n if n else None,
-            limit=self._limit, n=n, breaches=breaches, allowed_ratio=self._allowed, ln_evidence=evidence,
-            threshold=threshold, samples=samples, severity=self._severity, on_fail=self._on_fail,
-            window_s=self._window_s,
+            n=n, breaches=breaches, ln_evidence=evidence, threshold=threshold, samples=samples,
         )  # fmt: skip
 
 

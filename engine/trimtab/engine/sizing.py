@@ -48,6 +48,9 @@ class Look:
     """whether a latency guardrail has waited long enough"""
 
 
+_NOTHING_NEW: Final = Look()
+
+
 class Sizing:
     """The scaling of all variants of one release; nothing where its file has none."""
 
@@ -79,9 +82,10 @@ class Sizing:
 
     def look(self, names: Iterable[str], now_ms: int) -> Look:
         """Looks at variants, once a second."""
-        look, scaling = Look(), self._scaling
+        scaling = self._scaling
         if scaling is None or now_ms // 1000 <= self._looked_s:
-            return look
+            return _NOTHING_NEW
+        look = Look()
         self._looked_s = now_ms // 1000
         for name in names:
             self._tell(name)

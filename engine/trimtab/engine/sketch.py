@@ -8,6 +8,7 @@ and subtracting one takes it out again.
 Source: Masson, Rim, Lee: DDSketch (VLDB 2019), the mapping of section 2.2.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from trimtab.engine.compiled import compiled
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 _UNIT_US: Final = 10
 _UP, _DOWN = 101, 99
@@ -115,7 +117,7 @@ def _position_of(counts: Ints, q: float) -> int:
 
 
 @compiled
-def _positions_of(counts: Ints, quantiles: npt.NDArray[np.float64]) -> Ints:
+def _positions_of(counts: Ints, quantiles: Floats) -> Ints:
     """Gives the same for each of rising `quantiles`, in one pass."""
     positions = np.full(len(quantiles), -1, dtype=np.int64)
     total = _sum_from(counts, 0)
@@ -221,7 +223,7 @@ class Sketch:
         position = _position_of(self._counts, q)
         return None if position < 0 else _VALUES_MS[self._first + position]
 
-    def quantiles_ms(self, quantiles: npt.NDArray[np.float64]) -> list[float | None]:
+    def quantiles_ms(self, quantiles: Floats) -> list[float | None]:
         """Gives the same for each of rising `quantiles`."""
         positions = _positions_of(self._counts, quantiles).tolist()
         return [None if position < 0 else _VALUES_MS[self._first + position] for position in positions]
@@ -255,41 +257,47 @@ class Sketches:
 
     __slots__ = ("_above", "_counts", "_first", "_known", "_quantiles")
 
-    def __init__(self, first: int, counts: Ints, quantiles: npt.NDArray[np.float64]) -> None:
+    def __init__(self, first: int, counts: Ints, quantiles: Floats) -> None:
         """`counts`: a row for each, from bucket `first` on. `quantiles`: those that are asked for, rising."""
         self._first, self._counts, self._quantiles = first, counts, quantiles
-        self._known: list[list[float | None]] = []
+        self._known: list[list[float]] = []
         self._above: dict[float, list[int]] = {}
 
     def at(self, row: int) -> Sketch:
         """Gives one of them."""
         return Sketch(self._first, self._counts[row])
 
-    def quantiles_ms(self, row: int) -> list[float | None]:
+    def quantiles_ms(self, row: int) -> Sequence[float | None]:
         """Gives the quantiles of one of them, as `Sketch.quantile_ms`."""
         if not self._known:
-            positions = _positions_in(self._counts, self._quantiles)
-            if positions.size and positions.min() >= 0:
-                self._known = _VALUES[positions + self._first].tolist()
-            else:  # some have nothing
-                first = self._first
-                self._known = [
-                    [None if at < 0 else _VALUES_MS[first + at] for at in of_row] for of_row in positions.tolist()
-                ]
-        return self._known[row]
+            values = np.empty((len(self._counts), len(self._quantiles)))
+            _values_in(self._counts, self._quantiles, self._first, values)
+            self._known = values.tolist()
+        known = self._known[row]
+        return known if known[0] else [None] * len(known)
 
     def count_above(self, row: int, limit_ms: float) -> int:
         """Gives how many durations of one of them lie above `limit_ms`, as `Sketch.count_above`."""
         known = self._above.get(limit_ms)
         if known is None:
-            start = max(0, bucket_of_limit(limit_ms) + 1 - self._first)
-            known = self._above[limit_ms] = self._counts[:, start:].sum(axis=1).tolist()
+            above = np.empty(len(self._counts), dtype=np.int64)
+            _above_in(self._counts, max(0, bucket_of_limit(limit_ms) + 1 - self._first), above)
+            known = self._above[limit_ms] = above.tolist()
         return known[row]
 
 
+# These fill what they are given: an array that compiled code makes takes as long to hand over as all that is in it.
 @compiled
-def _positions_in(counts: Ints, quantiles: npt.NDArray[np.float64]) -> Ints:
-    positions = np.empty((len(counts), len(quantiles)), dtype=np.int64)
+def _values_in(counts: Ints, quantiles: Floats, first: int, values: Floats) -> None:
+    """Gives the quantiles of each row, in milliseconds; 0, which no bucket stands for, where it holds nothing."""
     for row in range(len(counts)):
-        positions[row] = _positions_of(counts[row], quantiles)
-    return positions
+        positions = _positions_of(counts[row], quantiles)
+        for place in range(len(positions)):
+            values[row, place] = _VALUES[first + positions[place]] if positions[place] >= 0 else 0.0
+
+
+@compiled
+def _above_in(counts: Ints, start: int, above: Ints) -> None:
+    """Gives the sum of each row from `start` on."""
+    for row in range(len(counts)):
+        above[row] = _sum_from(counts[row], start)

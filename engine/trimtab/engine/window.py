@@ -113,7 +113,7 @@ class ArmWindow:
         self.values: Values = {} if values is None else values
         """sums of outcomes, of the metrics that windows hold"""
         self._latency = latency
-        self._quantiles_ms: list[float | None] = []
+        self._quantiles_ms: Sequence[float | None] = ()
         """of `SHOWN_QUANTILES`, once somebody has asked"""
         self._tiles, self._beside = tiles, beside
 

@@ -37,7 +37,10 @@ class Phase(StrEnum):
     @property
     def is_over(self) -> bool:
         """Whether no further evidence can move the weights."""
-        return self in (Phase.PROMOTED, Phase.ROLLED_BACK, Phase.COMPLETED)
+        return self in _OVER
+
+
+_OVER: Final = (Phase.PROMOTED, Phase.ROLLED_BACK, Phase.COMPLETED)
 
 
 class Verdict(StrEnum):

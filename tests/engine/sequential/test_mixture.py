@@ -74,13 +74,17 @@ def test_tilts_that_are_worlds_apart_stay_finite() -> None:
 
 
 def test_masses_that_are_moved_into_a_table_go_on_there() -> None:
-    alone, moved, table = fed([[1.0, 2.0, 3.0]]), fed([[1.0, 2.0, 3.0]]), np.zeros((2, 3))
-    moved.move_into(table[1])
+    alone, moved, table, starts = fed([[1.0, 2.0, 3.0]]), fed([[1.0, 2.0, 3.0]]), np.zeros((2, 3)), np.zeros((2, 3))
+    moved.move_into(table[1], starts[1])
+    assert starts.tolist() == [[0.0] * 3, [*alone.next_look, alone.ln_left]]
     assert moved.snapshot() == alone.snapshot()
     for mixture in (alone, moved):
         mixture.update(np.array([0.5, -0.5, 1.5]))
     assert moved.evidence() == alone.evidence()
     assert table.tolist() == [[0.0] * 3, alone.snapshot()["masses"]]
+    assert starts.tolist() == [[0.0] * 3, [*alone.next_look, alone.ln_left]]
+    moved.restore(Mixture(3).snapshot())
+    assert starts[1].tolist() == [*Mixture(3).next_look, Mixture(3).ln_left]
 
 
 def test_a_snapshot_of_other_tilts_is_refused() -> None:

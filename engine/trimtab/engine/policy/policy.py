@@ -10,15 +10,15 @@ and asked for shares. The same batches and seeds give the same shares, bit for b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """What became known between two updates; one entry per arm in each field, arms in the order of the release file."""
 
     trials: Sequence[float]

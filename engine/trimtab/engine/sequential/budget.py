@@ -20,8 +20,8 @@ import numpy.typing as npt
 from trimtab.engine.compiled import compiled
 from trimtab.engine.sequential.conclusion import Estimate, Side
 from trimtab.engine.sequential.look import Share
-from trimtab.engine.sequential.mixture import Floats, Mixture, ln_evidence, ln_evidence_after
-from trimtab.engine.sequential.starts import FIRST, NOTHING
+from trimtab.engine.sequential.mixture import STARTS, Floats, Mixture, ln_evidence, ln_sum
+from trimtab.engine.sequential.starts import FIRST
 
 Ints = npt.NDArray[np.int64]
 
@@ -79,19 +79,20 @@ class BudgetTest:
     def update(self, look: Share) -> None:
         """Takes a look that is over."""
         if look.responses:
-            self._mixture.update(share_steps(*self._ratios, *look))
-            self._responses += look.responses
-            self._breaches += look.breaches
+            self._mixture.take(share_steps(*self._ratios, *look))
+            self.note(look)
+
+    def note(self, look: Share) -> None:
+        """Takes note of a look whose evidence is in the masses."""
+        self._mixture.stand_at(self._mixture.looks + 1)
+        self._responses += look.responses
+        self._breaches += look.breaches
 
     def evidence(self, peek: Share | None = None) -> float:
         """Gives ln E; with `peek`, as it would be if that were the next look."""
         if peek is None or not peek.responses:
             return self._mixture.evidence()
         return self._mixture.evidence(share_steps(*self._ratios, *peek))
-
-    def weights_at(self, peek: Share) -> tuple[float, float]:
-        """Gives ln of the weight of a start at a look, where `peek` is one, and of all starts after it."""
-        return self._mixture.next_look if peek.responses else (NOTHING, self._mixture.ln_left)
 
     def estimate(self, peek: Share | None = None) -> Estimate:
         """Gives the share of breaches since the test began."""
@@ -117,7 +118,7 @@ class BudgetTest:
 class Budgets:
     """Budget tests side by side, whose evidence a decision asks for at once: one call into compiled code, not one each.
 
-    The tests go on by themselves, with their masses in a table from now on.
+    The tests go on by themselves, with what they weigh in tables from now on.
 
     >>> tests = [BudgetTest(0.02), BudgetTest(0.1)]
     >>> peeks = [Share(20, 10), Share(0, 0)]
@@ -125,7 +126,7 @@ class Budgets:
     True
     """
 
-    __slots__ = ("_masses", "_ratios", "_tests", "_widths")
+    __slots__ = ("_masses", "_ratios", "_starts", "_tests", "_widths")
 
     def __init__(self, tests: Sequence[BudgetTest]) -> None:
         self._tests = tests
@@ -133,33 +134,57 @@ class Budgets:
         self._widths = np.array(widths, dtype=np.int64)
         self._masses = np.zeros((len(tests), max(widths, default=0)))
         self._ratios = np.zeros((2, *self._masses.shape))
+        self._starts = np.zeros((len(tests), STARTS))
         for row, (test, width) in enumerate(zip(tests, widths, strict=True)):
             self._ratios[:, row, :width] = test._ratios
-            test._mixture.move_into(self._masses[row, :width])
+            test._mixture.move_into(self._masses[row, :width], self._starts[row])
+
+    def update(self, looks: Sequence[Share]) -> None:
+        """Takes looks that are over, one of each test; one without responses is none."""
+        told = np.array([cell for look in looks for cell in look], dtype=np.float64)
+        _update_all(self._widths, self._masses, self._ratios, self._starts, told)
+        for test, look in zip(self._tests, looks, strict=True):
+            if look.responses:
+                test.note(look)
 
     def evidence(self, peeks: Sequence[Share]) -> list[float]:
         """Gives ln E of each, as it would be if its peek were the next look; one without responses is none."""
-        looks: list[float] = []  # one after the other: of nested lists NumPy takes three times as long
-        for test, peek in zip(self._tests, peeks, strict=True):
-            looks += peek
-            looks += test.weights_at(peek)
-        table = np.array(looks, dtype=np.float64).reshape(-1, 4)
-        evidence: list[float] = _evidence_of_all(self._widths, self._masses, self._ratios, table).tolist()
-        return evidence
+        looks = np.array([cell for peek in peeks for cell in peek], dtype=np.float64)
+        evidence = np.empty(len(self._tests))
+        _evidence_of_all(self._widths, self._masses, self._ratios, self._starts, looks, evidence)
+        given: list[float] = evidence.tolist()
+        return given
 
 
 @compiled
-def _evidence_of_all(widths: Ints, masses: Floats, ratios: Floats, looks: Floats) -> Floats:
-    """`ratios`: of responses that breach, and of others; `looks`: responses, breaches, and the weights of starts."""
-    evidence = np.empty(len(widths))
+def _update_all(widths: Ints, masses: Floats, ratios: Floats, starts: Floats, looks: Floats) -> None:
+    """Takes the arguments of `_evidence_of_all`, and lets the masses of each test that has a look grow by it."""
     for row in range(len(widths)):
-        width, responses, breaches = widths[row], looks[row, 0], looks[row, 1]
+        responses, breaches = looks[2 * row], looks[2 * row + 1]
         if responses > 0.0:
-            steps = share_steps(ratios[0, row, :width], ratios[1, row, :width], responses, breaches)
-            evidence[row] = ln_evidence_after(masses[row, :width], steps, looks[row, 2], looks[row, 3])
+            for tilt in range(widths[row]):
+                step = breaches * ratios[0, row, tilt] + (responses - breaches) * ratios[1, row, tilt]
+                masses[row, tilt] = ln_sum(masses[row, tilt], starts[row, 0]) + step
+
+
+@compiled
+def _evidence_of_all(  # noqa: PLR0913, PLR0917 - compiled code takes arguments by place
+    widths: Ints, masses: Floats, ratios: Floats, starts: Floats, looks: Floats, evidence: Floats
+) -> None:
+    """`ratios`: of responses that breach, and of others. `starts`: as `Mixture.move_into` has them.
+
+    `looks`: responses and breaches of each, end to end.
+    """
+    grown = np.empty(masses.shape[1])  # once: room for each takes as long as what is worked out in it
+    for row in range(len(widths)):
+        width, responses, breaches = widths[row], looks[2 * row], looks[2 * row + 1]
+        if responses > 0.0:
+            for tilt in range(width):
+                step = breaches * ratios[0, row, tilt] + (responses - breaches) * ratios[1, row, tilt]
+                grown[tilt] = ln_sum(masses[row, tilt], starts[row, 0]) + step
+            evidence[row] = ln_evidence(grown[:width], starts[row, 1])
         else:
-            evidence[row] = ln_evidence(masses[row, :width], looks[row, 3])
-    return evidence
+            evidence[row] = ln_evidence(masses[row, :width], starts[row, 2])
 
 
 def most_per_breach(allowed: float) -> float:

@@ -21,6 +21,9 @@ from trimtab.engine.compiled import compiled
 from trimtab.engine.errors import EngineError
 from trimtab.engine.sequential.starts import FIRST, NOTHING, ln_left, ln_start
 
+STARTS: Final = 3
+"""Numbers that starts to come are weighed by."""
+
 Floats = npt.NDArray[np.float64]
 Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
@@ -72,30 +75,42 @@ class Mixture:
     (1.54, 3.33, 1)
     """
 
-    __slots__ = ("_first", "_masses", "ln_left", "looks", "next_look")
+    __slots__ = ("_first", "_masses", "_starts", "ln_left", "looks", "next_look")
 
     def __init__(self, tilts: int, first: float = FIRST) -> None:
         """`first`: the share of the start at the first look, above 0; 1 for a plain e-process."""
         self._first = first
         self._masses: Floats = np.full(tilts, NOTHING)
-        self._stand_at(0)
+        self._starts: Floats = np.empty(STARTS)
+        """`next_look` and `ln_left`, as compiled code has them"""
+        self.stand_at(0)
 
     def update(self, steps: Floats) -> None:
         """Takes the log likelihood ratios of one look, one per tilt."""
-        grow(self._masses, steps, self.next_look[0])
-        self._stand_at(self.looks + 1)
+        self.take(steps)
+        self.stand_at(self.looks + 1)
 
-    def _stand_at(self, looks: int) -> None:
+    def take(self, steps: Floats) -> None:
+        """Lets masses grow alone, which is half of an update."""
+        grow(self._masses, steps, self.next_look[0])
+
+    def stand_at(self, looks: int) -> None:
+        """Takes note of how many looks are in the masses, which is the other half."""
         self.looks = looks
         self.ln_left = ln_left(looks, self._first)
         """the logarithm of the weight of all starts to come"""
         self.next_look = ln_start(looks + 1, self._first), ln_left(looks + 1, self._first)
         """the same of a start at the next look, and of all starts after it"""
+        self._starts[:] = (*self.next_look, self.ln_left)
 
-    def move_into(self, cells: Floats) -> None:
-        """Keeps its masses in `cells` from now on, one for each tilt: a row of a table of several mixtures."""
-        cells[:] = self._masses
-        self._masses = cells
+    def move_into(self, masses: Floats, starts: Floats) -> None:
+        """Keeps what it weighs in rows of tables of several mixtures from now on.
+
+        `masses`: one for each tilt. `starts`: ln of the weight of a start at the next look, of all starts after it,
+        and of all from it on.
+        """
+        masses[:], starts[:] = self._masses, self._starts
+        self._masses, self._starts = masses, starts
 
     def evidence(self, steps: Floats | None = None) -> float:
         """Gives ln E; with `steps`, as it would be after them."""
@@ -113,4 +128,4 @@ class Mixture:
         if masses.shape != self._masses.shape:
             raise EngineError(f"mixture: expected {len(self._masses)} tilts in the snapshot, got {len(masses)}")
         self._masses[:] = masses
-        self._stand_at(int(snapshot["looks"]))
+        self.stand_at(int(snapshot["looks"]))

@@ -19,4 +19,4 @@ def bandit(situation: Situation, spec: Bandit) -> Move:
 
 
 def _basis_points(shares: Sequence[float]) -> tuple[float, ...]:
-    return tuple(share * BASIS_POINTS for share in shares)
+    return tuple([share * BASIS_POINTS for share in shares])

@@ -1,7 +1,8 @@
 """What a strategy is told, and what it answers. Strategies are functions from the one to the other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from trimtab.engine.experiment.sample import Sample
 from trimtab.schemas.decision import Assessment
@@ -9,8 +10,7 @@ from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
 
 
-@dataclass(slots=True)  # not frozen, which would take a dozen times as long to make
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     """A release at the moment its weights are to be chosen. Sequences follow the order of `spec.variants`."""
 
     spec: Spec
@@ -37,7 +37,7 @@ class Situation:
     """what the candidates that may take traffic may take together"""
     is_heard: Sequence[bool] = ()
     """which variants have had responses of late; nothing for strategies without steps"""
-    segment_shares: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    segment_shares: Mapping[str, Sequence[float]] = {}
     """segment -> what a policy that knows segments would give each variant there"""
     fault: str = ""
     """what a user's own policy did wrong; empty where nothing"""
@@ -64,8 +64,7 @@ class Situation:
         return self.spec.variants[arm].name
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """Where the weights should go, and why."""
 
     target: tuple[float, ...]
@@ -78,7 +77,7 @@ class Move:
     """whether every variant that may take traffic keeps at least the floor"""
     is_complete: bool = False
     """whether the release is over with this, without a variant that takes all"""
-    segments: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    segments: Mapping[str, tuple[float, ...]] = {}
     """segment -> where its weights should go; those of all others go to `target`"""
 
 
