@@ -94,6 +94,7 @@ def test_every_field_of_a_decision_is_told() -> None:
     }  # fmt: skip
     assert set(SegmentArm.__struct_fields__) == {
         "weight", "trials", "reward_sum", "requests", "responses", "errors", "error_ratio", "p50_ms", "p99_ms",
+        "metrics",
     }  # fmt: skip
 
 
@@ -252,12 +253,13 @@ def known(**changes: object) -> SegmentArm:
 
 
 def test_metrics_and_segments_are_told_of_a_variant_that_has_some() -> None:
-    shown = arm(metrics={"experience": 0.875, "paid": None}, segments={"mobile": known()})
+    shown = arm(metrics={"experience": 0.875, "paid": None}, segments={"mobile": known(metrics={"paid": 2.5})})
     lines = explain(decision(arms=[shown]), None)
     start = lines.index("    metrics, last minute: experience 0.875, paid unknown")
-    assert lines[start + 1 : start + 3] == [
+    assert lines[start + 1 : start + 4] == [
         "    in mobile, weight 4000: rewards 5 from 20 trials, 22 requests, 20 responses, 1 errors",
         "      last minute: errors 0.05, p50 8 ms, p99 unknown",
+        "      metrics, last minute: paid 2.5",
     ]
 
 

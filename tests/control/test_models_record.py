@@ -89,6 +89,7 @@ def test_figures_are_those_of_the_decision_at_most_once_in_five_minutes(store: S
         error_ratio=0.5,
         p50_ms=None,
         p99_ms=3.0,
+        metrics={"drift": 0.25, "qoe": None},
     )
     arms = [
         arm("v1", weight=7_500, error_ratio=None, p50_ms=None, p99_ms=None, trials=0),
@@ -102,7 +103,7 @@ def test_figures_are_those_of_the_decision_at_most_once_in_five_minutes(store: S
     assert {(one.key, one.value, one.count) for one in v2} == {
         ("share", 0.25, 30), ("error_ratio", 0.2, 30), ("p50_ms", 12.5, 30), ("p99_ms", 40.0, 30), ("qoe", 0.9, 30),
         ("right_first", 24 / 30, 30), ("share[eu]", 0.1, 12), ("error_ratio[eu]", 0.5, 12),
-        ("p99_ms[eu]", 3.0, 12), ("right_first[eu]", 4 / 9, 12),
+        ("p99_ms[eu]", 3.0, 12), ("drift[eu]", 0.25, 12), ("right_first[eu]", 4 / 9, 12),
     }  # fmt: skip
     assert sorted({one.time_s for one in v2}) == [600, 900]
     v1 = store.history(ModelRef("deployment/mail.v1.0-0"))

@@ -35,6 +35,21 @@ def test_each_segment_gets_the_variant_that_is_best_there(policy: Json) -> None:
         assert {arm.variant: arm.segments[segment].weight for arm in newest.arms} == weights
 
 
+def test_metrics_of_the_release_file_are_shown_of_each_segment() -> None:
+    rig = EvidenceRig()
+    metrics = [
+        {"name": "share", "expression": "errors / responses"},
+        {"name": "paid", "expression": 'outcome("x").mean'},
+    ]
+    rig.apply(by_segment(metrics=metrics))
+    newest = run(rig, APART, 3)[-1]
+    shown = {name: {arm.variant: arm.segments[name].metrics for arm in newest.arms} for name in NAMES}
+    assert shown == {
+        segment: {variant: {"share": share, "paid": None} for variant, share in of_segment.items()}
+        for segment, of_segment in APART.items()
+    }
+
+
 def test_sidecars_are_told_the_weights_of_segments() -> None:
     rig = EvidenceRig()
     rig.apply(by_segment())

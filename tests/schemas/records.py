@@ -100,6 +100,12 @@ BY_SEGMENT: Final = msgspec.structs.replace(
     DECISION, segments=SEGMENT_WEIGHTS,
     arms=[msgspec.structs.replace(ARM, metrics={"paid": 0.5, "rated": None}, segments={"mobile": IN_SEGMENT})],
 )  # fmt: skip
+MEASURED_BY_SEGMENT: Final = msgspec.structs.replace(
+    BY_SEGMENT,
+    arms=[
+        msgspec.structs.replace(ARM, segments={"mobile": msgspec.structs.replace(IN_SEGMENT, metrics={"paid": 0.5})})
+    ],
+)
 PANES: Final = Panes(
     source=3, offset=9, final_s=100, keys=[PaneKey("checkout", "v1", "eu")], metrics=["converted"], rows=1,
     key=b"\0\0", second=b"\1" * 8, counts=b"\2" * 64, first_offset=b"\3" * 8, sketch_row=b"\0\0",
@@ -206,6 +212,7 @@ SAMPLES: Final = [
     _own("decision", "json", DECISION, decision.decode_decision),
     _own("weights", "json", WEIGHTS, decision.decode_weights),
     _own("decision-by-segment", "json", BY_SEGMENT, decision.decode_decision),
+    _own("decision-measured-by-segment", "json", MEASURED_BY_SEGMENT, decision.decode_decision),
     _own("weights-by-segment", "json", msgspec.structs.replace(WEIGHTS, segments=SEGMENT_WEIGHTS),
          decision.decode_weights),
     _own("weights-routed", "json", ROUTED, decision.decode_weights),

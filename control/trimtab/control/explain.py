@@ -141,7 +141,7 @@ def _waiting(arm: Arm) -> str:
     return "".join(f", {count} {what}" for count, what in told if count)
 
 
-def _metrics(arm: Arm) -> list[str]:
+def _metrics(arm: Arm | SegmentArm) -> list[str]:
     """Gives the metrics of the release file; nothing where it has none."""
     told = [f"{name} {_UNKNOWN if value is None else _number(value)}" for name, value in arm.metrics.items()]
     return [f"  metrics, last minute: {', '.join(told)}"] if told else []
@@ -152,6 +152,7 @@ def _in_segment(segment: str, known: SegmentArm) -> list[str]:
     return [
         f"in {segment}, weight {known.weight}: rewards {_number(known.reward_sum)} from {known.trials} trials, {ends}",
         f"  last minute: {_last_minute(known)}",
+        *_metrics(known),
     ]
 
 

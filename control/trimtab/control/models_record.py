@@ -16,7 +16,7 @@ from trimtab.catalog.figure import Figure, is_possible
 from trimtab.catalog.node import Deployment, parse_node
 from trimtab.catalog.store import Store
 from trimtab.catalog.view import Snapshot
-from trimtab.schemas.decision import Arm, Decision
+from trimtab.schemas.decision import Arm, Decision, SegmentArm
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
 from trimtab.schemas.model_ref import MAX_NAME, ModelRef
 from trimtab.schemas.model_term import METRIC
@@ -82,18 +82,17 @@ def _figures(
 
 
 def _of_arm(arm: Arm, objective: str, time_s: int) -> Iterator[Figure]:
-    whole: dict[str, float | None] = {
-        "share": arm.weight / BASIS_POINTS, "error_ratio": arm.error_ratio, "p50_ms": arm.p50_ms, "p99_ms": arm.p99_ms,
-        **{metric_name(name): value for name, value in arm.metrics.items()},
-        objective: arm.reward_sum / arm.trials if arm.trials else None,  # its `mean` is turned around to be minimised
-    }  # fmt: skip
-    yield from _known(whole, "", time_s, arm.responses)
+    yield from _known(_values(arm, objective), "", time_s, arm.responses)
     for segment, of in arm.segments.items():
-        values: dict[str, float | None] = {
-            "share": of.weight / BASIS_POINTS, "error_ratio": of.error_ratio, "p50_ms": of.p50_ms, "p99_ms": of.p99_ms,
-            objective: of.reward_sum / of.trials if of.trials else None,
-        }  # fmt: skip
-        yield from _known(values, segment, time_s, of.responses)
+        yield from _known(_values(of, objective), segment, time_s, of.responses)
+
+
+def _values(of: Arm | SegmentArm, objective: str) -> dict[str, float | None]:
+    return {
+        "share": of.weight / BASIS_POINTS, "error_ratio": of.error_ratio, "p50_ms": of.p50_ms, "p99_ms": of.p99_ms,
+        **{metric_name(name): value for name, value in of.metrics.items()},
+        objective: of.reward_sum / of.trials if of.trials else None,  # an arm's `mean` is turned around to be minimised
+    }  # fmt: skip
 
 
 def _known(values: Mapping[str, float | None], segment: str, time_s: int, count: int) -> Iterator[Figure]:

@@ -109,7 +109,7 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
             )
         )  # fmt: skip
     if spec.metrics:
-        arms = [_measured(arm, spec, windows[arm.variant]) for arm in arms]
+        arms = [replace(arm, metrics=_measured(spec, windows[arm.variant], arm.in_flight)) for arm in arms]
     if spec.segments:
         arms = [replace(arm, segments=_segments(spec, basis, arm.variant)) for arm in arms]
     if book is not None and (cohorts := book.cohorts) is not None:
@@ -128,13 +128,13 @@ def _waiting(cohorts: CohortBook, arm: int) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _measured(arm: Arm, spec: Spec, window: ArmWindow) -> Arm:
-    """Gives an arm with the release's metrics in a window."""
+def _measured(spec: Spec, window: ArmWindow, in_flight: int) -> dict[str, float | None]:
+    """Gives the release's metrics in a window."""
     shown: dict[str, float | None] = {}
     for metric in spec.metrics:
-        value = value_of(metric, window, arm.in_flight)
+        value = value_of(metric, window, in_flight)
         shown[metric.name] = None if isinstance(value, Missing) else value
-    return replace(arm, metrics=shown)
+    return shown
 
 
 def _segments(spec: Spec, basis: Basis, variant: str) -> dict[str, SegmentArm]:
@@ -148,6 +148,7 @@ def _segments(spec: Spec, basis: Basis, variant: str) -> dict[str, SegmentArm]:
             weight=basis.state.weights_in(name)[arm], trials=trials, reward_sum=reward_sum / VALUE_SCALE,
             requests=totals.requests, responses=totals.responses, errors=totals.errors,
             error_ratio=window.error_ratio, p50_ms=window.quantile_ms(0.5), p99_ms=window.quantile_ms(0.99),
+            metrics=_measured(spec, window, totals.in_flight),
         )  # fmt: skip
     return shown
 

@@ -161,4 +161,4 @@ def breaches_at_most(guardrail: Guardrail) -> Callable[[News], int]:
         return lambda news: news.responses if news.slowest > bucket else 0
     if guardrail.metric == "error_rate":
         return lambda news: news.errors
-    return lambda news: news.responses
+    return _all_breach

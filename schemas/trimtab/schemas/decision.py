@@ -99,6 +99,8 @@ class SegmentArm(msgspec.Struct, frozen=True, kw_only=True):
     """in the 1 m window, as the latencies; null without evidence"""
     p50_ms: float | None
     p99_ms: float | None
+    metrics: dict[str, float | None] = {}
+    """of the release file, in that window; null where their value is not known there"""
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
