@@ -1,5 +1,6 @@
 """A sidecar ends as it is told to, and stands in no other's way."""
 
+import asyncio
 import signal
 
 import pytest
@@ -8,6 +9,7 @@ from conftest import Eventually
 from sidecar.kafka_events import read_events, read_to_end
 from sidecar.rig import Rig
 from sidecar.weights import weights
+from trimtab.sidecar.ending import end
 from trimtab.streams.embedded import EmbeddedKafka, EmbeddedRedis
 
 pytestmark = pytest.mark.integration
@@ -82,6 +84,27 @@ def test_a_second_sidecar_on_the_socket_gives_way(redis: EmbeddedRedis, eventual
         assert "another process listens on it" in second.output
         rig.publish(weights(revision=2, v1=0, v2=10_000))
         eventually(lambda: rig.ask(envoy, 1)[0].service == "v2", what="the first one's weights")
+
+
+def test_a_task_that_takes_a_cancellation_for_an_error_is_ended_all_the_same() -> None:
+    async def go_on_for_ever(taken: list[int]) -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if len(taken) == 2:
+                    raise
+                taken.append(1)
+
+    async def ended() -> list[int]:
+        taken: list[int] = []
+        task = asyncio.create_task(go_on_for_ever(taken))
+        await asyncio.sleep(0)  # so that it has begun
+        await end(task)
+        assert task.cancelled()
+        return taken
+
+    assert asyncio.run(ended()) == [1, 1]
 
 
 def test_a_folder_that_is_not_there_is_one_line_and_exit_1(redis: EmbeddedRedis) -> None:

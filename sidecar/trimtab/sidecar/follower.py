@@ -28,6 +28,7 @@ from trimtab.schemas.redis_connection import RedisConnection
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.schemas.tracing import NO_TRACING, TracingSettings, open_tracing
 from trimtab.sidecar.edition import Edition
+from trimtab.sidecar.ending import end
 from trimtab.sidecar.metrics import SidecarMetrics
 from trimtab.sidecar.releases import check_redis, check_releases
 from trimtab.sidecar.report import EVERY_S, ReportDesk
@@ -102,7 +103,7 @@ class Follower:
         stopping = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
-        tasks[0].cancel()
+        await end(tasks[0])
         self._has_changed.set()
         await tasks[1]
         await asyncio.gather(asyncio.to_thread(self._weights.close), self._desk.close())

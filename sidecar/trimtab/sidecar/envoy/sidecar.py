@@ -19,6 +19,7 @@ from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.sidecar import SidecarReport
 from trimtab.schemas.tracing import open_tracing
 from trimtab.sidecar.checkpoint import CheckpointTaken
+from trimtab.sidecar.ending import end
 from trimtab.sidecar.endpoint import SocketTaken, claim
 from trimtab.sidecar.envoy.base_routes import read_base_routes
 from trimtab.sidecar.envoy.discovery import Discovery
@@ -53,7 +54,7 @@ async def serve(options: EnvoySidecarOptions) -> int:
         async with asyncio.TaskGroup() as tasks:
             reporting = tasks.create_task(sidecar.report_for_ever())
             await stop.wait()
-            reporting.cancel()
+            await end(reporting)
     finally:
         await sidecar.stop()
     return 0

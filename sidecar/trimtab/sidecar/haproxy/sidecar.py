@@ -20,6 +20,7 @@ from trimtab.schemas.sidecar import SidecarReport
 from trimtab.schemas.tracing import open_tracing
 from trimtab.sidecar.checkpoint import CheckpointTaken
 from trimtab.sidecar.delivery import Delivery
+from trimtab.sidecar.ending import end
 from trimtab.sidecar.endpoint import SocketTaken, claim
 from trimtab.sidecar.haproxy.governor import Governor
 from trimtab.sidecar.haproxy.log_line import AccessLog
@@ -61,8 +62,7 @@ async def serve(options: HAProxySidecarOptions) -> int:
         async with asyncio.TaskGroup() as tasks:
             working = [tasks.create_task(work) for work in (sidecar.govern_for_ever(), sidecar.report_for_ever())]
             await stop.wait()
-            for task in working:
-                task.cancel()
+            await asyncio.gather(*map(end, working))
     finally:
         await sidecar.stop()
     return 0
