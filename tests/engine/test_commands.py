@@ -254,6 +254,13 @@ def test_a_rule_names_who_did_it_and_why() -> None:
     assert (made.rule, made.reasons) == ("abort by ada: smoke", ["abort by ada: smoke"])
 
 
+def test_a_release_that_was_rolled_back_says_so_in_words() -> None:
+    running = world(CANARY)
+    running.run(5)
+    running.command("abort", reason="smoke")
+    assert [made.rule for made in running.run(12)] == ["rolled back: what it still sees"]
+
+
 def test_a_release_that_is_over_still_shows_what_it_sees_now_and_then() -> None:
     running = world(CANARY)
     running.run(30)

@@ -339,7 +339,8 @@ class ReleaseFold:
             return None
         if state.phase.is_over:
             is_due = self._is_due(REFRESH_MS)
-            return self._decision(at, f"{state.phase}: what it still sees", self._assess()) if is_due else None
+            rule = f"{state.phase.replace('_', ' ')}: what it still sees"
+            return self._decision(at, rule, self._assess()) if is_due else None
         fails = self._guard.fails(news, self._movement.candidates, now_s)
         look = self._sizing.look(self._may_take, state.now_ms)
         if look.is_over:
