@@ -203,13 +203,14 @@ def test_of_two_workers_with_one_name_the_older_ends_and_says_why(eventually: Ev
 def test_a_static_member_that_was_killed_has_its_part_back_without_waiting_for_its_session(
     eventually: Eventually,
 ) -> None:
-    settings = ["TRIMTAB_KAFKA__INSTANCE=alpha", "TRIMTAB_KAFKA__SESSION_TIMEOUT_S=600"]  # five times READY_S
+    settings = ["TRIMTAB_KAFKA__INSTANCE=alpha", "TRIMTAB_KAFKA__SESSION_TIMEOUT_S=85"]
     with WorkerRig() as rig:
         _skip_unless_local(rig)
         first = rig.start_worker(*HEALTH, settings=settings)
         await_ready(first, eventually)
         first.end(by=signal.SIGKILL)
-        await_ready(rig.start_worker(*HEALTH, settings=settings), eventually)
+        second = rig.start_worker(*HEALTH, settings=settings)
+        eventually(lambda: asked(second, "/readyz")[0] == HTTPStatus.OK, what="ready before that is over", timeout_s=70)
 
 
 def _skip_unless_local(rig: WorkerRig) -> None:
