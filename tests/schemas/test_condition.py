@@ -175,6 +175,13 @@ def test_what_cannot_hold_has_no_way() -> None:
     assert ways(parse("host = a and host != a")) == ()
 
 
+@pytest.mark.parametrize("around", ["{}", "not ({})", "has header A and not ({})"])
+def test_what_holds_together_is_never_taken_for_what_holds_one_by_one(around: str) -> None:
+    both, either = (parse(around.format(f"has header X {sign} has header Y")) for sign in ("and", "or"))
+    assert both != either
+    assert {len(ways(both)), len(ways(either))} == {1, 2}  # one after the other, as one sidecar asks for them
+
+
 def test_a_condition_of_too_many_ways_is_refused_with_what_multiplies_them() -> None:
     pairs = " and ".join(f"(path contains a{number} or host contains a{number})" for number in range(7))
     with pytest.raises(

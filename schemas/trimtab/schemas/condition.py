@@ -18,6 +18,7 @@ depth and number of checks are bounded, so that whoever reads a condition does a
 """
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, Union
 
@@ -44,19 +45,23 @@ class Check(NamedTuple):
     """of a header, in small letters, or of a cookie"""
 
 
-class Not(NamedTuple):
+# No named tuples: those are equal wherever the same is in them, and `All` would be taken for `Some`.
+@dataclass(frozen=True, slots=True)
+class Not:
     """What does not hold."""
 
     of: "Condition"
 
 
-class All(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class All:
     """Several that hold together."""
 
     of: "tuple[Condition, ...]"
 
 
-class Some(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Some:
     """Several of which one holds at least."""
 
     of: "tuple[Condition, ...]"
