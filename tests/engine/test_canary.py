@@ -99,6 +99,13 @@ def test_a_baseline_that_is_surely_better_stays() -> None:
     assert any(rule.startswith("canary: stable is best with probability") for rule in rules)
 
 
+def test_a_candidate_that_never_fails_is_promoted_however_little_traffic_it_had() -> None:
+    small = release(strategy={**STEPS, "steps": [200]})
+    world = Simulation(small, {"stable": Service(error_ratio=0.0), "canary": Service(error_ratio=0.0)})
+    world.run(60)
+    assert world.newest.phase is Phase.PROMOTED
+
+
 def test_the_better_of_two_candidates_is_promoted() -> None:
     choice = release(variants=("stable", "good", "better"), strategy=STEPS, objective={"metric": "converted"})
     services = {"stable": Service(conversion=0.1), "good": Service(conversion=0.12), "better": Service(conversion=0.3)}

@@ -79,10 +79,29 @@ def test_silent_baselines_and_their_few_responses_hold_nobody_up() -> None:
 
 
 def test_a_baseline_that_is_best_with_just_enough_probability_stays() -> None:
-    at_last = situation(CANARY, step=1, weights=(6_000, 4_000), probabilities=(0.95, 0.05))
+    worse = (Share(100, 50), Share(100, 49))
+    at_last = situation(CANARY, step=1, weights=(6_000, 4_000), probabilities=(0.95, 0.05), samples=worse)
     assert choose(at_last).chosen == 0
     assert choose(at_last).rule == "canary: stable is best with probability 0.950, so it stays"
     assert choose(replace(at_last, probabilities=(0.949, 0.051))).chosen == 1
+
+
+@pytest.mark.parametrize(
+    ("goal", "samples", "chosen"),
+    [
+        ("maximize", (Share(1_000, 1_000), Share(20, 20)), 1),
+        ("maximize", (Share(1_000, 999), Share(20, 19)), 0),
+        ("maximize", (Share(1_000, 999), Share(0, 0)), 0),
+        ("minimize", (Share(1_000, 0), Share(20, 0)), 1),
+        ("minimize", (Share(1_000, 1), Share(20, 1)), 0),
+    ],
+)
+def test_a_baseline_that_has_shown_no_more_does_not_stay_for_its_traffic_alone(
+    goal: str, samples: tuple[Share, Share], chosen: int
+) -> None:
+    at_last = situation(CANARY, step=1, weights=(6_000, 4_000), probabilities=(0.99, 0.01), samples=samples)
+    spec = at_last.spec.model_copy(update={"objective": at_last.spec.objective.model_copy(update={"goal": goal})})
+    assert choose(replace(at_last, spec=spec)).chosen == chosen
 
 
 def test_a_step_that_a_person_has_cleared_ends_and_no_later_one() -> None:

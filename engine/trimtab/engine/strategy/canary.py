@@ -1,7 +1,8 @@
 """Canary: candidates share each step in turn, as long as their guardrails pass; then the best of them takes all.
 
 After the last step the candidate with the greatest P(best) is promoted, unless the baseline is better with probability
-`_BASELINE_BETTER`.
+`_BASELINE_BETTER` and has shown more. P(best) alone does not tell: of two that never fail, the one with more traffic is
+the best, as far as anybody can know.
 """
 
 from typing import Final
@@ -41,10 +42,15 @@ def _share(situation: Situation, spec: Canary, step: int) -> int:
 
 def _end(situation: Situation) -> Move:
     chance = situation.probabilities[situation.baseline]
-    if chance >= _BASELINE_BETTER:
+    chosen = max(situation.candidates, key=lambda arm: situation.probabilities[arm])
+    rule = f"canary: all steps passed, {situation.name(chosen)} takes all"
+    if chance >= _BASELINE_BETTER and not _has_shown_as_much(situation, chosen):
         chosen = situation.baseline
         rule = f"canary: {situation.name(chosen)} is best with probability {chance:.3f}, so it stays"
-    else:
-        chosen = max(situation.candidates, key=lambda arm: situation.probabilities[arm])
-        rule = f"canary: all steps passed, {situation.name(chosen)} takes all"
     return Move(all_to(chosen, len(situation.weights)), rule, situation.step, chosen)
+
+
+def _has_shown_as_much(situation: Situation, candidate: int) -> bool:
+    """Whether a candidate's mean reward is no worse than the baseline's; that of nothing is."""
+    shown, baseline = situation.samples[candidate].mean, situation.samples[situation.baseline].mean
+    return shown <= baseline if situation.spec.objective.goal == "minimize" else shown >= baseline
