@@ -23,7 +23,7 @@ _DURATIONS_US: Final = [2_000, 3_000, 4_000, 5_500, 6_000, 7_000, 8_000, 9_000, 
 def window(counts: dict[str, int] | None = None, values: dict[str, tuple[int, int, int]] | None = None) -> ArmWindow:
     chosen = _COUNTS if counts is None else counts
     cells = [chosen.get(name, 0) for name in COUNTS]
-    return ArmWindow(cells, sketch_of(_DURATIONS_US if chosen.get("responses") else []), values or {})
+    return ArmWindow(cells, values or {}, sketch_of(_DURATIONS_US if chosen.get("responses") else []))
 
 
 BUSY: Final = {"revenue": (4, 9 * VALUE_SCALE // 2, 0), "rating": (2, -3 * VALUE_SCALE, 0)}

@@ -18,7 +18,7 @@ def second(rng: np.random.Generator, responses: int, median_ms: float) -> ArmWin
     durations_us = (1000 * median_ms * rng.lognormal(0, 0.3, responses)).astype(np.int64)
     counts = [0] * len(COUNTS)
     counts[COUNTS.index("responses")] = responses
-    return ArmWindow(counts, sketch_of(durations_us))
+    return ArmWindow(counts, {}, sketch_of(durations_us))
 
 
 def run(rail: LatencyRatioRail, rng: np.random.Generator, seconds: int, medians_ms: tuple[float, float]) -> Verdict:

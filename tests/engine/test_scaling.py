@@ -40,7 +40,7 @@ def window_of(durations_ms: npt.ArrayLike, *, errors: int = 0, requests: int | N
     for name, value in (("requests", n if requests is None else requests), ("responses", n), ("errors", errors)):
         counts[COUNTS.index(name)] = value
     counts[COUNTS.index("duration_us")] = int(durations_us.sum())
-    return ArmWindow(counts, sketch_of(durations_us))
+    return ArmWindow(counts, {}, sketch_of(durations_us))
 
 
 def around(mean_ms: float, n: int = 400, **more: int) -> ArmWindow:
@@ -224,7 +224,7 @@ def test_within_the_bounds_the_baseline_is_not_asked() -> None:
 
 
 def test_without_durations_nothing_is_significant() -> None:
-    bare = ArmWindow(window_of([400] * 200).counts, Sketch())
+    bare = ArmWindow(window_of([400] * 200).counts, {}, Sketch())
     assert cause_of(scaling(), Load(bare, 1), Load(around(200), 1)).cause is Cause.UNKNOWN
 
 
@@ -240,7 +240,7 @@ def test_a_single_response_of_minutes_blames_nobody() -> None:
 
 def test_ten_million_responses_are_judged_at_once() -> None:
     """A tail of that many terms is cut where it is nothing."""
-    here, there = (ArmWindow(around(mean_ms).counts, millions(slow)) for mean_ms, slow in ((400, 7), (200, 3)))
+    here, there = (ArmWindow(around(mean_ms).counts, {}, millions(slow)) for mean_ms, slow in ((400, 7), (200, 3)))
     assert cause_of(scaling(), Load(here, 1), Load(there, 1)).cause is Cause.VERSION
 
 

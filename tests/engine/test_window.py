@@ -200,8 +200,8 @@ def test_a_window_tells_the_same_of_latency_whether_it_stands_alone_or_beside_ot
     first = 100
     together = Sketches(first, np.array(counts), QUANTILES)
     for row, of_one in enumerate(counts):
-        alone = ArmWindow(latency=Sketch(first, np.array(of_one)))
-        beside = ArmWindow(beside=(together, row))
+        alone = ArmWindow(_latency=Sketch(first, np.array(of_one)))
+        beside = ArmWindow(_beside=(together, row))
         assert beside.count_above(limit_ms) == alone.count_above(limit_ms)
         assert [beside.quantile_ms(q) for q in SHOWN_QUANTILES] == [alone.quantile_ms(q) for q in SHOWN_QUANTILES]
         assert beside.latency.snapshot() == alone.latency.snapshot()

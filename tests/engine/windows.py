@@ -18,4 +18,4 @@ def window(
         for metric, of in (values or {}).items()
     }
     cells = [counted.get(name, 0) for name in COUNTS]
-    return ArmWindow(cells, sketch_of([round(1000 * duration) for duration in durations_ms]), sums)
+    return ArmWindow(cells, sums, sketch_of([round(1000 * duration) for duration in durations_ms]))

@@ -76,21 +76,23 @@ def allocate(  # noqa: PLR0913 - what a release file may say about its weights
         raise EngineError(f"weights {list(current)} sum to {total} bp, expected {BASIS_POINTS}")
     floors = [bound.floor for bound in bounds]
     floors[baseline] = max(floors[baseline], holdout)
-    now = np.array(current, dtype=np.int64)
-    limits = np.array([*floors, *[bound.cap for bound in bounds]], dtype=np.int64).reshape(2, -1)
-    weights: list[int] = _allocate(np.array(target, dtype=np.float64), now, limits, max_step, hysteresis).tolist()
+    # One array, for each that is made and handed over takes as long as what is worked out with it.
+    cells = np.array([*target, *current, *floors, *[bound.cap for bound in bounds]], dtype=np.float64)
+    weights: list[int] = _allocate(cells, max_step, hysteresis).tolist()
     return tuple(weights)
 
 
 @compiled
-def _allocate(target: Floats, now: Ints, limits: Ints, max_step: int, hysteresis: int) -> Ints:
-    """Gives the weights; `limits` holds floors and caps."""
+def _allocate(cells: Floats, max_step: int, hysteresis: int) -> Ints:
+    """Gives the weights; `cells`: targets, present weights, floors and caps, end to end."""
+    arms = len(cells) // 4
+    target, now, limits = cells[:arms], cells[arms : 2 * arms].astype(np.int64), cells[2 * arms :].astype(np.int64)
     low, high = np.empty_like(now), np.empty_like(now)
     holds = True
     for arm in range(len(now)):
         lowest, highest = max(now[arm] - max_step, 0), min(now[arm] + max_step, BASIS_POINTS)
-        low[arm] = min(max(limits[0, arm], lowest), highest)
-        high[arm] = min(max(limits[1, arm], lowest), highest)
+        low[arm] = min(max(limits[arm], lowest), highest)
+        high[arm] = min(max(limits[arms + arm], lowest), highest)
         holds &= low[arm] <= now[arm] <= high[arm]
     whole = _whole(_within(target * (BASIS_POINTS / target.sum()), now, low, high))
     if holds and np.abs(whole - now).max() < min(hysteresis, max_step):

@@ -104,16 +104,19 @@ class ShareBound(Bound):
         """Works out once what every decision asks."""
         self.warms_up = self.guardrail.warm_up > 0
 
-    def ahead(self, totals: ArmTotals) -> Share:
-        """Gives what has come since. Contents may be replaced by lesser ones: what is missing then is waited for."""
+    def ahead(self, totals: ArmTotals) -> tuple[int, int]:
+        """Gives responses and breaches that have come since.
+
+        Contents may be replaced by lesser ones: what is missing then is waited for.
+        """
         told, told_breaches = self.told
         more = totals.counts[_RESPONSES] - told
         if more <= 0:
             return NO_SHARE
         breaches = self.count(totals) - told_breaches
-        return Share(more, min(breaches, more)) if breaches > 0 else Share(more, 0)
+        return (more, min(breaches, more)) if breaches > 0 else (more, 0)
 
-    def assess(self, peek: Share, evidence: float, window: ArmWindow) -> Assessment:
+    def assess(self, peek: tuple[int, int], evidence: float, window: ArmWindow) -> Assessment:
         """Gives the assessment, with `peek` as the next look; `evidence`: ln E after it, as `Budgets` gives it."""
         self.most = evidence
         n, is_within = self.rail.test.standing(peek)
@@ -122,7 +125,7 @@ class ShareBound(Bound):
 
     def close(self, totals: ArmTotals, now_s: int) -> Share:
         """Lets what has come be told, and gives it as the look that it is for the test: none during a warm-up."""
-        look = self.ahead(totals)
+        look = Share(*self.ahead(totals))
         if not look.responses:
             return NO_SHARE
         self.see(now_s, look.responses)

@@ -30,7 +30,7 @@ MAX_BYTES: Final = 600_000
 """Size of a record, about: below the megabyte that brokers take, and below what 16-bit indexes can tell apart."""
 
 
-class PaneContent(msgspec.Struct, frozen=True, array_like=True):
+class PaneContent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The whole content of one pane, as its source knew it at `offset`: packed as in the record that brought it."""
 
     packed_counts: bytes
@@ -96,7 +96,7 @@ NOTHING: Final = PaneContent(bytes(_ROW_BYTES), b"", b"", {})
 """The content of a pane of which nothing has come."""
 
 
-class PaneRow(msgspec.Struct, frozen=True):
+class PaneRow(msgspec.Struct, frozen=True, gc=False):
     """One pane of a contribution."""
 
     key: PaneKey

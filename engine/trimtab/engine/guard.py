@@ -216,7 +216,7 @@ class Guard:
 
     def _is_open(self, bound: Bound, *, is_candidate: bool) -> bool:
         if isinstance(bound, ShareBound):
-            return bound.guardrail.warm_up > 0 and bound.ahead(self._evidence.totals[bound.variant]).responses > 0
+            return bound.guardrail.warm_up > 0 and bound.ahead(self._evidence.totals[bound.variant])[0] > 0
         return bound.is_fresh and is_candidate
 
     def failing(self, candidates: Sequence[str]) -> Iterator[AnyGuardrail]:
@@ -231,7 +231,7 @@ class Guard:
         if isinstance(bound, ShareBound):
             if bound.most < bound.rule.threshold:
                 return False
-            ahead = bound.ahead(self._evidence.totals[bound.variant])
+            ahead = Share(*bound.ahead(self._evidence.totals[bound.variant]))
         return bound.rail.conclude(bound.rule, ahead).verdict is Verdict.FAIL
 
     def assess(self, names: Sequence[str], now_s: int) -> dict[str, list[Assessment]]:
@@ -273,7 +273,7 @@ class Guard:
         if not isinstance(bound, ShareBound):
             return bound.rail.conclude(bound.rule)
         ahead = NO_SHARE if bound.is_warming_up(now_s) else bound.ahead(self._evidence.totals[bound.variant])
-        conclusion = bound.rail.conclude(bound.rule, ahead)
+        conclusion = bound.rail.conclude(bound.rule, Share(*ahead))
         bound.most = conclusion.ln_evidence
         return conclusion
 

@@ -35,7 +35,7 @@ _ERA_FACTOR: Final = 1_000_003
 _NO_SEGMENT: Final = ""
 
 
-class Shares(msgspec.Struct, frozen=True):
+class Shares(msgspec.Struct, frozen=True, gc=False):
     """What a policy would give each variant, in the order of the release file."""
 
     overall: Sequence[float] = ()

@@ -38,7 +38,7 @@ _SNAPSHOT_VERSION: Final = 1
 _RELEASES_PER_PACE, _SLOWEST_PACE = 5, 20
 
 
-class Published(msgspec.Struct, frozen=True):
+class Published(msgspec.Struct, frozen=True, gc=False):
     """A decision to publish, with the weights that sidecars read and the spec it was made under."""
 
     decision: Decision

@@ -13,7 +13,7 @@ from scipy.special import betainc, stdtr
 from trimtab.schemas.evidence import VALUE_SCALE
 
 
-class Beta(msgspec.Struct, frozen=True):
+class Beta(msgspec.Struct, frozen=True, gc=False):
     """Belief about a share. `alpha` and `beta` are at least 1 for what the engine builds.
 
     >>> Beta(3.0, 1.0).mean

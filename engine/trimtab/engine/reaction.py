@@ -34,6 +34,8 @@ class Reaction:
         """
         now_ms = self._state.now_ms
         fails = self._acting(assessments)
+        if not fails and not blamed:
+            return ""
         advised = [words for one in fails if (words := self._sizing.excuse(one, now_ms))]
         fails = [one for one in fails if not self._sizing.is_excused(one, now_ms)]
         aborts = {one.variant: breach(one) for one in reversed(fails) if one.on_fail == "abort"} | dict(blamed)

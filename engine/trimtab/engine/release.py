@@ -61,7 +61,7 @@ REFRESH_MS: Final = 10_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_belief", "_document", "_evidence", "_factories", "_guard", "_learning", "_movement", "_objective",
+    __slots__ = ("_belief", "_document", "_evidence", "_factories", "_guard", "_had", "_learning", "_movement", "_objective",
                  "_reaction", "_release", "_sizing", "_state", "_targets")  # fmt: skip
 
     def __init__(self, document: bytes, final_s: dict[int, int], factories: Factories = NO_FACTORIES) -> None:
@@ -89,6 +89,7 @@ class ReleaseFold:
             else None
         )
         self._movement = Movement(self._spec, state)
+        self._had: tuple[int, list[int]] = (-1, [])
         self._targets = {variant.name: variant.at_proxy for variant in self._spec.variants}
         self._sizing = Sizing(self._spec, evidence, state.scaling)
         self._reaction = Reaction(state, self._movement, self._guard, self._sizing)
@@ -381,7 +382,11 @@ class ReleaseFold:
         return self._guard.assess(self._may_take, self._state.now_ms // 1000)
 
     def _responses(self) -> list[int]:
-        return [self._evidence.totals[name].responses for name in self._movement.names]
+        """Gives what each variant has had so far; not to be changed, for a decision asks several times."""
+        edition, totals = self._evidence.edition, self._evidence.totals
+        if self._had[0] != edition:
+            self._had = (edition, [totals[name].responses for name in self._movement.names])
+        return self._had[1]
 
     def _move(self, assessments: dict[str, list[Assessment]]) -> str:
         """Lets the strategy choose, moves the weights as far as limits allow, and gives the rule."""
@@ -407,10 +412,9 @@ class ReleaseFold:
     def _situation(self, assessments: dict[str, list[Assessment]]) -> Situation:
         state, eligible = self._state, self._movement.eligible
         shares = self._learning.shares(eligible, state) if self._learning else Shares()
-        return Situation(
-            spec=self._spec, now_ms=state.now_ms, weights=state.weights, eligible=eligible,
-            probabilities=self._belief.probabilities(eligible), responses=self._responses(), assessments=assessments,
-            step=state.step, step_began_ms=state.step_began_ms,
+        return Situation(  # the first ones by place: see `account.py` for what more than 14 keywords cost
+            self._spec, state.now_ms, state.weights, eligible, self._belief.probabilities(eligible), self._responses(),
+            assessments=assessments, step=state.step, step_began_ms=state.step_began_ms,
             step_responses=state.step_responses or [0] * len(eligible), cleared_step=state.cleared_step,
             samples=() if self._learning else self._belief.samples(), shares=shares.overall,
             segment_shares=shares.segments, fault=self._learning.fault if self._learning else "",

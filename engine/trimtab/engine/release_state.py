@@ -16,7 +16,7 @@ _READABLE: Final = (2, 3)
 that version 3 added has defaults."""
 
 
-class Position(msgspec.Struct, frozen=True):
+class Position(msgspec.Struct, frozen=True, gc=False):
     """Where and when in the evidence log a record stands."""
 
     era: int

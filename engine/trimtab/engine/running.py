@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.engine.compiled import compiled
-from trimtab.engine.contribution import PaneContent
+from trimtab.engine.contribution import BUCKET_BYTES, PaneContent
 from trimtab.engine.sketch import Sketches
-from trimtab.engine.tile import Bytes, joined, laid_out, parts_of, size_of, take_tile
+from trimtab.engine.tile import Bytes, joined, laid_out, parts_of, take_tile
 from trimtab.engine.tiles import Values, add_values
 from trimtab.engine.window import QUANTILES, ArmWindow
 from trimtab.schemas.evidence import COUNTS
@@ -105,7 +105,7 @@ class Running:
         contents, width = joined([content for _, _, old, new in replaced for content in (old, new)])
         heads: list[int] = []  # end to end: of nested lists NumPy takes three times as long
         for row, second, old, new in replaced:
-            heads += (row, second, size_of(old), size_of(new))
+            heads += (row, second, len(old.packed_buckets), len(new.packed_buckets))
         where, starts = np.array(heads, dtype=np.int64), self._starts_of(starts_s)
         first, stop = _replace(contents, width, where, starts, self._counts, self._buckets, self._first)
         if stop:
@@ -150,7 +150,7 @@ class Running:
             counts, values = self._counts[place].tolist(), self._values[place]
             latencies = Sketches(self._first, self._buckets[place].copy(), QUANTILES)
             known = self._seen[length_ms] = [
-                ArmWindow(of_row, None, dict(values[row]), (), (latencies, row)) for row, of_row in enumerate(counts)
+                ArmWindow(of_row, dict(values[row]), None, (), (latencies, row)) for row, of_row in enumerate(counts)
             ]
         return known
 
@@ -173,7 +173,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - compiled code takes arguments by place
     """Replaces contents, unless some bucket has no room: it then gives the least, and the one after the greatest.
 
     `contents`: of each replacement the old one and the new one, `joined`. `where`: of each its row and second, and how
-    many latency buckets either content has, end to end.
+    many bytes of latency buckets either content has, end to end.
     """
     table, amounts, cells = parts_of(contents, len(where) // 2, width)
     least, stop = 1 << 30, 0
@@ -184,7 +184,7 @@ def _replace(  # noqa: PLR0913, PLR0917 - compiled code takes arguments by place
     cell = 0
     for content in range(len(where) // 2):
         head, sign = 4 * (content // 2), 2 * (content % 2) - 1
-        row, second, size = where[head], where[head + 1], where[head + 2 + content % 2]
+        row, second, size = where[head], where[head + 1], where[head + 2 + content % 2] // BUCKET_BYTES
         for length in range(len(starts)):
             if second >= starts[length]:
                 for name in range(width):

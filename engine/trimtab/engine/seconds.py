@@ -116,4 +116,4 @@ def _window(tiles: Tiles, second: int) -> ArmWindow:
     if not packed:
         return ArmWindow(values=values)
     counts, latency = summed([packed])
-    return ArmWindow(counts.tolist(), latency, values)
+    return ArmWindow(counts.tolist(), values, latency)

@@ -4,8 +4,8 @@ Sums of outcome values may be longer than any machine integer: they lie beside t
 """
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from trimtab.engine.tile import Change, merged
@@ -36,7 +36,9 @@ TilesSnapshot = tuple[list[tuple[int, bytes]], list[tuple[int, dict[str, list[st
 class Tiles:
     """Tiles by their number: of a window, or second by second.
 
-    Two arrays take half the memory of a dictionary, and a window has hardly more than a dozen tiles.
+    Two arrays take half the memory of a dictionary, and a window has hardly more than a dozen tiles. A tile that grows
+    by others, second after second, lies here in pieces, which are merged once: when a later one begins, or when
+    somebody asks for it.
     """
 
     __slots__ = ("_numbers", "_packed", "values")
@@ -49,7 +51,15 @@ class Tiles:
     def get(self, number: int) -> bytes:
         """Gives a tile; the empty one where there is none."""
         place = self._place(number)
-        return self._packed[place] if self._has(place, number) else b""
+        if not self._has(place, number):
+            return b""
+        return self._merged(number) if self._has(place + 1, number) else self._packed[place]
+
+    def _merged(self, number: int) -> bytes:
+        """Merges the pieces of a tile, and gives it."""
+        tile = merged(self._packed[self._place(number) : bisect_right(self._numbers, number)], ())
+        self._put(number, tile)
+        return tile
 
     def _place(self, number: int) -> int:
         return bisect_left(self._numbers, number)
@@ -60,17 +70,22 @@ class Tiles:
     def _put(self, number: int, tile: bytes) -> None:
         place = self._place(number)
         if self._has(place, number):
-            del self._numbers[place], self._packed[place]
+            stop = bisect_right(self._numbers, number)
+            del self._numbers[place:stop], self._packed[place:stop]
         if tile:
             self._numbers.insert(place, number)
             self._packed.insert(place, tile)
 
-    def items(self) -> Iterator[tuple[int, bytes]]:
-        """Gives the tiles that are not empty with their numbers, rising."""
-        return zip(self._numbers, self._packed, strict=True)
+    def _lay_beside(self, number: int, tile: bytes) -> None:
+        """Adds a piece to a tile; with its first one the tile before it is taken to be whole."""
+        if not self._has(self._place(number), number) and (place := self._place(number)):
+            self.get(self._numbers[place - 1])
+        place = bisect_right(self._numbers, number)
+        self._numbers.insert(place, number)
+        self._packed.insert(place, tile)
 
     def all(self) -> Sequence[bytes]:
-        """Gives the tiles that are not empty."""
+        """Gives the tiles that are not empty, or the pieces of them."""
         return self._packed
 
     def add(self, number: int, changes: Sequence[Change], metrics: Sequence[str]) -> None:
@@ -91,8 +106,8 @@ class Tiles:
 
     def before(self, number: int) -> list[int]:
         """Gives the numbers below `number`, rising."""
-        below = self._numbers[: self._place(number)].tolist()
-        return sorted({*below, *(tile for tile in self.values if tile < number)}) if self.values else below
+        below = dict.fromkeys(self._numbers[: self._place(number)])
+        return sorted({*below, *(tile for tile in self.values if tile < number)}) if self.values else list(below)
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Lets tiles go."""
@@ -102,10 +117,9 @@ class Tiles:
 
     def hand_over(self, numbers: Sequence[int], target: "Tiles", number: int) -> None:
         """Lets tiles go that become part of tile `number` of `target`."""
-        tiles = [tile for tile in (target.get(number), *map(self.get, numbers)) if tile]
-        if tiles:
-            target._put(number, merged(tiles, ()) if len(tiles) > 1 else tiles[0])
         for one in numbers:
+            if tile := self.get(one):
+                target._lay_beside(number, tile)
             if one in self.values:
                 target._add_values(number, +1, self.values[one])
         self.drop(numbers)
@@ -116,7 +130,7 @@ class Tiles:
             (number, {metric: list(map(str, sums)) for metric, sums in sorted(of_tile.items())})
             for number, of_tile in sorted(self.values.items())
         ]
-        return list(self.items()), values
+        return [(number, self.get(number)) for number in dict.fromkeys(self._numbers)], values
 
     @classmethod
     def restore(cls, snapshot: TilesSnapshot) -> "Tiles":

@@ -94,28 +94,24 @@ _QUANTILE_PLACE: Final = {quantile: place for place, quantile in enumerate(SHOWN
 QUANTILES: Final = np.array(SHOWN_QUANTILES)
 
 
-class ArmWindow:
+def _no_counts() -> list[int]:
+    return [0] * len(COUNTS)
+
+
+class ArmWindow(msgspec.Struct, eq=False, gc=False):
     """What one arm did in a stretch of time."""
 
-    __slots__ = ("_beside", "_latency", "_quantiles_ms", "_tiles", "counts", "values")
-
-    def __init__(
-        self,
-        counts: list[int] | None = None,
-        latency: Sketch | None = None,
-        values: Values | None = None,
-        tiles: Sequence[bytes] = (),
-        beside: tuple[Sketches, int] | None = None,
-    ) -> None:
-        """`tiles`, `beside`: where to read latencies from once somebody asks; the latter among others, at a row."""
-        self.counts: list[int] = [0] * len(COUNTS) if counts is None else counts
-        """one per name in `COUNTS`"""
-        self.values: Values = {} if values is None else values
-        """sums of outcomes, of the metrics that windows hold"""
-        self._latency = latency
-        self._quantiles_ms: Sequence[float | None] = ()
-        """of `SHOWN_QUANTILES`, once somebody has asked"""
-        self._tiles, self._beside = tiles, beside
+    counts: list[int] = msgspec.field(default_factory=_no_counts)
+    """one per name in `COUNTS`"""
+    values: Values = {}
+    """sums of outcomes, of the metrics that windows hold"""
+    _latency: Sketch | None = None
+    _tiles: Sequence[bytes] = ()
+    """where latencies are read from once somebody asks for them"""
+    _beside: tuple[Sketches, int] | None = None
+    """the same among those of others, with the row"""
+    _quantiles_ms: Sequence[float | None] = ()
+    """of `SHOWN_QUANTILES`, once somebody has asked"""
 
     @property
     def latency(self) -> Sketch:
@@ -129,15 +125,20 @@ class ArmWindow:
                 self._tiles = ()
         return self._latency
 
-    def quantile_ms(self, quantile: float) -> float | None:
-        """Gives one of `SHOWN_QUANTILES` of the durations, in milliseconds; None without any."""
+    @property
+    def quantiles_ms(self) -> Sequence[float | None]:
+        """`SHOWN_QUANTILES` of the durations, in milliseconds; None each without any."""
         if not self._quantiles_ms:
             if self._beside is not None:
                 sketches, row = self._beside
                 self._quantiles_ms = sketches.quantiles_ms(row)
             else:
                 self._quantiles_ms = self.latency.quantiles_ms(QUANTILES)
-        return self._quantiles_ms[_QUANTILE_PLACE[quantile]]
+        return self._quantiles_ms
+
+    def quantile_ms(self, quantile: float) -> float | None:
+        """Gives one of them."""
+        return self.quantiles_ms[_QUANTILE_PLACE[quantile]]
 
     def count_above(self, limit_ms: float) -> int:
         """Gives how many responses took longer than `limit_ms`, as `Sketch.count_above`."""
@@ -284,7 +285,7 @@ def _window_of(tiers: Sequence[Tier]) -> ArmWindow:
 
 def _lazily(tiles: Sequence[bytes], values: Values) -> ArmWindow:
     """Gives the sum of tiles, whose latencies are read once somebody asks for them."""
-    return ArmWindow(counts_by_row(tiles, [0] * len(tiles), 1)[0].tolist(), None, values, tiles)
+    return ArmWindow(counts_by_row(tiles, [0] * len(tiles), 1)[0].tolist(), values, None, tiles)
 
 
 def changes_by_second(changes: Sequence[Change]) -> dict[int, list[Change]]:

@@ -51,7 +51,7 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-class Assessment(msgspec.Struct, frozen=True, kw_only=True):
+class Assessment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A guardrail's verdict on one variant, with the numbers behind it."""
 
     guardrail: str
@@ -84,7 +84,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     on_fail: str = "abort"
 
 
-class SegmentArm(msgspec.Struct, frozen=True, kw_only=True):
+class SegmentArm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What was known of one variant in one segment that is kept apart."""
 
     weight: int
@@ -103,7 +103,7 @@ class SegmentArm(msgspec.Struct, frozen=True, kw_only=True):
     """of the release file, in that window; null where their value is not known there"""
 
 
-class Arm(msgspec.Struct, frozen=True, kw_only=True):
+class Arm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What was known of one variant when the decision was made."""
 
     variant: str
@@ -180,7 +180,7 @@ class ScalingAdvice(msgspec.Struct, frozen=True, kw_only=True):
         return {**msgspec.structs.asdict(self), "changes": [msgspec.structs.asdict(one) for one in self.changes]}
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which evidence the decision rests on, and what became of every event of the release so far."""
 
     offset: int
@@ -193,7 +193,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     dead_lettered: int
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One decision on one release, and everything needed to check its arithmetic."""
 
     release: str
@@ -250,7 +250,7 @@ class Sticky(msgspec.Struct, frozen=True, kw_only=True):
     header: str = ""
 
 
-class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True):
+class WeightsRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a sidecar needs of a decision: the key and the notification in Redis, and the weights topic."""
 
     release: str

@@ -40,7 +40,7 @@ the same bits in any order. A value is at most MAX_VALUE in size."""
 MAX_VALUE: Final = float(1 << 20)
 
 
-class PaneKey(msgspec.Struct, frozen=True, order=True, array_like=True):
+class PaneKey(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
     """Whose pane it is."""
 
     release: str
@@ -97,7 +97,7 @@ class RoutedColumns(msgspec.Struct, frozen=True, array_like=True):
     """unsigned 32 bit"""
 
 
-class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes"):
+class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes", gc=False):
     """The whole present content of every pane that changed, from one source partition, for one evidence partition.
 
     Content, not change: a later record of the same source and pane replaces an earlier one. Row i of the columns is

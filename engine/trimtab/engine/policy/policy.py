@@ -18,7 +18,7 @@ Snapshot = dict[str, Any]
 """Plain data, as MessagePack and JSON have it"""
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """What became known between two updates; one entry per arm in each field, arms in the order of the release file."""
 
     trials: Sequence[float]

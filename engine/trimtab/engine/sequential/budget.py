@@ -147,8 +147,11 @@ class Budgets:
             if look.responses:
                 test.note(look)
 
-    def evidence(self, peeks: Sequence[Share]) -> list[float]:
-        """Gives ln E of each, as it would be if its peek were the next look; one without responses is none."""
+    def evidence(self, peeks: Sequence[tuple[int, int]]) -> list[float]:
+        """Gives ln E of each, as it would be if its peek were the next look; one without responses is none.
+
+        `peeks`: responses and breaches.
+        """
         looks = np.array([cell for peek in peeks for cell in peek], dtype=np.float64)
         evidence = np.empty(len(self._tests))
         _evidence_of_all(self._widths, self._masses, self._ratios, self._starts, looks, evidence)

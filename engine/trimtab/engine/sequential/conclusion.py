@@ -36,7 +36,7 @@ class Side(Enum):
     """null: exactly as the other"""
 
 
-class Estimate(msgspec.Struct, frozen=True):
+class Estimate(msgspec.Struct, frozen=True, gc=False):
     """What a test has seen since it began."""
 
     value: float | None
@@ -89,7 +89,7 @@ class Rule:
         object.__setattr__(self, "pass_threshold", -math.log(self.pass_alpha))
 
 
-class Conclusion(msgspec.Struct, frozen=True):
+class Conclusion(msgspec.Struct, frozen=True, gc=False):
     """A verdict with the numbers that it rests on."""
 
     verdict: Verdict

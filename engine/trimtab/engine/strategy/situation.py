@@ -10,7 +10,7 @@ from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
 
 
-class Situation(msgspec.Struct, frozen=True):
+class Situation(msgspec.Struct, frozen=True, gc=False):
     """A release at the moment its weights are to be chosen. Sequences follow the order of `spec.variants`."""
 
     spec: Spec
@@ -64,7 +64,7 @@ class Situation(msgspec.Struct, frozen=True):
         return self.spec.variants[arm].name
 
 
-class Move(msgspec.Struct, frozen=True):
+class Move(msgspec.Struct, frozen=True, gc=False):
     """Where the weights should go, and why."""
 
     target: tuple[float, ...]
