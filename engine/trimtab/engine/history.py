@@ -12,6 +12,7 @@ from trimtab.engine.contribution import NOTHING, PaneContent
 from trimtab.engine.running import Left, Running
 from trimtab.engine.seconds import ClosedSecond, Seconds, SecondsSnapshot
 from trimtab.engine.tile import Change
+from trimtab.engine.tiles import Addition, add_all
 from trimtab.engine.window import ArmWindow, Keep, Windows, WindowsSnapshot, first_seconds
 
 LAID_BY_S: Final = 3
@@ -133,12 +134,17 @@ class History:
         if self._unseen:
             self._see()
         self._has_old = False
+        additions: list[Addition] = []
         for variant, laid_by in self._laid_by.items():
             places = list(laid_by) if everything else [place for place in laid_by if place[1] < before_s]
             if places:
-                self._add(variant, [(place, *laid_by.pop(place)) for place in places])
+                additions += self._additions(variant, [(place, *laid_by.pop(place)) for place in places])
+        if additions:
+            add_all(additions, self._keep.metrics)
 
-    def _add(self, variant: str, replaced: Sequence[tuple[Place, PaneContent, PaneContent]]) -> None:
+    def _additions(self, variant: str, replaced: Sequence[tuple[Place, PaneContent, PaneContent]]) -> list[Addition]:
+        """Gives which tiles of windows other contents are to be added to; of seconds they are."""
+        additions: list[Addition] = []
         by_segment: dict[str, list[Change]] = {}
         for (_, second, segment), old, new in replaced:
             changes = by_segment.setdefault(self._kept(segment), [])
@@ -146,9 +152,10 @@ class History:
                 changes.append((second, -1, old))
             changes.append((second, +1, new))
         for segment, changes in by_segment.items():
-            self._windows[variant].update(changes, self._rolled_s, segment)
+            additions += self._windows[variant].additions(changes, self._rolled_s, segment)
             if self._keep.keeps_seconds:
                 self._seconds.update(variant, changes)
+        return additions
 
     def window(self, variant: str, length_ms: int, segment: str | None) -> ArmWindow:
         """Gives what a variant did in the last `length_ms`. Raises `EngineError` for a length that is not kept."""

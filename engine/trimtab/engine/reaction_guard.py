@@ -49,6 +49,8 @@ class ReactionGuard:
     def advance(self, now_s: int) -> None:
         """Lets time pass, and forgets what has left every window."""
         self._now_s = max(self._now_s, now_s)
+        if not self._told:  # as in most releases
+            return
         longest_s = max((rail.window // 1000 for rail in self._rails), default=0)
         while self._told and self._told[0][0] <= self._now_s - longest_s:
             self._told.popleft()

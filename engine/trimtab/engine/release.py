@@ -61,8 +61,8 @@ REFRESH_MS: Final = 10_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_belief", "_document", "_evidence", "_factories", "_guard", "_had", "_learning", "_movement", "_objective",
-                 "_reaction", "_release", "_sizing", "_state", "_targets")  # fmt: skip
+    __slots__ = ("_belief", "_document", "_evidence", "_factories", "_guard", "_had", "_learning", "_movement",
+                 "_objective", "_reaction", "_release", "_sizing", "_state", "_targets")  # fmt: skip
 
     def __init__(self, document: bytes, final_s: dict[int, int], factories: Factories = NO_FACTORIES) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came.
@@ -90,6 +90,7 @@ class ReleaseFold:
         )
         self._movement = Movement(self._spec, state)
         self._had: tuple[int, list[int]] = (-1, [])
+        """edition of the evidence when somebody last asked for responses, and those"""
         self._targets = {variant.name: variant.at_proxy for variant in self._spec.variants}
         self._sizing = Sizing(self._spec, evidence, state.scaling)
         self._reaction = Reaction(state, self._movement, self._guard, self._sizing)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from trimtab.engine.tile import Change
-from trimtab.engine.tiles import Tiles, TilesSnapshot, Values
+from trimtab.engine.tiles import Addition, Tiles, TilesSnapshot, Values
 
 
 class TierSnapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -68,8 +68,8 @@ class Tiers:
         self.sliding = sliding
         self.tumbling = tumbling
 
-    def update(self, changes: Sequence[Change], since_s: int, metrics: Sequence[str]) -> None:
-        """Adds changes of panes, but for those that are older than a window, or than `since_s`."""
+    def additions(self, changes: Sequence[Change], since_s: int) -> list[Addition]:
+        """Gives which tiles changes of panes are to be added to: of none that are older than a window or `since_s`."""
         kept = [change for change in changes if change[0] >= since_s]
         by_tile: dict[tuple[int, int], list[Change]] = {}
         for change in kept:
@@ -77,10 +77,8 @@ class Tiers:
                 if change[0] >= tier.start_s:
                     by_tile.setdefault((place, change[0] // tier.hop_s), []).append(change)
                     break
-        for (place, number), together in by_tile.items():
-            self.sliding[place].tiles.add(number, together, metrics)
-        for tier in self.tumbling:
-            _tumble(tier, kept, metrics)
+        sliding = [(self.sliding[place].tiles, number, together) for (place, number), together in by_tile.items()]
+        return sliding + [one for tier in self.tumbling for one in _tumbling(tier, kept)]
 
     def advance(self, now_s: int) -> list[Leaving]:
         """Lets go of what is older than the windows at `now_s`, and gives what has left which sliding window."""
@@ -107,13 +105,12 @@ class Tiers:
                 tier.take(of_tier)
 
 
-def _tumble(tier: Tier, changes: Sequence[Change], metrics: Sequence[str]) -> None:
+def _tumbling(tier: Tier, changes: Sequence[Change]) -> list[Addition]:
     by_tile: dict[int, list[Change]] = {}
     for change in changes:
         if change[0] >= tier.start_s:
             by_tile.setdefault(change[0] // tier.hop_s, []).append(change)
-    for number, together in by_tile.items():
-        tier.tiles.add(number, together, metrics)
+    return [(tier.tiles, number, together) for number, together in by_tile.items()]
 
 
 def _hand_over(tier: Tier, leaving: Sequence[int], longer: Tier) -> None:

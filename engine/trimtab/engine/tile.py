@@ -201,26 +201,32 @@ def _pack(counts: Ints, buckets: Ints, out: Bytes) -> int:
 
 @compiled
 def _merge(  # noqa: PLR0913, PLR0917 - compiled code takes arguments by place
-    packed: Bytes, starts: Ints, contents: Bytes, width: int, heads: Ints, out: Bytes
-) -> int:
-    """Writes the sum of tiles and changes into `out`, and gives its length.
+    packed: Bytes, starts: Ints, contents: Bytes, width: int, heads: Ints, spans: Ints, out: Bytes
+) -> None:
+    """Writes sums of tiles and changes into `out`, end to end, and over `spans` the length of each.
 
-    `contents`: those of changes, `joined`; `heads`: the sign of each, and how many latency buckets it has.
+    `contents`: those of changes, `joined`; `heads`: the sign of each, and how many latency buckets it has. `spans`: how
+    many tiles are in each sum, and how many changes.
     """
     counts = np.zeros(_COUNTS, dtype=np.int64)
     dense = np.zeros(BUCKETS, dtype=np.int64)
-    for start in starts:
-        _add_tile(packed, start, counts, dense)
     table, amounts, cells = parts_of(contents, len(heads) // 2, width)
-    cell = 0
-    for change in range(len(heads) // 2):
-        sign = heads[2 * change]
-        for name in range(width):
-            counts[name] += sign * table[change * width + name]
-        for _ in range(heads[2 * change + 1]):
-            dense[cells[cell]] += sign * np.int64(amounts[cell])
-            cell += 1
-    return _pack(counts, dense, out)
+    tile = change = cell = end = 0
+    for place in range(len(spans) // 2):
+        counts[:], dense[:] = 0, 0
+        for _ in range(spans[2 * place]):
+            _add_tile(packed, starts[tile], counts, dense)
+            tile += 1
+        for _ in range(spans[2 * place + 1]):
+            sign = heads[2 * change]
+            for name in range(width):
+                counts[name] += sign * table[change * width + name]
+            for _ in range(heads[2 * change + 1]):
+                dense[cells[cell]] += sign * np.int64(amounts[cell])
+                cell += 1
+            change += 1
+        spans[place] = _pack(counts, dense, out[end:])  # of those before it nothing is needed any more
+        end += spans[place]
 
 
 def laid_out(tiles: Sequence[bytes]) -> tuple[Bytes, Ints]:
@@ -243,11 +249,22 @@ def merged(tiles: Sequence[bytes], changes: Sequence[Change]) -> bytes:
     >>> counts.tolist()[:4], latency.count, merged([twice], [(100, -1, once), (100, -1, once)])
     ([0, 2, 4, 6], 14, b'')
     """
+    return merged_each([(tiles, changes)])[0]
+
+
+def merged_each(sums: Sequence[tuple[Sequence[bytes], Sequence[Change]]]) -> list[bytes]:
+    """Gives the same for each of several sums, in one call into compiled code."""
+    changes = [change for _, of_sum in sums for change in of_sum]
     contents, width = joined([change[2] for change in changes]) if changes else _NOTHING
     heads = np.array([head for _, sign, content in changes for head in (sign, size_of(content))], dtype=np.int64)
-    out = np.empty(_ROOM, dtype=np.uint8)
-    size = _merge(*laid_out(tiles), contents, width, heads, out)
-    return out[:size].tobytes()
+    spans = np.array([size for tiles, of_sum in sums for size in (len(tiles), len(of_sum))], dtype=np.int64)
+    out = np.empty(_ROOM * len(sums), dtype=np.uint8)
+    _merge(*laid_out([tile for tiles, _ in sums for tile in tiles]), contents, width, heads, spans, out)
+    packed, end = [], 0
+    for size in spans[: len(sums)].tolist():
+        packed.append(out[end : end + size].tobytes())
+        end += size
+    return packed
 
 
 _NOTHING: Final = joined(())

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from trimtab.engine.tile import Change, merged
+from trimtab.engine.tile import Change, merged, merged_each
 
 Sums = tuple[int, int, int]
 """count, sum and sum of squares of outcomes, the sums in units of 1/VALUE_SCALE"""
@@ -90,13 +90,13 @@ class Tiles:
 
     def add(self, number: int, changes: Sequence[Change], metrics: Sequence[str]) -> None:
         """Adds changes to a tile, and of their outcomes those of `metrics`."""
-        known = self.get(number)
-        self._put(number, merged((known,) if known else (), changes))
-        if metrics:
-            for _, sign, content in changes:
-                if content.values:
-                    kept = {metric: content.values[metric] for metric in metrics if metric in content.values}
-                    self._add_values(number, sign, kept)
+        add_all([(self, number, changes)], metrics)
+
+    def _add_changed_values(self, number: int, changes: Sequence[Change], metrics: Sequence[str]) -> None:
+        for _, sign, content in changes:
+            if content.values:
+                kept = {metric: content.values[metric] for metric in metrics if metric in content.values}
+                self._add_values(number, sign, kept)
 
     def _add_values(self, number: int, sign: int, values: Values) -> None:
         total = self.values.setdefault(number, {})
@@ -143,3 +143,17 @@ class Tiles:
             tiles.values[number] = {metric: (int(n), int(total), int(squares))
                                     for metric, (n, total, squares) in of_tile.items()}  # fmt: skip
         return tiles
+
+
+Addition = tuple[Tiles, int, Sequence[Change]]
+"""changes that belong to a tile, whose number comes before them"""
+
+
+def add_all(additions: Sequence[Addition], metrics: Sequence[str]) -> None:
+    """Adds changes to tiles, no tile twice, and of their outcomes those of `metrics`."""
+    known = [(tile,) if (tile := tiles.get(number)) else () for tiles, number, _ in additions]
+    sums = merged_each([(of_tile, changes) for of_tile, (_, _, changes) in zip(known, additions, strict=True)])
+    for (tiles, number, changes), tile in zip(additions, sums, strict=True):
+        tiles._put(number, tile)
+        if metrics:
+            tiles._add_changed_values(number, changes, metrics)

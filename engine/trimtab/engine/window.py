@@ -24,7 +24,7 @@ from trimtab.engine.request_book import RequestKeep
 from trimtab.engine.sketch import Sketch, Sketches
 from trimtab.engine.tier import Leaving, Tier, Tiers, TiersSnapshot
 from trimtab.engine.tile import Change, counts_by_row, summed
-from trimtab.engine.tiles import Values, add_values
+from trimtab.engine.tiles import Addition, Values, add_all, add_values
 from trimtab.schemas.evidence import COUNTS
 from trimtab.schemas.reading import MAX_OUTCOMES
 from trimtab.schemas.segment import MAX_SEGMENTS
@@ -212,9 +212,13 @@ class Windows:
 
     def update(self, changes: Sequence[Change], now_s: int, segment: str = "") -> None:
         """Adds changes of panes, but for those that are older than a window; "" where a segment is not kept apart."""
+        add_all(self.additions(changes, now_s, segment), self._metrics)
+
+    def additions(self, changes: Sequence[Change], now_s: int, segment: str) -> list[Addition]:
+        """Gives what `update` would add, for somebody who adds to several windows at once."""
         self.advance(now_s)
-        self._segments[segment].update(changes, self.since_s, self._metrics)
         self._seen.clear()
+        return self._segments[segment].additions(changes, self.since_s)
 
     def advance(self, now_s: int) -> list[Leaving]:
         """Lets go of what is older than the windows at `now_s`, and gives it. Time never goes back."""

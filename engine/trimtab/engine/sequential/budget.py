@@ -12,6 +12,7 @@ Source: mixture of likelihood ratios, Robbins: Statistical methods related to th
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -141,7 +142,7 @@ class Budgets:
 
     def update(self, looks: Sequence[Share]) -> None:
         """Takes looks that are over, one of each test; one without responses is none."""
-        told = np.array([cell for look in looks for cell in look], dtype=np.float64)
+        told = np.array(list(chain.from_iterable(looks)), dtype=np.float64)
         _update_all(self._widths, self._masses, self._ratios, self._starts, told)
         for test, look in zip(self._tests, looks, strict=True):
             if look.responses:
@@ -152,7 +153,7 @@ class Budgets:
 
         `peeks`: responses and breaches.
         """
-        looks = np.array([cell for peek in peeks for cell in peek], dtype=np.float64)
+        looks = np.array(list(chain.from_iterable(peeks)), dtype=np.float64)
         evidence = np.empty(len(self._tests))
         _evidence_of_all(self._widths, self._masses, self._ratios, self._starts, looks, evidence)
         given: list[float] = evidence.tolist()
