@@ -48,6 +48,7 @@ _MANY: Final = 10_000
 _HOUR_S: Final = 3_600
 _SEGMENTS: Final = 4
 _REPEATS: Final = 31
+_PACED_REPEATS: Final = 3
 _YOUNG_S: Final = 7
 _GC_THRESHOLDS: Final = (50_000, 20, 20)
 """As a worker has them."""
@@ -239,22 +240,32 @@ def _fed(seconds: int) -> Ledger:
 
 
 def _growth(many: int) -> Figures:
-    few = [_per_release_us(_FEW) for _ in range(_REPEATS)]
-    few_us, quiet_us = (statistics.median(one) for one in zip(*few, strict=True))
+    """Gives what a second of a release costs among many, against one among ten.
+
+    As in a worker the seconds of ten begin a second apart: what they need is not in the processor's caches any more
+    when the next one begins. Those of many follow each other, for they take longer than that. `at_once`: the seconds of
+    ten follow each other, too, so that all they need stays in the caches, which no worker has.
+    """
+    at_once = [_per_release_us(_FEW) for _ in range(_REPEATS)]
+    at_once_us, quiet_us = (statistics.median(one) for one in zip(*at_once, strict=True))
+    few_us = statistics.median(_per_release_us(_FEW, apart_s=1.0)[0] for _ in range(_PACED_REPEATS))
     many_us, many_quiet_us = _per_release_us(many)
     return {
         f"cost_{many}_vs_{_FEW}": round(many_us / few_us, 2),
+        f"cost_{many}_vs_{_FEW}_at_once": round(many_us / at_once_us, 2),
         f"release_second_us_{_FEW}": round(few_us, 1),
+        f"release_second_us_{_FEW}_at_once": round(at_once_us, 1),
         f"release_second_us_{many}": round(many_us, 1),
         f"quiet_release_second_us_{_FEW}": round(quiet_us, 2),
         f"quiet_release_second_us_{many}": round(many_quiet_us, 2),
     }
 
 
-def _per_release_us(releases: int) -> tuple[float, float]:
+def _per_release_us(releases: int, apart_s: float = 0.0) -> tuple[float, float]:
     """Gives what a second of a release costs, with a contribution and a decision, and what one without events does.
 
-    The median over seconds, of a release that is as young here as there: its windows fill up alike.
+    The median over seconds, of a release that is as young here as there: its windows fill up alike. `apart_s`: how long
+    after one second the next one with events begins.
     """
     names = [f"release-{number}" for number in range(releases)]
     ledger = Ledger()
@@ -264,7 +275,10 @@ def _per_release_us(releases: int) -> tuple[float, float]:
     for record in EvidenceFeed(names, variants=3, events=1).records(_YOUNG_S, 1_000):
         records.setdefault(record[0], []).append(record)
     gc.collect()
-    busy_us = [_second_us(ledger, second) for second in records.values()]
+    busy_us = []
+    for second in records.values():
+        time.sleep(apart_s)
+        busy_us.append(_second_us(ledger, second))
     quiet_ms = max(records) + 10_000
     quiet_us = [_second_us(ledger, [(quiet_ms + 1_000 * at, Tick())]) for at in range(_YOUNG_S)]
     return statistics.median(busy_us) / releases, statistics.median(quiet_us) / releases
