@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.builders import content
 from trimtab.engine.errors import EngineError
-from trimtab.engine.sketch import Sketch, Sketches
+from trimtab.engine.sketch import Asked, Sketch, Sketches, bucket_of_limit
 from trimtab.engine.tile import Change, summed
 from trimtab.engine.window import HOP_MS, QUANTILES, SHOWN_QUANTILES, ArmWindow, Keep, Windows
 from trimtab.schemas.evidence import COUNTS
@@ -193,12 +193,16 @@ def test_a_window_in_all_segments_is_the_sum_of_them(ours: Steps, theirs: Steps)
     assert plain(apart.tumbled(10_000, 10_000)) == plain(together.tumbled(10_000, 10_000))
 
 
-@given(st.lists(st.lists(st.integers(1, 9), min_size=4, max_size=4), min_size=1, max_size=3), st.floats(0.01, 3.0))
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=1, max_size=3),
+    st.floats(0.01, 3.0),
+    st.sampled_from([(), (5,), (90, 101, 900)]),
+)
 def test_a_window_tells_the_same_of_latency_whether_it_stands_alone_or_beside_others(
-    counts: list[list[int]], limit_ms: float
+    counts: list[list[int]], limit_ms: float, above: tuple[int, ...]
 ) -> None:
-    first = 100
-    together = Sketches(first, np.array(counts), QUANTILES)
+    first, asked = 100, Asked(SHOWN_QUANTILES, (*above, bucket_of_limit(limit_ms)) if above else ())
+    together = Sketches(first, np.array(counts), asked)
     for row, of_one in enumerate(counts):
         alone = ArmWindow(_latency=Sketch(first, np.array(of_one)))
         beside = ArmWindow(_beside=(together, row))

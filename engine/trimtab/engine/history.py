@@ -45,7 +45,7 @@ class History:
         """whether some of that may be older than `LAID_BY_S`"""
         self._unseen: dict[tuple[str, Place], tuple[PaneContent, PaneContent]] = {}
         """(variant, pane) -> content that the running sums have, and the newest one"""
-        self._running = Running(0, keep.metrics)
+        self._running = Running(0, keep.metrics, keep.slower_than)
         self._seconds = Seconds(keep.metrics)
 
     def admit(self, variants: Iterable[str]) -> None:
@@ -60,7 +60,7 @@ class History:
 
     def _forget_sums(self) -> None:
         self._unseen.clear()
-        self._running = Running(len(self._windows), self._keep.metrics)
+        self._running = Running(len(self._windows), self._keep.metrics, self._keep.slower_than)
 
     def restart(self, since_s: int, keep: Keep) -> None:
         """Empties all windows; they hold what is added from now on, of seconds from `since_s` on."""

@@ -5,6 +5,7 @@ window's tiles, to the last bit, whatever came in which order. What lies on one 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +13,10 @@ import numpy.typing as npt
 
 from trimtab.engine.compiled import compiled
 from trimtab.engine.contribution import BUCKET_BYTES, PaneContent
-from trimtab.engine.sketch import Sketches
+from trimtab.engine.sketch import Asked, Sketches
 from trimtab.engine.tile import Bytes, joined, laid_out, parts_of, take_tile
 from trimtab.engine.tiles import Values, add_values
-from trimtab.engine.window import QUANTILES, ArmWindow
+from trimtab.engine.window import SHOWN_QUANTILES, ArmWindow
 from trimtab.schemas.evidence import COUNTS
 
 Ints = npt.NDArray[np.int64]
@@ -38,6 +39,11 @@ class Left(NamedTuple):
     values: Values
 
 
+@lru_cache(maxsize=256)  # most releases ask for the same
+def _asked_of(slower_than: tuple[int, ...]) -> Asked:
+    return Asked(SHOWN_QUANTILES, slower_than)
+
+
 class Running:
     """The sums of those windows that somebody has asked for.
 
@@ -50,11 +56,12 @@ class Running:
     1
     """
 
-    __slots__ = ("_buckets", "_counts", "_first", "_metrics", "_place", "_seen", "_starts", "_values")
+    __slots__ = ("_asked", "_buckets", "_counts", "_first", "_metrics", "_place", "_seen", "_starts", "_values")
 
-    def __init__(self, rows: int, metrics: Sequence[str]) -> None:
-        """`metrics`: whose outcomes windows hold."""
+    def __init__(self, rows: int, metrics: Sequence[str], slower_than: tuple[int, ...] = ()) -> None:
+        """`metrics`: whose outcomes windows hold. `slower_than`: buckets above which somebody counts latencies."""
         self._metrics = metrics
+        self._asked = _asked_of(slower_than)
         self._place: dict[int, int] = {}
         """length -> its plane"""
         self._counts: Planes = np.zeros((0, rows, _COUNTS), dtype=np.int64)
@@ -148,7 +155,7 @@ class Running:
         if known is None:
             place = self._place[length_ms]
             counts, values = self._counts[place].tolist(), self._values[place]
-            latencies = Sketches(self._first, self._buckets[place].copy(), QUANTILES)
+            latencies = Sketches(self._first, self._buckets[place].copy(), self._asked)
             known = self._seen[length_ms] = [
                 ArmWindow(of_row, dict(values[row]), None, (), (latencies, row)) for row, of_row in enumerate(counts)
             ]

@@ -247,21 +247,33 @@ class Sketch:
         return cls(first, np.frombuffer(counts, dtype=dtype).astype(np.int64))
 
 
-class Sketches:
-    """Sketches side by side, of which nothing changes any more: quantiles of all of them take one call.
+class Asked:
+    """What is asked of sketches: quantiles, and how many durations lie in higher buckets than some."""
 
-    >>> both = Sketches(0, np.array([[0, 2], [1, 0]]), np.array([0.5]))
+    __slots__ = ("above", "place", "quantiles")
+
+    def __init__(self, quantiles: Sequence[float], above: Sequence[int] = ()) -> None:
+        """`quantiles`: rising."""
+        self.quantiles, self.above = np.array(quantiles), np.array(above, dtype=np.int64)
+        self.place = {bucket: len(quantiles) + at for at, bucket in enumerate(above)}
+        """bucket -> where its count is among the answers"""
+
+
+class Sketches:
+    """Sketches side by side, of which nothing changes any more: what is asked of all of them takes one call.
+
+    >>> both = Sketches(0, np.array([[0, 2], [1, 0]]), Asked([0.5], above=[0]))
     >>> both.quantiles_ms(0) == both.at(0).quantiles_ms(np.array([0.5]))
     True
     """
 
-    __slots__ = ("_above", "_counts", "_first", "_known", "_quantiles")
+    __slots__ = ("_asked", "_counts", "_first", "_known")
 
-    def __init__(self, first: int, counts: Ints, quantiles: Floats) -> None:
-        """`counts`: a row for each, from bucket `first` on. `quantiles`: those that are asked for, rising."""
-        self._first, self._counts, self._quantiles = first, counts, quantiles
+    def __init__(self, first: int, counts: Ints, asked: Asked) -> None:
+        """`counts`: a row for each, from bucket `first` on."""
+        self._first, self._counts, self._asked = first, counts, asked
         self._known: list[list[float]] = []
-        self._above: dict[float, list[int]] = {}
+        """quantiles and counts of each, once somebody has asked"""
 
     def at(self, row: int) -> Sketch:
         """Gives one of them."""
@@ -269,35 +281,32 @@ class Sketches:
 
     def quantiles_ms(self, row: int) -> Sequence[float | None]:
         """Gives the quantiles of one of them, as `Sketch.quantile_ms`."""
-        if not self._known:
-            values = np.empty((len(self._counts), len(self._quantiles)))
-            _values_in(self._counts, self._quantiles, self._first, values)
-            self._known = values.tolist()
-        known = self._known[row]
-        return known if known[0] else [None] * len(known)
+        known, asked = (self._known or self._look())[row], len(self._asked.quantiles)
+        return known[:asked] if known[0] else [None] * asked
 
     def count_above(self, row: int, limit_ms: float) -> int:
         """Gives how many durations of one of them lie above `limit_ms`, as `Sketch.count_above`."""
-        known = self._above.get(limit_ms)
-        if known is None:
-            above = np.empty(len(self._counts), dtype=np.int64)
-            _above_in(self._counts, max(0, bucket_of_limit(limit_ms) + 1 - self._first), above)
-            known = self._above[limit_ms] = above.tolist()
-        return known[row]
+        place = self._asked.place.get(bucket_of_limit(limit_ms))
+        return self.at(row).count_above(limit_ms) if place is None else int((self._known or self._look())[row][place])
+
+    def _look(self) -> list[list[float]]:
+        quantiles, above = self._asked.quantiles, self._asked.above
+        seen = np.empty((len(self._counts), len(quantiles) + len(above)))
+        _see(self._counts, quantiles, above, self._first, seen)
+        self._known = seen.tolist()
+        return self._known
 
 
-# These fill what they are given: an array that compiled code makes takes as long to hand over as all that is in it.
+# It fills what it is given: an array that compiled code makes takes as long to hand over as all that is in it.
 @compiled
-def _values_in(counts: Ints, quantiles: Floats, first: int, values: Floats) -> None:
-    """Gives the quantiles of each row, in milliseconds; 0, which no bucket stands for, where it holds nothing."""
+def _see(counts: Ints, quantiles: Floats, above: Ints, first: int, seen: Floats) -> None:
+    """Gives the quantiles of each row, in milliseconds, and how much is in higher buckets than each of `above`.
+
+    Of a row that holds nothing, quantiles are 0, which no bucket stands for.
+    """
     for row in range(len(counts)):
         positions = _positions_of(counts[row], quantiles)
         for place in range(len(positions)):
-            values[row, place] = _VALUES[first + positions[place]] if positions[place] >= 0 else 0.0
-
-
-@compiled
-def _above_in(counts: Ints, start: int, above: Ints) -> None:
-    """Gives the sum of each row from `start` on."""
-    for row in range(len(counts)):
-        above[row] = _sum_from(counts[row], start)
+            seen[row, place] = _VALUES[first + positions[place]] if positions[place] >= 0 else 0.0
+        for place in range(len(above)):
+            seen[row, len(positions) + place] = _sum_from(counts[row], max(0, above[place] + 1 - first))
