@@ -12,7 +12,7 @@ from engine.builders import content
 from trimtab.engine.errors import EngineError
 from trimtab.engine.sketch import Asked, Sketch, Sketches, bucket_of_limit
 from trimtab.engine.tile import Change, summed
-from trimtab.engine.window import HOP_MS, QUANTILES, SHOWN_QUANTILES, ArmWindow, Keep, Windows
+from trimtab.engine.window import HOP_MS, SHOWN_QUANTILES, ArmWindow, Keep, Windows
 from trimtab.schemas.evidence import COUNTS
 from trimtab.schemas.reading import MAX_OUTCOMES
 from trimtab.schemas.segment import MAX_SEGMENTS

@@ -38,6 +38,8 @@ _P50, _P99 = SHOWN_QUANTILES.index(0.5), SHOWN_QUANTILES.index(0.99)
 class Basis(msgspec.Struct, frozen=True, gc=False):
     """What a decision rests on."""
 
+    names: Sequence[str]
+    """of the variants, in the order of the release file"""
     state: ReleaseState
     """as the decision leaves it"""
     evidence: Evidence
@@ -55,7 +57,7 @@ def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -
     made = Decision(
         release=release.name, era=era, revision=revision, replaces=replaces, time_ms=state.now_ms,
         phase=state.phase, strategy=release.spec.strategy.type, step=state.step,
-        weights={variant.name: weight for variant, weight in zip(release.spec.variants, state.weights, strict=True)},
+        weights=dict(zip(basis.names, state.weights, strict=True)),
         rule=rule,
         reasons=[rule, *excluded, *reason_of(release.spec, state.seed)], arms=_arms(release, basis),
         assessments=[verdict for verdicts in basis.assessments.values() for verdict in verdicts],
@@ -97,8 +99,7 @@ def _combination(strategy: Ensemble, spec: Spec, state: ReleaseState) -> Combina
 
 
 def _arms(release: Release, basis: Basis) -> list[Arm]:
-    state, evidence, belief = basis.state, basis.evidence, basis.belief
-    names = [variant.name for variant in release.spec.variants]
+    names, state, evidence, belief = basis.names, basis.state, basis.evidence, basis.belief
     best = belief.probabilities([name not in state.excluded for name in names])
     windows = evidence.windows(_SHOWN_WINDOW_MS)
     spec, book = release.spec, evidence.requests

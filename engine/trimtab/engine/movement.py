@@ -28,7 +28,8 @@ from trimtab.schemas.strategy import BlueGreen
 class Movement:
     """The weights of one release under one spec."""
 
-    __slots__ = ("_allowed", "_bounds_of", "_spec", "_state", "_steps", "baseline", "names")
+    __slots__ = ("_bounds_of", "_candidates", "_eligible", "_excluded", "_room", "_spec", "_state", "_steps",
+                 "baseline", "names")  # fmt: skip
 
     def __init__(self, spec: Spec, state: ReleaseState) -> None:
         self._spec = spec
@@ -38,30 +39,34 @@ class Movement:
         """in the order of the release file"""
         self.baseline = self.names.index(spec.baseline)
         """its position"""
-        self._allowed: tuple[int, tuple[list[bool], list[str], int]] = (-1, ([], [], 0))
-        """how many were excluded when somebody last asked: who may take traffic, which candidates, and their room"""
+        self._excluded = -1
+        """how many were when somebody last asked who may take traffic, which candidates, and what they have room for"""
+        self._eligible, self._candidates, self._room = list[bool](), list[str](), 0
         self._bounds_of: tuple[object, list[Bounds]] = (None, [])
         """what bounds rest on, and those when they were last asked for"""
 
     @property
     def eligible(self) -> list[bool]:
         """Which variants may take traffic; the baseline always may. Not to be changed."""
-        return self._may_take()[0]
+        if len(self._state.excluded) != self._excluded:  # they only become more, and a decision asks several times
+            self._look()
+        return self._eligible
 
     @property
     def candidates(self) -> list[str]:
         """The variants other than the baseline that may take traffic; not to be changed."""
-        return self._may_take()[1]
+        if len(self._state.excluded) != self._excluded:
+            self._look()
+        return self._candidates
 
-    def _may_take(self) -> tuple[list[bool], list[str], int]:
-        excluded = self._state.excluded
-        if len(excluded) != self._allowed[0]:  # they only become more, and a decision asks several times
-            spec, names = self._spec, self.names
-            eligible = [name not in excluded for name in names]
-            candidates = [name for name in names if name != spec.baseline and name not in excluded]
-            those = [variant for variant in spec.variants if variant.name in candidates]
-            self._allowed = (len(excluded), (eligible, candidates, room_of(spec.limits, those, spec.strategy)))
-        return self._allowed[1]
+    def _look(self) -> None:
+        """Works out who may take traffic."""
+        spec, names, excluded = self._spec, self.names, self._state.excluded
+        self._excluded = len(excluded)
+        self._eligible = [name not in excluded for name in names]
+        self._candidates = [name for name in names if name != spec.baseline and name not in excluded]
+        those = [variant for variant in spec.variants if variant.name in self._candidates]
+        self._room = room_of(spec.limits, those, spec.strategy)
 
     def exclude(self, reasons: Mapping[str, str]) -> None:
         """Takes candidates out of the release; `reasons` is variant -> why."""
@@ -157,7 +162,9 @@ class Movement:
     @property
     def room(self) -> int:
         """What the candidates that may take traffic may take together."""
-        return self._may_take()[2]
+        if len(self._state.excluded) != self._excluded:
+            self._look()
+        return self._room
 
     @property
     def _max_step(self) -> int:

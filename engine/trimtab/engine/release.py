@@ -51,7 +51,7 @@ from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes, Reactions
 from trimtab.schemas.ids import BASIS_POINTS, Revision
-from trimtab.schemas.release import Spec, parse_document
+from trimtab.schemas.release import parse_document
 from trimtab.schemas.strategy import Bandit, Ensemble
 
 REFRESH_MS: Final = 10_000
@@ -62,7 +62,7 @@ class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
     __slots__ = ("_belief", "_document", "_evidence", "_factories", "_guard", "_had", "_learning", "_movement",
-                 "_objective", "_reaction", "_release", "_sizing", "_state", "_targets")  # fmt: skip
+                 "_objective", "_reaction", "_release", "_sizing", "_spec", "_state", "_targets")  # fmt: skip
 
     def __init__(self, document: bytes, final_s: dict[int, int], factories: Factories = NO_FACTORIES) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came.
@@ -78,6 +78,7 @@ class ReleaseFold:
     def _adopt(self, document: bytes, evidence: Evidence, state: ReleaseState) -> None:
         """Goes on under a spec, with this evidence and from this state."""
         self._document, self._release = document, in_force(document, has_gone_on=state.has_gone_on)
+        self._spec = self._release.spec
         self._evidence, self._state = evidence, state
         self._objective = Objective(self._spec, evidence)
         self._belief = Belief(self._spec, self._objective, state)
@@ -160,10 +161,6 @@ class ReleaseFold:
     def prefix(self) -> str:
         """The path prefix of its route."""
         return self._spec.route.prefix
-
-    @property
-    def _spec(self) -> Spec:
-        return self._release.spec
 
     @property
     def _evidence_count(self) -> int:
@@ -438,7 +435,7 @@ class ReleaseFold:
             if sum(weights) != BASIS_POINTS or min(weights) < 0:
                 raise EngineError(f"release {self.name}: weights {weights} sum to {sum(weights)} bp")
         self._movement.lay_out()
-        basis = Basis(state, self._evidence, self._objective, self._belief, assessments)
+        basis = Basis(self._movement.names, state, self._evidence, self._objective, self._belief, assessments)
         made = decision_of(self._release, basis, rule, replaces)
         if self._learning and (account := self._learning.account):
             made = replace(made, reasons=[*made.reasons, account])
