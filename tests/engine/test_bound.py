@@ -76,6 +76,11 @@ def test_the_shortest_warm_up_lasts_to_the_end_of_its_second() -> None:
     assert [bound.is_warming_up(second) for second in (100, 101)] == [True, False]
 
 
+@pytest.mark.parametrize(("warm_up", "has_one"), [("0s", False), ("1ms", True), ("5s", True)])
+def test_a_decision_asks_for_the_end_of_a_warm_up_where_there_is_one(warm_up: str, *, has_one: bool) -> None:
+    assert share_bound(errors(warm_up)).warms_up is has_one
+
+
 def test_a_bound_that_starts_anew_keeps_a_warm_up_that_is_over() -> None:
     before = mean_bound(errors("5s"))
     before.see(100, 1)

@@ -7,14 +7,18 @@ import pytest
 from engine.builders import Json, content, error_rate, latency, release
 from engine.guard_rig import GuardRig, routed
 from trimtab.engine.bound import ShareBound
-from trimtab.engine.guard import keep_of
+from trimtab.engine.guard import REQUESTS_AFTER_S, keep_of
+from trimtab.engine.observed import STALE_S
 from trimtab.engine.sketch import bucket_of_limit
 from trimtab.schemas.decision import Verdict
+from trimtab.schemas.evidence import Reactions
 from trimtab.schemas.release import Release
 
 RELATIVE: Json = {"metric": "error_rate", "maxRatio": 1.5, "window": "30s"}
 GOOD, BAD = content({0: 30}, responses=30), content({0: 30}, responses=30, errors=15)
 RATIO: Json = {"metric": "sample_ratio", "minSamples": 1}
+REACTION: Json = {"metric": "reaction_time", "max": 500, "minSamples": 10, "window": "10s"}
+SLOW = Reactions(release="checkout", took_ms=[900] * 10)
 
 
 def guarded(*rails: Json, variants: tuple[str, ...] = ("stable", "canary"), **more: object) -> Release:
@@ -146,6 +150,17 @@ def test_a_warm_up_lasts_from_the_first_response_on(rail: Json) -> None:
     assert rig.shown()[0].samples == 120
 
 
+def test_what_is_no_look_yet_counts_once_a_warm_up_is_over() -> None:
+    rig = GuardRig(guarded(error_rate(0.05, warmUp="5s")))
+    rig.run(1, canary=GOOD)
+    rig.tell(canary=GOOD)
+    assert rig.shown()[0].samples == 0
+    rig.pass_s()
+    rig.pass_s(4)
+    rig.tell(canary=GOOD)
+    assert rig.shown()[0].samples == 30
+
+
 def test_each_bound_is_judged_by_its_own_variant() -> None:
     rig = GuardRig(guarded(error_rate(0.05), RELATIVE, variants=("stable", "canary", "third")))
     rig.run(20, stable=GOOD, canary=BAD, third=GOOD)
@@ -249,6 +264,89 @@ def test_a_sample_ratio_has_to_be_settled_too() -> None:
     rig = GuardRig(guarded(RATIO))
     rig.tell(canary=routed(30))
     assert not rig.guard.is_settled(["canary"])
+
+
+def weighted(rig: GuardRig) -> GuardRig:
+    """With two decisions of weights, of which the later has long replaced the earlier, revision (5, 1)."""
+    assert rig.evidence.requests is not None
+    rig.evidence.requests.decide(0, (5, 1), (5_000, 5_000), {})
+    rig.evidence.requests.decide(60_000, (5, 2), (9_000, 1_000), {})
+    return rig
+
+
+def test_requests_of_a_second_are_a_look_once_it_is_over_by_three() -> None:
+    rig = weighted(GuardRig(guarded(RATIO)))
+    rig.tell(stable=routed(50), canary=routed(50))
+    counted = []
+    for _ in range(REQUESTS_AFTER_S + 2):
+        rig.pass_s()
+        counted.append(rig.shown()[0].samples)
+    assert REQUESTS_AFTER_S == 3
+    assert counted == [0, 0, 0, 100, 100]
+
+
+def test_traffic_that_does_not_follow_is_told_of_from_when_its_second_is_over_by_three_until_its_window_ends() -> None:
+    rig, told = weighted(GuardRig(guarded())), []
+    rig.tell(stable=routed(50), canary=routed(50))
+    for _ in range(20):
+        rig.pass_s()
+        told.append([one.kind for one in rig.guard.divergences(rig.now_s)])
+    assert told == [[]] * REQUESTS_AFTER_S + [["stale"]] * STALE_S + [[]] * (17 - STALE_S)
+
+
+@pytest.mark.parametrize("strategy", [{"type": "shadow"}, {"type": "ensemble"}], ids=["shadow", "ensemble"])
+def test_copies_of_requests_do_not_drift(strategy: Json) -> None:
+    for applied, kinds in ((guarded(strategy=strategy), []), (guarded(), ["drift"])):
+        rig = GuardRig(applied)
+        assert rig.evidence.requests is not None
+        rig.evidence.requests.decide(0, (5, 1), (5_000, 5_000), {})
+        rig.tell(stable=routed(1_000), canary=routed(500))
+        rig.pass_s(REQUESTS_AFTER_S + 1)
+        assert [one.kind for one in rig.guard.divergences(rig.now_s)] == kinds
+
+
+def test_reactions_fail_candidates_until_they_have_left_the_window() -> None:
+    rig = GuardRig(guarded(REACTION))
+    assert rig.guard.wants_reactions
+    rig.guard.take_reactions(SLOW, rig.now_s)
+    assert [one.verdict for one in rig.shown()] == [Verdict.FAIL]
+    assert rig.asks("canary")
+    assert not rig.asks("canary")
+    rig.pass_s(9)
+    assert [one.metric for one in rig.guard.failing(["canary"])] == ["reaction_time"]
+    assert list(rig.guard.failing([])) == []
+    assert not rig.guard.is_settled(["canary"])
+    rig.pass_s()
+    assert list(rig.guard.failing(["canary"])) == []
+    assert rig.guard.is_settled(["canary"])
+    assert [one.verdict for one in rig.shown()] == [Verdict.INCONCLUSIVE]
+
+
+def test_reactions_fail_nobody_where_there_is_no_candidate() -> None:
+    rig = GuardRig(guarded(REACTION))
+    rig.guard.take_reactions(SLOW, rig.now_s)
+    assert not rig.asks()
+
+
+def test_reactions_are_forgotten_where_somebody_acted_on_their_guardrail() -> None:
+    rig = GuardRig(guarded(REACTION))
+    rig.guard.take_reactions(SLOW, rig.now_s)
+    rig.guard.start_over(lambda guardrail: guardrail.metric == "error_rate")
+    assert [one.samples for one in rig.shown()] == [10]
+    rig.guard.start_over(lambda guardrail: guardrail.metric == "reaction_time")
+    assert [one.samples for one in rig.shown()] == [0]
+
+
+def test_what_was_seen_of_traffic_and_of_reactions_continues_from_a_snapshot() -> None:
+    applied = guarded(REACTION)
+    rig, restored = weighted(GuardRig(applied)), GuardRig(applied)
+    rig.guard.take_reactions(SLOW, rig.now_s)
+    rig.tell(stable=routed(50), canary=routed(50))
+    rig.pass_s(REQUESTS_AFTER_S + 1)
+    restored.guard.restore(rig.guard.snapshot())
+    assert [one.kind for one in restored.guard.divergences(rig.now_s)] == ["stale"]
+    assert restored.shown() == rig.shown()
+    assert [one.samples for one in restored.shown()] == [10]
 
 
 def test_evidence_starts_over_where_somebody_acted_and_goes_on_elsewhere() -> None:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from engine.builders import Json, content, error_rate, latency, release
-from engine.guard_rig import GuardRig
+from engine.guard_rig import GuardRig, routed
+from trimtab.engine.guard import REQUESTS_AFTER_S
 from trimtab.engine.movement import Movement
+from trimtab.engine.observed import STALE_S
 from trimtab.engine.reaction import Reaction
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.sizing import Sizing
@@ -116,6 +118,19 @@ def test_weights_are_held_for_as_long_as_a_guardrail_of_a_candidate_fails() -> N
     assert rig.reaction.hold(by_variant(verdict(variant="stable"))) == ""
     held = rig.reaction.hold(by_variant(verdict(of=Verdict.PASS), verdict("hold", "other")))
     assert held == f"guardrail: weights are held, other: {WORDS}"
+
+
+def test_weights_are_held_while_traffic_does_not_follow_them() -> None:
+    rig = ReactionRig()
+    assert rig.evidence.requests is not None
+    rig.evidence.requests.decide(0, (5, 1), (8_000, 1_000, 1_000), {})
+    rig.evidence.requests.decide(60_000, (5, 2), (7_000, 1_500, 1_500), {})
+    rig.tell(stable=routed(100))
+    rig.pass_s(REQUESTS_AFTER_S + 1)
+    for second, kinds in ((rig.now_s, ["stale"]), (rig.now_s + STALE_S - 1, ["stale"]), (rig.now_s + STALE_S, [])):
+        rig.state.now_ms = second * 1000 + 999
+        assert [one.kind for one in rig.reaction.divergences()] == kinds
+        assert rig.reaction.hold(by_variant()).startswith("observed: weights are held, ") is bool(kinds)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,25 @@ def test_tests_side_by_side_say_what_each_says_alone() -> None:
         assert budgets.evidence(peeks) == [test.evidence(peek) for test, peek in zip(tests, peeks, strict=True)]
 
 
+def test_tests_side_by_side_take_looks_as_each_does_alone() -> None:
+    """The second has more tilts than the others, and looks without responses among those that have some."""
+    shares = 0.5, 0.02, 0.1
+    looks = (
+        (Share(9, 5), Share(30, 2), Share(20, 1)),
+        (Share(0, 0), Share(30, 0), Share(0, 0)),
+        (Share(1, 1), Share(0, 0), Share(20, 4)),
+    )
+    alone, told = [BudgetTest(share) for share in shares], [BudgetTest(share) for share in shares]
+    budgets = Budgets(told)
+    for of_each in looks:
+        for test, look in zip(alone, of_each, strict=True):
+            test.update(look)
+        budgets.update(of_each)
+        assert [test.snapshot() for test in told] == [test.snapshot() for test in alone]
+    assert [test.estimate() for test in told] == [test.estimate() for test in alone]
+    assert budgets.evidence([Share(0, 0)] * 3) == [test.evidence() for test in alone]
+
+
 def test_no_tests_side_by_side_say_nothing() -> None:
     assert Budgets([]).evidence([]) == []
 
