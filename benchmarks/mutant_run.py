@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from benchmarks.mutation import Mutant, mutants_of
 
@@ -81,7 +81,8 @@ def main() -> None:
     """Runs what the command line says."""
     task = Task(**json.loads(sys.argv[1]))
     warnings.simplefilter("ignore")
-    settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+    without_shrinking = (Phase.explicit, Phase.generate, Phase.target)  # nobody sees the example that kills a mutant
+    settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, phases=without_shrinking)
     settings.load_profile("repeatable")
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT / "tests"))
