@@ -1,5 +1,7 @@
 """The explanation of a decision: all of it as a person reads it, and each figure against its own arithmetic."""
 
+import doctest
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -277,3 +279,10 @@ def test_the_weights_of_segments_are_told_with_where_they_were() -> None:
     alone = explain(made, None)
     assert alone[alone.index(title) + 1] == "  mobile: v1 4000, v2 6000; together 10000"
     assert title not in explain(decision(), before)
+
+
+def test_the_arithmetic_in_the_document_is_what_the_engine_does() -> None:
+    document = Path(__file__).parents[2] / "docs" / "replay.md"
+    found = doctest.testfile(str(document), module_relative=False)
+    assert found.attempted > 0
+    assert found.failed == 0

@@ -249,3 +249,20 @@ def test_saving_that_fails_leaves_no_file(tmp_path: Path) -> None:
 
 def test_the_era_of_a_replayed_log_is_that_of_its_first_record() -> None:
     assert msgspec.json.decode(log_of(running_rig()).recorded[0])["era"] == NOW_S
+
+
+def test_records_that_are_missing_are_told() -> None:
+    log = log_of(running_rig())
+    del log.entries[4:6]
+    found = replay(log)
+    assert (found.missing, found.first_missing) == (2, 4)
+    told = "  2 records are missing, the first at offset 4: what came of them may differ"
+    assert told in lines_of(found)
+    assert not any("missing" in line for line in lines_of(replay(log_of(running_rig()))))
+
+
+def test_a_release_that_the_log_does_not_know_is_told_with_the_nearest() -> None:
+    log = log_of(running_rig())
+    found = replay(log, release="chekout")
+    assert "  nothing to compare: no release 'chekout'; did you mean checkout?" in lines_of(found)
+    assert not replay(log, release="checkout").absent

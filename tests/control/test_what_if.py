@@ -11,6 +11,7 @@ from trimtab.control.what_if import WhatIf, what_if
 from trimtab.control.what_if_report import lines_of, plain_of
 from trimtab.engine.off_policy import Values
 from trimtab.schemas.release import Release
+from trimtab.schemas.telemetry import Request
 
 STEADY = {"minWeight": 5_000, "maxStep": 10_000}
 """Limits that hold two variants at half of the traffic each."""
@@ -109,7 +110,46 @@ def test_a_release_that_the_log_does_not_apply_is_told() -> None:
     assert lines_of(found) == [
         "search: nothing was decided in what is left of the log, so nothing else would have been"
     ]
-    assert plain_of(found) == {"release": "search", "decisions": [], "worth": None}
+    assert plain_of(found) == {"release": "search", "refused": "", "decisions": [], "worth": None}
+
+
+def test_a_file_that_a_worker_would_refuse_is_told_with_the_reason() -> None:
+    brought = applied(strategy={"type": "bandit", "policy": {"type": "entryPoint", "name": "ours"}})
+    found = run(steady_log(2), brought)
+    reason = "release checkout: strategy.policy: expected an entry point of trimtab.policies out of (none); got 'ours'"
+    assert lines_of(found) == [
+        f"checkout: {len(found.actual)} decisions were made, 0 would have been",
+        f"the other file would have been refused: {reason}",
+    ]
+    plain = plain_of(found)
+    assert (plain["refused"], plain["worth"]) == (reason, None)
+
+
+def test_weights_on_their_way_to_the_proxies_do_not_end_what_is_known() -> None:
+    """The first share of a variant is decided on in one second, and routes requests in the next."""
+    rig, known = EvidenceRig(), (0, 0)
+    rig.apply(applied())
+    for _ in range(6):
+        made = [each.decision for effects in rig.replay() for each in effects.published][-1]
+        rig.now_ms += 400
+        served = [variant for variant, weight in made.weights.items() if weight]
+        for _ in range(2):
+            rig.now_ms += 300
+            asked = [
+                Request(release="checkout", variant=variant, time_ms=rig.now_ms, era=made.era, revision=made.revision)
+                for variant in served
+            ]
+            rig.bring(*asked, *[outcome(variant, rig.now_ms, value=1.0) for variant in served])
+        assert made.id > known
+        known = made.id
+    rig.wait(3_000)
+    found = run(log_of(rig), applied())
+    assert found.actual[-1].weights["canary"] == 5_000
+    worth = found.worth()
+    assert worth.unknown == ""
+    assert isinstance(worth.values, Values)
+    assert worth.values.ips == worth.values.actual
+    assert worth.values.actual.greatest_weight == 1.0
 
 
 def test_without_traffic_the_worth_is_not_known() -> None:
@@ -223,3 +263,4 @@ def test_nothing_is_estimated_of_requests_that_all_members_of_an_ensemble_answer
     found = run(log_of(rig), applied())
     assert any("not estimated: every member of an ensemble" in line for line in lines_of(found))
     assert plain_of(found)["worth"] is None
+    assert plain_of(run(steady_log(3), applied(strategy={"type": "ensemble"})))["worth"] is None, "nor for one"

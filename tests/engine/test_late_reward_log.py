@@ -66,6 +66,51 @@ def test_propensities_are_those_of_the_revisions_that_routed() -> None:
     assert batch.shares == pytest.approx([0.8 / 5 + 4 * 0.4 / 5, 0.2 / 5 + 4 * 0.6 / 5])
 
 
+def routed_by(*revisions: int) -> RewardLog:
+    rig = EvidenceRig()
+    rig.apply(waiting())
+    rig.bring(*[
+        Request(release="checkout", variant="stable", time_ms=NOW_MS, era=5, revision=revision)
+        for revision in revisions
+    ])  # fmt: skip
+    return taken(rig)
+
+
+def moves(*decided: tuple[int, int, int]) -> Shares:
+    """`decided`: milliseconds since the second in question began, revision, and the share of canary in %."""
+    shares = Shares()
+    for at_ms, revision, percent in decided:
+        shares.decide(NOW_MS + at_ms, {"stable": 10_000 - 100 * percent, "canary": 100 * percent}, (5, revision))
+    return shares
+
+
+@pytest.mark.parametrize(
+    ("others", "revision", "canary"),
+    [
+        ([(-5_000, 10, 0), (500, 30, 10)], 20, 0.0),  # on the way to the proxies
+        ([(-5_000, 10, 0), (500, 30, 10)], 30, 0.1),
+        ([(-5_000, 10, 0), (250, 25, 20)], 20, 0.1),  # half of the time that it was in force
+        ([(-5_000, 10, 0), (750, 35, 40)], 30, 0.2),
+        ([(-5_000, 10, 0), (2_000, 60, 50)], 70, 0.5),  # not in force in that second at all
+        ([(-5_000, 10, 0), (2_000, 60, 50), (9_000, 90, 70)], 70, 0.5),
+        ([(-5_000, 10, 30), (-2_500, 22, 60)], 10, 0.3),
+        ([(-5_000, 10, 0), (500, 30, 10)], 80, 0.05),  # unknown: as in the whole second
+    ],
+)
+def test_other_shares_are_those_in_force_while_a_revision_was(
+    others: list[tuple[int, int, int]], revision: int, canary: float
+) -> None:
+    log, actual = routed_by(revision), moves((-5_000, 10, 5), (-3_000, 20, 7), (500, 30, 9), (3_000, 70, 11))
+    ((_, found),) = log.targets(BOTH, actual, moves(*others), [(NOW_S, "")])
+    assert found == pytest.approx(canary)
+
+
+def test_the_same_shares_are_no_others_however_late_they_came_to_the_proxies() -> None:
+    log, shares = routed_by(1, 1, 2, 9), moves((-5_000, 1, 0), (300, 2, 10), (300, 3, 15), (900, 4, 20))
+    (batch,) = log.batches(BOTH, shares, [(NOW_S, "")])
+    assert log.targets(BOTH, shares, shares, [(NOW_S, "")]) == [batch.shares]
+
+
 def test_a_second_without_requests_has_the_weights_that_were_in_force() -> None:
     shares = Shares()
     shares.decide(0, {"stable": 8_000, "canary": 2_000}, (5, 1))

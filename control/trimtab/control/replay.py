@@ -21,6 +21,7 @@ from trimtab.schemas import evidence
 from trimtab.schemas.decision import Decision, encode
 from trimtab.schemas.errors import InvalidRecord, NewerVersion
 from trimtab.schemas.ids import NO_REVISION, Revision
+from trimtab.schemas.nearest import near
 
 _ABSENT: Final = "nothing"
 
@@ -59,6 +60,12 @@ class Comparison:
     """records that no worker can have used, either"""
     newer: int = 0
     """records of a newer version than this program's, which a newer worker did use"""
+    missing: int = 0
+    """offsets without a record, before that of a later one"""
+    first_missing: int = -1
+    """the lowest of them; -1 where there is none"""
+    absent: str = ""
+    """what is to be said of a release that was asked for and that neither side knows; empty where one does"""
     replayed: int = 0
     """decisions, of the releases that are compared"""
     identical: int = 0
@@ -76,6 +83,13 @@ class Comparison:
     def is_identical(self) -> bool:
         """Whether there was something to compare, and all of it was the same. Nothing is not the same."""
         return self.identical > 0 and self.differing == 0
+
+    def count(self, offset: int, expected: int) -> None:
+        """Takes the next record; it was `expected` at an offset, and none may have come between."""
+        self.records += 1
+        if offset > expected:
+            self.first_missing = expected if self.first_missing < 0 else self.first_missing
+            self.missing += offset - expected
 
     def note(self, difference: Difference) -> None:
         """Takes note of a decision that differs."""
@@ -150,6 +164,8 @@ def replay(
     for conflict in recorded.conflicts:
         found.note(conflict)
     found.began_before = sorted(name for name, may in comparable.items() if not may)
+    if release and release not in ledger.releases and not recorded.by_id:
+        found.absent = f"no release {release!r}{near(release, ledger.releases)}"
     return found
 
 
@@ -160,10 +176,12 @@ def ledger_of(log: EvidenceLog, era: int, factories: Factories) -> Ledger:
 
 def readable(log: EvidenceLog, until: Until, found: Comparison) -> Iterator[tuple[Entry, evidence.Record]]:
     """Gives the records that can be read, and counts all of them."""
+    expected = log.start
     for entry in log.records():
         if until.is_past(entry):
             return
-        found.records += 1
+        found.count(entry.offset, expected)
+        expected = max(expected, entry.offset + 1)
         try:
             yield entry, evidence.decode(entry.value)
         except NewerVersion:

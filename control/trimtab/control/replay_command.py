@@ -186,7 +186,7 @@ def _tell_what_if(
                 by_name[name] = one
     found = list(by_name.values())
     _write([line for one in found for line in lines_of(one)], [plain_of(one) for one in found], output)
-    if not all(one.actual for one in found):
+    if not all(one.actual and one.other for one in found):
         raise typer.Exit(FAILED)
 
 

@@ -14,7 +14,7 @@ def lines_of(found: Comparison) -> list[str]:
         lines.append(f"  {found.differing} differ, first {place}:")
         lines.append(f"    {first.field}: recorded {first.recorded}, replayed {first.replayed}")
     if not found.identical and not found.differing:
-        lines.append("  nothing to compare")
+        lines.append(f"  nothing to compare{': ' * bool(found.absent)}{found.absent}")
     lines += [f"  {count} {words}" for count, words in _remarks(found) if count]
     lines += [f"  {name}: cannot be replayed, for what it began with is gone" for name in found.began_before]
     return lines
@@ -22,6 +22,10 @@ def lines_of(found: Comparison) -> list[str]:
 
 def _remarks(found: Comparison) -> list[tuple[int, str]]:
     return [
+        (
+            found.missing,
+            f"records are missing, the first at offset {found.first_missing}: what came of them may differ",
+        ),
         (found.forgotten, "are older than what is recorded still"),
         (found.ahead, "are newer than what is recorded yet"),
         (found.unreadable, "records cannot be read, and had no effect"),

@@ -18,7 +18,7 @@ import msgspec
 
 from trimtab.control.evidence_log import EvidenceLog
 from trimtab.control.replay import Comparison, Recorded, Until, ledger_of, readable
-from trimtab.engine.ledger import Ledger
+from trimtab.engine.ledger import Effects
 from trimtab.engine.off_policy import Logged, TooFew, Unsupported, Values, estimate
 from trimtab.engine.policy.build import NO_FACTORIES, Factories
 from trimtab.engine.request_book import request_keep
@@ -62,6 +62,8 @@ class WhatIf:
     other: list[Decision] = field(default_factory=list)
     end_s: int = 0
     """the second in which the log ends"""
+    refused: str = ""
+    """why the other file was not taken, the last time that it was not; empty where it always was"""
 
     def steps(self) -> Iterator[Step]:
         """Gives the moments, in order."""
@@ -71,8 +73,8 @@ class WhatIf:
 
     @property
     def asked_all(self) -> bool:
-        """Whether requests went to all variants at some time, as those of an ensemble do: no shares routed them."""
-        return any(made.strategy == "ensemble" for made in self.actual)
+        """Whether requests went to all variants at some time in either, as an ensemble has it: no shares route them."""
+        return any(made.strategy == "ensemble" for made in (*self.actual, *self.other))
 
     def worth(self) -> Worth:
         """Gives what the other shares would have been worth; of a release that was decided on in both."""
@@ -84,7 +86,7 @@ class WhatIf:
         cells = strata(seconds, shares, targets)
         logged = Logged.of(
             self.rewards.batches(variants, shares, cells),
-            [targets.mean(second, variants, segment) for second, segment in cells],
+            self.rewards.targets(variants, shares, targets, cells),
         )
         found = estimate(logged)
         if not isinstance(found, Unsupported):
@@ -120,12 +122,15 @@ def what_if(
     era = Recorded(log.decisions()).newest[0] if log.start else 0
     actual, other = ledger_of(log, era, factories), ledger_of(log, era, factories)
     for entry, record in readable(log, until or Until(), Comparison(log.partition, log.start)):
-        for name, decision in _decided(actual, entry.offset, entry.time_ms, record):
+        for name, decision in _decided(actual.advance(entry.offset, entry.time_ms, record)):
             if name in found:
                 found[name].actual.append(decision)
-        for name, decision in _decided(other, entry.offset, entry.time_ms, _substituted(record, releases)):
+        effects = other.advance(entry.offset, entry.time_ms, _substituted(record, releases))
+        for name, decision in _decided(effects):
             if name in found:
                 found[name].other.append(decision)
+        if isinstance(record, Spec) and record.release in found:
+            found[record.release].refused = effects.rejected or found[record.release].refused
         for one in found.values():
             one.end_s = max(one.end_s, entry.time_ms // 1000)
             _collect(one.rewards, record)
@@ -137,8 +142,8 @@ def _rewards_of(release: Release) -> RewardLog:
     return RewardLog(release.name, release.spec.objective.metric, keep.cohorts if keep else None)
 
 
-def _decided(ledger: Ledger, offset: int, time_ms: int, record: Record) -> Iterator[tuple[str, Decision]]:
-    for published in ledger.advance(offset, time_ms, record).published:
+def _decided(effects: Effects) -> Iterator[tuple[str, Decision]]:
+    for published in effects.published:
         yield published.decision.release, published.decision
 
 

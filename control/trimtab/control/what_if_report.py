@@ -11,7 +11,7 @@ from trimtab.schemas.decision import Decision, Phase
 _KNOWS: Final = (
     "What this can know: the evidence is what happened under the actual weights. Under others there would have been",
     "more of it from some variants and less from others, so that what follows a first difference is an approximation.",
-    "The share that routed a request is taken from the decisions of its second; intervals take trials as independent.",
+    "The share that routed a request is its revision's, else that of its second; intervals take trials as independent.",
 )
 _ASKED_ALL: Final = "not estimated: every member of an ensemble answers every request, so no shares routed them"
 _ESTIMATORS: Final = ("actual", "ips", "snips", "dr")
@@ -23,6 +23,10 @@ def lines_of(found: WhatIf) -> list[str]:
     if not found.actual:
         return [f"{name}: nothing was decided in what is left of the log, so nothing else would have been"]
     lines = [f"{name}: {len(found.actual)} decisions were made, {len(found.other)} would have been"]
+    if found.refused:
+        lines.append(f"the other file would have been refused: {found.refused}")
+    if not found.other:
+        return lines
     for step, actual, other in _standing(found):
         if step.actual is not None:
             lines.append(f"{_place(step.actual)} was   {actual}: {step.actual.rule}")
@@ -41,7 +45,9 @@ def plain_of(found: WhatIf) -> dict[str, Any]:
         }
         for step in found.steps()
     ]
-    return {"release": found.release.name, "decisions": steps, "worth": _plain_worth(found)}
+    return {
+        "release": found.release.name, "refused": found.refused, "decisions": steps, "worth": _plain_worth(found)
+    }  # fmt: skip
 
 
 def _standing(found: WhatIf) -> Iterator[tuple[Step, str, str]]:
@@ -109,7 +115,7 @@ def _plain_decision(made: Decision) -> dict[str, Any]:
 
 
 def _plain_worth(found: WhatIf) -> dict[str, Any] | None:
-    if not found.actual or found.asked_all:
+    if not found.actual or not found.other or found.asked_all:
         return None
     worth, objective = found.worth(), found.release.spec.objective
     return {

@@ -124,6 +124,13 @@ class RewardLog:
             for place in cells
         ]
 
+    def targets(
+        self, variants: Sequence[str], shares: "Shares", others: "Shares", cells: Sequence[Cell]
+    ) -> list[list[float]]:
+        """Gives the shares that `others` would have given to the requests of each cell, which `shares` routed."""
+        routed = self._routed(set(cells))
+        return [others.of_requests(place, routed.get(place, {}), variants, shares) for place in cells]
+
     def _with_default(self, sums: Sequence[int]) -> tuple[int, int, int]:
         requests, answered, total, squares = sums
         default = self._cohorts.default if self._cohorts is not None else 0
@@ -192,25 +199,50 @@ class Shares:
         """The first second in which weights were in force all the time; of at least one decision."""
         return -(-self._since_ms[0] // _SECOND_MS)
 
-    def of_requests(self, place: Cell, routed: Mapping[Revision, int], variants: Sequence[str]) -> list[float]:
-        """Gives each variant's share of a cell's requests, by the revisions that routed them."""
+    def of_requests(
+        self, place: Cell, routed: Mapping[Revision, int], variants: Sequence[str], actual: "Shares | None" = None
+    ) -> list[float]:
+        """Gives each variant's share of a cell's requests, by the revisions that routed them.
+
+        `actual`: whose revisions they are, where they are of others. One then has the shares that were in force here
+        while it was in force there: these, too, would have been late to the proxies.
+        """
         second, segment = place
         shares, whole = [0.0] * len(variants), sum(routed.values())
-        unknown = whole
+        unknown, of_unknown = whole, self.mean(second, variants, segment)
         for revision, requests in sorted(routed.items()):
-            at = bisect_left(self._revisions, revision)
-            if revision != NO_REVISION and at < len(self._revisions) and self._revisions[at] == revision:
+            meanwhile = self._meanwhile(place, revision, variants, actual or self)
+            if meanwhile is not None:
                 unknown -= requests
-                for arm, variant in enumerate(variants):
-                    shares[arm] += self._in_force(at, segment).get(variant, 0) / BASIS_POINTS * requests / whole
-        mean = self.mean(second, variants, segment)
+                shares = [share + own * requests / whole for share, own in zip(shares, meanwhile, strict=True)]
         if not whole:
-            return mean
-        return [share + one * unknown / whole for share, one in zip(shares, mean, strict=True)] if unknown else shares
+            return of_unknown
+        return [one + own * unknown / whole for one, own in zip(shares, of_unknown, strict=True)] if unknown else shares
+
+    def _meanwhile(
+        self, place: Cell, revision: Revision, variants: Sequence[str], actual: "Shares"
+    ) -> list[float] | None:
+        """Gives the shares while a revision of `actual` was in force in a second; None where it is not known.
+
+        Of one that was in force at no moment of that second: those that were in force last while it was.
+        """
+        (second, segment), at = place, bisect_left(actual._revisions, revision)
+        if revision == NO_REVISION or revision not in actual._revisions[at : at + 1]:
+            return None
+        start_ms, stop_ms, upto = second * _SECOND_MS, (second + 1) * _SECOND_MS, (revision[0], revision[1] + 1)
+        start_ms = max(start_ms, actual._since_ms[at])
+        if at + 1 < len(actual._since_ms):
+            stop_ms, upto = min(stop_ms, actual._since_ms[at + 1]), actual._revisions[at + 1]
+        if start_ms < stop_ms:
+            return self._mean(start_ms, stop_ms, variants, segment)
+        weights = self._in_force(max(0, bisect_left(self._revisions, upto) - 1), segment)
+        return [weights.get(variant, 0) / BASIS_POINTS for variant in variants]
 
     def mean(self, second: int, variants: Sequence[str], segment: str = "") -> list[float]:
         """Gives each variant's mean share of a segment's traffic over a second; zeros before anything was decided."""
-        start_ms, stop_ms = second * _SECOND_MS, (second + 1) * _SECOND_MS
+        return self._mean(second * _SECOND_MS, (second + 1) * _SECOND_MS, variants, segment)
+
+    def _mean(self, start_ms: int, stop_ms: int, variants: Sequence[str], segment: str) -> list[float]:
         at = max(0, bisect_right(self._since_ms, start_ms) - 1)
         means = [0.0] * len(variants)
         while at < len(self._since_ms) and self._since_ms[at] < stop_ms:
@@ -220,7 +252,7 @@ class Shares:
             for place, variant in enumerate(variants):
                 means[place] += weights.get(variant, 0) * length_ms
             at += 1
-        return [mean / (BASIS_POINTS * _SECOND_MS) for mean in means]
+        return [mean / (BASIS_POINTS * (stop_ms - start_ms)) for mean in means]
 
 
 def _rewards(content: PaneContent, metric: str) -> tuple[int, int, int]:
