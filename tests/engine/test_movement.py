@@ -205,6 +205,19 @@ def test_a_step_back_that_takes_several_moves_begins_at_once_too() -> None:
     assert (state.step_began_ms, state.step_responses) == (NOW_MS, [7, 8, 9])
 
 
+def test_after_a_step_back_nobody_has_cleared_that_step_nor_confirmed_anything() -> None:
+    movement, state = moving(weights=(4_000, 3_000, 3_000), step=2, cleared_step=1, ready="canary", confirmed="canary")
+    assert movement.step_back([7, 8, 9])
+    assert (state.cleared_step, state.ready, state.confirmed) == (-1, "", "")
+
+
+@pytest.mark.parametrize(("ready", "after"), [("canary", ""), ("other", "other")])
+def test_nobody_is_asked_to_confirm_who_is_excluded(ready: str, after: str) -> None:
+    movement, state = moving(ready=ready, confirmed=ready)
+    movement.exclude({"canary": "it is slow"})
+    assert (state.ready, state.confirmed) == (after, after)
+
+
 @pytest.mark.parametrize(
     "state",
     [{"step": 0}, {"step": 1, "chosen": "canary"}, {"step": 1, "excluded": {"canary": "slow", "other": "slow"}}],

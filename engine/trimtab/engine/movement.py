@@ -78,6 +78,8 @@ class Movement:
         )
         if state.chosen in state.excluded:
             state.chosen = ""
+        if state.ready in state.excluded:
+            state.ready = state.confirmed = ""
         if not self.candidates:
             self.roll_back()
 
@@ -144,12 +146,16 @@ class Movement:
         return state.weights[self.names.index(variant)] == all_of_it and not state.segment_weights
 
     def step_back(self, responses: list[int]) -> bool:
-        """Goes back to the step before, by as much as limits allow; False where there is none."""
+        """Goes back to the step before, by as much as limits allow; False where there is none.
+
+        Who has cleared that step, or confirmed what came after it, did so before it was gone back to.
+        """
         state = self._state
         if not state.step or not self.candidates or state.chosen:
             return False
         target = target_of(self._spec, self.eligible, share_of(self._steps, state.step - 1, self.room))
         state.step_began_ms, state.step_responses = state.now_ms, responses
+        state.cleared_step, state.ready, state.confirmed = -1, "", ""
         self.settle(Move(target, "", state.step - 1), responses)
         return True
 
