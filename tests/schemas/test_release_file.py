@@ -176,6 +176,13 @@ MISTAKES = [
         CANARY + "  guardrails:\n  - {metric: outcome, name: revenue}\n",
         "13: spec.guardrails[0].max: expected a value here or in min, maxRatio, minRatio, found none",
     ),
+    *[
+        (
+            f"{CANARY}  guardrails:\n  - {{metric: {bounded}, min: 2, max: 1.5}}\n",
+            "13: spec.guardrails[0].min: expected at most max 1.5, got 2",
+        )
+        for bounded in ("outcome, name: revenue", "metric, name: rate")
+    ],
     (CANARY + "  falseAborts: 0.5\n", "12: spec.falseAborts: expected below 0.5, got 0.5"),
     # limits
     (CANARY + "  limits:\n", "12: spec.limits: expected a mapping, got None"),

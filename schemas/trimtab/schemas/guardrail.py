@@ -106,6 +106,8 @@ class OutcomeGuardrail(_Watch):
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> Self:
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError(f"min: expected at most max {self.max:g}, got {self.min:g}")
         return _bounded(self, "max", "min", "max_ratio", "min_ratio")
 
     @cached_property
@@ -168,6 +170,8 @@ class MetricGuardrail(_Watch):
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> Self:
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError(f"min: expected at most max {self.max:g}, got {self.min:g}")
         return _bounded(self, "max", "min", "max_ratio", "min_ratio")
 
     @cached_property
