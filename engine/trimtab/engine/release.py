@@ -6,7 +6,8 @@ The rules of a release's life are here, and only here:
 * Guardrails are looked at on every record that brings errors or slow responses, and whenever weights are chosen
   (`guard.py`). A candidate that fails one is excluded at once, unless the guardrail asks for less.
 * Weights are chosen anew once an interval of the log's time, and only when there is new evidence: no traffic, no move.
-* A paused release holds its weights; its guardrails stay on guard. A frozen one holds them whatever happens.
+* A paused release holds its weights; its guardrails stay on guard. A frozen one holds them whatever happens, another
+  spec included, until a person says otherwise.
 * A release that is over (promoted, rolled back, completed) moves no more until it is retried or applied with another
   spec, which starts it anew: evidence, exclusions and steps; the weights stay where they are.
 * A variant that is excluded by order loses its traffic also in a release that is frozen or over.
@@ -186,9 +187,12 @@ class ReleaseFold:
             self._evidence.finish(source, second)
         if document == self._document:
             return self._consider(at)
+        is_frozen = self._state.phase is Phase.FROZEN
         self._start_anew(document)
         self._state.behind = behind
         rule = "applied: another spec, starts anew from the present weights"
+        if is_frozen:
+            self._state.phase, rule = Phase.FROZEN, f"{rule} once it is resumed"
         return self._decision(at, queued_rule(behind) or rule, {})
 
     def _start_anew(self, document: bytes, *, has_gone_on: bool = False) -> None:
