@@ -90,6 +90,21 @@ def test_those_that_wait_begin_in_the_order_in_which_they_came() -> None:
     assert rig.ledger.releases["checkout"].standing is Standing.LIVE
 
 
+def test_those_that_wait_are_told_when_another_one_is_in_their_way() -> None:
+    rig = EvidenceRig()
+    for name in NAMES:
+        rig.apply(of(name))
+    told = [one for one in decisions(rig.command("abort")) if one.release == "checkout.3"]
+    assert [(one.rule, one.queued_behind) for one in told] == [
+        ("queued: checkout is not in the way any more, checkout.2 keeps the traffic until it is over", "checkout.2")
+    ]
+    assert refused(rig.command("pause", of="checkout.3")) == (
+        "pause: release checkout.3: it waits for checkout.2, which has the traffic of the same service"
+    )
+    rig.wait(1_000)
+    assert decisions(rig.command("abort", of="checkout.2"))[-1].rule == "begins: checkout.2 is not in the way any more"
+
+
 def refused(effects: Effects) -> str:
     assert effects.published == []
     return effects.rejected

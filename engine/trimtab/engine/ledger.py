@@ -222,12 +222,20 @@ class Ledger:
         self._took(spec.release, decision, effects)
 
     def _relieve(self, waiting: Iterable[str], at: Position, effects: Effects) -> None:
-        """Begins releases that have been `waiting` and need not any more: each sees those that begin before it."""
+        """Begins releases that have been `waiting` and need not any more: each sees those that begin before it.
+
+        Others are told where another one is in their way now.
+        """
         for name in sorted(waiting, key=lambda each: (self.releases[each].lives[-1][0], each)):
             release = self.releases[name]
-            is_queued = release.standing is Standing.QUEUED
-            if is_queued and not in_the_way(self.releases, name, release.prefix, at.offset + 1):
-                self._took(name, release.relieve(at), effects)
+            if release.standing is not Standing.QUEUED:
+                continue
+            if other := in_the_way(self.releases, name, release.prefix, at.offset + 1):
+                decision = release.wait_for(other, at)
+            else:
+                decision = release.relieve(at)
+            if decision is not None:
+                self._took(name, decision, effects)
 
     def _command(self, command: Command, at: Position, effects: Effects) -> None:
         release = self.releases.get(command.release)

@@ -209,6 +209,15 @@ class ReleaseFold:
         self._start_anew(self._document)
         return self._decision(at, f"begins: {behind} is not in the way any more", {})
 
+    def wait_for(self, other: str, at: Position) -> Decision | None:
+        """Takes note of who is in the way of what is queued, and tells it where that is another one than before."""
+        if other == self._state.behind:
+            return None
+        self._take(at)
+        was, self._state.behind = self._state.behind, other
+        rule = f"queued: {was} is not in the way any more, {other} keeps the traffic until it is over"
+        return self._decision(at, rule, {})
+
     def knows(self, variant: str) -> bool:
         """Whether a variant takes part, or did once."""
         return self._evidence.knows(variant)

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from trimtab.schemas.decision import Decision, Phase
 
 RULES: Final = (
-    "applied", "begins", "guardrail", "observed", "cooldown", "scaling",
+    "applied", "queued", "begins", "guardrail", "observed", "cooldown", "scaling",
     "canary", "bandit", "blue/green", "a/b", "shadow", "ensemble",
     "pause", "resume", "promote", "abort", "retry", "freeze", "set-weights",
     "paused", "frozen", "promoted", "rolled_back", "completed",
