@@ -177,6 +177,20 @@ def test_a_frozen_release_holds_its_weights_whatever_happens() -> None:
     assert running.newest.phase is Phase.ROLLED_BACK
 
 
+def test_a_frozen_release_takes_another_spec_and_stays_frozen() -> None:
+    running = Simulation(release(strategy=CANARY), {"stable": GOOD, "canary": FAULTY})
+    running.run(1.5)
+    running.command("freeze")
+    running.apply(release(strategy=CANARY, guardrails=[error_rate(0.05)]))
+    applied = running.newest
+    assert (applied.phase, applied.weights["canary"]) == (Phase.FROZEN, 500)
+    assert applied.rule == "applied: another spec, starts anew from the present weights once it is resumed"
+    assert {(made.phase, made.weights["canary"]) for made in running.run(10)} == {(Phase.FROZEN, 500)}
+    running.command("resume")
+    running.run(1)
+    assert running.newest.phase is Phase.ROLLED_BACK
+
+
 def test_weights_that_a_person_sets_are_held_and_guarded() -> None:
     services = {"stable": GOOD, "canary": GOOD}
     running = Simulation(release(strategy=CANARY, guardrails=[error_rate(0.05)]), services)
@@ -211,6 +225,34 @@ def test_promote_by_one_step_ends_the_present_one_and_no_more() -> None:
     running.command("promote", full=False)
     running.run(5)
     assert running.newest.phase is Phase.PROMOTED
+
+
+@pytest.mark.parametrize(
+    ("reason", "rule"), [("", "promote by an operator: "), ("enough", "promote by an operator: enough; ")]
+)
+def test_a_last_step_that_a_person_ends_for_a_baseline_that_is_better_says_so(reason: str, rule: str) -> None:
+    choice = release(
+        strategy={"type": "canary", "steps": [2_500], "hold": "1h"},
+        objective={"metric": "converted"},
+        limits={"maxStep": 10_000},
+    )
+    running = Simulation(choice, {"stable": Service(conversion=0.5), "canary": Service(conversion=0.1)})
+    running.run(10)
+    running.command("promote", full=False, reason=reason)
+    assert running.newest.phase is Phase.ROLLED_BACK
+    assert running.newest.rule == f"{rule}canary: stable is best with probability 1.000, so it stays"
+
+
+def test_a_step_that_a_person_ended_is_looked_at_anew_after_a_step_back() -> None:
+    strategy = {"type": "canary", "steps": [500, 2_500], "hold": "1m", "advance": "manual"}
+    services = {"stable": GOOD, "canary": GOOD}
+    running = Simulation(release(strategy=strategy, guardrails=[error_rate(0.05, onFail="stepBack")]), services)
+    running.run(2)
+    running.command("promote", full=False)
+    services["canary"] = FAULTY
+    back = [made for made in running.run(20) if made.rule.startswith("guardrail: a step back")]
+    assert [made.weights["canary"] for made in back] == [500]
+    assert (running.newest.step, running.newest.weights["canary"]) == (0, 500)
 
 
 def test_a_promoted_variant_that_breaks_on_the_way_is_excluded() -> None:

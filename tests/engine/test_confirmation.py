@@ -12,6 +12,7 @@ from trimtab.engine.release import ReleaseFold
 from trimtab.engine.release_state import ReleaseState
 from trimtab.engine.strategy.situation import Move
 from trimtab.schemas.decision import Decision, Phase
+from trimtab.schemas.evidence import Command
 from trimtab.schemas.release import Release
 
 HOOKS = {"confirmPromotion": "ci"}
@@ -65,6 +66,12 @@ def test_a_baseline_that_stays_waits_for_nobody() -> None:
     rig = EvidenceRig()
     rig.apply(under())
     assert run(rig, 12, status=500)[-1].phase is Phase.ROLLED_BACK
+
+
+def test_a_step_that_a_person_ends_says_that_its_end_waits() -> None:
+    rig, _ = waiting()
+    made = decision(rig.append(Command(release="checkout", action="promote", full=False)))
+    assert (made.rule, made.awaits) == (f"promote by an operator: {WAITS}", "canary")
 
 
 def test_guardrails_do_not_wait() -> None:

@@ -309,9 +309,7 @@ class ReleaseFold:
                 state.phase = Phase.PAUSED
                 self._movement.put(command.weights)
             case "promote":
-                self._promote(command, rule)
-                if self._state is not state:  # a shadow phase is over with that
-                    rule = f"{rule}, goes on as {self._spec.strategy.type}"
+                rule = self._promote(command, rule)
             case "exclude":
                 was_promoted = state.phase is Phase.PROMOTED
                 self._movement.exclude({command.variant: rule})
@@ -323,17 +321,22 @@ class ReleaseFold:
                 assert_never(command.action)
         return rule
 
-    def _promote(self, command: Command, rule: str) -> None:
+    def _promote(self, command: Command, rule: str) -> str:
+        """Ends the present step, or the release, and gives the rule, with what else came of it."""
         state, names = self._state, self._movement.names
         state.phase = Phase.PROGRESSING
         if not command.full and steps_of(self._spec) and not state.chosen:
             state.cleared_step = state.step
-            self._move(self._assess())
-            return
+            moved = self._move(self._assess())
+            if self._state is not state:  # a shadow phase is over with that
+                return f"{rule}, goes on as {self._spec.strategy.type}"
+            is_as_said = not state.awaits and state.chosen != self._spec.baseline
+            return rule if is_as_said else f"{rule}{'; ' if command.reason else ': '}{moved}"
         probabilities = self._belief.probabilities(self._movement.eligible)
         chosen = command.variant or max(self._movement.candidates, key=lambda name: probabilities[names.index(name)])
         state.chosen = chosen
         self._movement.settle(Move(all_to(names.index(chosen), len(names)), rule, state.step), self._responses())
+        return rule
 
     def _take(self, at: Position) -> bool:
         if at.offset <= self._state.offset:
