@@ -1,14 +1,16 @@
 """The explanation of a decision: all of it as a person reads it, and each figure against its own arithmetic."""
 
 import doctest
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from control.decisions import arm, assessment, decision
-from engine.builders import error_rate, latency, release, response
+from engine.builders import error_rate, latency, outcome, release, response
 from engine.evidence_rig import EvidenceRig, decisions
 from trimtab.control.explain import explain
 from trimtab.control.limited import limited
@@ -91,7 +93,7 @@ def test_every_field_of_a_decision_is_told() -> None:
     assert set(Arm.__struct_fields__) == {
         "variant", "weight", "excluded", "trials", "reward_sum", "alpha", "beta", "mean", "probability_best",
         "requests", "responses", "errors", "in_flight", "error_ratio", "p50_ms", "p99_ms",
-        "prior_trials", "prior_reward_sum", "scale", "degrees",
+        "prior_trials", "prior_reward_sum", "scale", "degrees", "reward_square_sum",
         "metrics", "segments", "maturing", "outside", "unjoined",
     }  # fmt: skip
     assert set(SegmentArm.__struct_fields__) == {
@@ -155,6 +157,43 @@ def test_a_prior_is_told_apart_from_what_was_seen() -> None:
 def test_real_values_are_told_as_students_t() -> None:
     told = text(decision(arms=[arm(alpha=0.0, beta=0.0, mean=31.5, scale=0.25, degrees=32.0, prior_trials=5.0)]))
     assert "posterior: Student's t of 32 degrees, scale 0.25, 5 trials believed besides\n    mean: 31.5\n" in told
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+def test_mean_and_scale_of_real_values_come_from_the_figures_beside_them(goal: str) -> None:
+    rig, rng = EvidenceRig(), np.random.default_rng(4)
+    objective = {"metric": "rating", "values": "real", "goal": goal}
+    rig.apply(release(objective=objective, strategy={"type": "bandit", "policy": {"type": "thompson"}}))
+    for _ in range(3):
+        rig.now_ms += 1_000
+        events = [
+            outcome(variant, rig.now_ms, metric="rating", value=float(rng.normal(mean, 1.0)))
+            for variant, mean in (("stable", 40.0), ("canary", 39.0))
+            for _ in range(20)
+        ]
+        rig.bring(*events)
+    told = text(decisions(rig.replay())[-1])
+    sums = re.findall(r"mean: (-?)\((\S+) \+ (\S+)\) / \(1 \+ (\d+)\) = (\S+), from .* on(.*)", told)
+    assert len(sums) == 2
+    for sign, start, total, n, mean, turned in sums:
+        assert float(mean) == pytest.approx(float(sign + "1") * (float(start) + float(total)) / (1 + int(n)), rel=1e-5)
+        assert (sign, turned) == (("-", ", turned around: less is better") if goal == "minimize" else ("", ""))
+    scales = re.findall(r"scale: sqrt\((.*)\) = (\S+), where\n +(.*) = (\S+), from", told)
+    assert len(scales) == 2
+    for under, scale, parts, rate in scales:
+        assert by_hand(under) ** 0.5 == pytest.approx(float(scale), rel=1e-4)
+        assert by_hand(parts) == pytest.approx(float(rate), rel=1e-3)
+
+
+def by_hand(told: str) -> float:
+    """What a sum comes to that stands in an explanation."""
+    assert re.fullmatch(r"[\d.()+/x^ -]+", told)
+    return float(eval(told.replace("x", "*").replace("^", "**")))  # noqa: S307 - digits and signs, as asserted
+
+
+def test_a_great_sum_is_told_with_all_that_the_mean_takes_of_it() -> None:
+    told = text(decision(arms=[arm(trials=3_000_000, reward_sum=1_234_567.5, alpha=1_234_568.5, beta=1_765_433.5)]))
+    assert "Beta(1 + 1234567.5, 1 + 3000000 - 1234567.5) = Beta(1234568.5, 1765433.5)" in told
 
 
 def test_advice_on_scaling_is_told_with_its_numbers() -> None:

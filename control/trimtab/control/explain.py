@@ -6,8 +6,8 @@ there. Shares and probabilities are written with as many digits as tell them apa
 are whole.
 """
 
-from math import exp, isclose
-from typing import Final
+from math import exp, isclose, sqrt
+from typing import Final, NamedTuple
 
 from trimtab.control.limited import Limited, LimitedVariant
 from trimtab.control.notation import revision_text, time_text
@@ -16,6 +16,8 @@ from trimtab.schemas.ids import NO_REVISION
 
 _UNKNOWN: Final = "unknown"
 _NO_TIME: Final = "0ms"
+_MANY: Final = 1_000
+"""From it on a number is a sum, of which six digits might not tell what has to be taken from it."""
 _CHOSEN_ANEW: Final = ("bandit", "ensemble")
 """Strategies under which weights have floors, and follow the evidence all the time."""
 
@@ -31,7 +33,7 @@ def explain(decision: Decision, replaced: Decision | None, limited: Limited | No
         *_section("Weights, in basis points", _weights(decision, replaced)),
         *_section("Weights of segments, in basis points", _segment_weights(decision, replaced)),
         *_section("Limits", [] if limited is None else _limits(limited)),
-        *_section("What it saw", [line for arm in decision.arms for line in _arm(arm)]),
+        *_section("What it saw", [line for arm in decision.arms for line in _arm(arm, _all_real(decision.arms))]),
         *_section("What it concluded", [line for found in decision.assessments for line in _assessment(found)]),
         *_section("Traffic that does not follow the weights", [one.words for one in decision.divergences]),
         *_section("Scaling", [line for advice in decision.scaling for line in _advice(advice)]),
@@ -116,13 +118,40 @@ def _own_limits(variant: LimitedVariant) -> list[str]:
     return floor + cap
 
 
-def _arm(arm: Arm) -> list[str]:
+class _AllReal(NamedTuple):
+    """What all variants have earned of an objective whose values are real, the prior's part included."""
+
+    trials: float
+    rewards: float
+    squares: float | None
+    """None where they are not known, for there is a prior or an older worker decided"""
+
+    @property
+    def mean(self) -> float:
+        return self.rewards / self.trials if self.trials else 0.0
+
+    @property
+    def variance(self) -> float | None:
+        return self.squares / self.trials - self.mean**2 if self.squares is not None and self.trials else None
+
+
+def _all_real(arms: list[Arm]) -> _AllReal:
+    known = all(arm.reward_square_sum is not None and not arm.prior_trials for arm in arms)
+    return _AllReal(
+        sum(arm.trials + arm.prior_trials for arm in arms),
+        sum(arm.reward_sum + arm.prior_reward_sum for arm in arms),
+        sum(arm.reward_square_sum or 0.0 for arm in arms) if known else None,
+    )
+
+
+def _arm(arm: Arm, together: _AllReal) -> list[str]:
     ends = f"{arm.requests} requests, {arm.responses} responses, {arm.errors} errors, {arm.in_flight} in flight"
     return [
         f"{arm.variant}, weight {arm.weight}" + (f", takes no traffic: {arm.excluded}" if arm.excluded else ""),
-        f"  rewards: {_number(arm.reward_sum)} from {arm.trials} trials{_waiting(arm)}",
+        f"  rewards: {_number(arm.reward_sum)} from {arm.trials} trials{_squares(arm)}{_waiting(arm)}",
         f"  posterior: {_posterior(arm)}",
-        f"  mean: {_mean(arm)}",
+        f"  mean: {_mean(arm, together)}",
+        *_scale(arm, together),
         f"  P(best) = {_number(arm.probability_best)}",
         f"  since the release began: {ends}",
         f"  last minute: {_last_minute(arm)}",
@@ -156,10 +185,43 @@ def _in_segment(segment: str, known: SegmentArm) -> list[str]:
     ]
 
 
-def _mean(arm: Arm) -> str:
+def _squares(arm: Arm) -> str:
+    return "" if arm.reward_square_sum is None else f", their squares {_number(arm.reward_square_sum)}"
+
+
+def _mean(arm: Arm, together: _AllReal) -> str:
     if arm.degrees is not None:
-        return _number(arm.mean)
+        return _real_mean(arm, together)
     return f"{_number(arm.alpha)} / ({_number(arm.alpha)} + {_number(arm.beta)}) = {_number(arm.mean)}"
+
+
+def _real_mean(arm: Arm, together: _AllReal) -> str:
+    """Gives the mean with what it comes from: one observation at the mean of all, what is believed, what was seen."""
+    mean = (together.mean + arm.prior_reward_sum + arm.reward_sum) / (1 + arm.prior_trials + arm.trials)
+    if not isclose(abs(mean), abs(arm.mean), rel_tol=1e-6, abs_tol=1e-9):
+        return _number(arm.mean)
+    is_turned = mean * arm.mean < 0
+    rewards = [together.mean, *([arm.prior_reward_sum] if arm.prior_trials else []), arm.reward_sum]
+    trials = [1, *([arm.prior_trials] if arm.prior_trials else []), arm.trials]
+    ratio = f"({' + '.join(map(_number, rewards))}) / ({' + '.join(map(_number, trials))})"
+    turned = ", turned around: less is better" if is_turned else ""
+    return f"{'-' * is_turned}{ratio} = {_number(arm.mean)}, from {_number(together.mean)}, the mean of all, on{turned}"
+
+
+def _scale(arm: Arm, together: _AllReal) -> list[str]:
+    """Gives what the scale of Student's t comes from; nothing where that is not all known."""
+    variance, squares, n, total = together.variance, arm.reward_square_sum, arm.trials, arm.reward_sum
+    if arm.scale is None or arm.degrees is None or variance is None or squares is None or not n:
+        return []
+    rate = variance + (squares - total**2 / n + (total / n - together.mean) ** 2 * n / (n + 1)) / 2
+    if not isclose(sqrt(max(0.0, 2 * rate / (arm.degrees * (n + 1)))), arm.scale, rel_tol=1e-6):
+        return []
+    sums, first = f"{_number(squares)} - {_number(total)}^2 / {n}", _number(variance)
+    apart = f"({_number(total)} / {n} - {_number(together.mean)})^2 x {n} / {n + 1}"
+    return [
+        f"  scale: sqrt(2 x {_number(rate)} / ({_number(arm.degrees)} x {n + 1})) = {_number(arm.scale)}, where",
+        f"    {first} + ({sums} + {apart}) / 2 = {_number(rate)}, from {first}, the variance of all, on",
+    ]
 
 
 def _posterior(arm: Arm) -> str:
@@ -260,7 +322,9 @@ def _rests_on(decision: Decision) -> list[str]:
 
 
 def _number(value: float) -> str:
-    """Gives a number with six digits, and all that it has where it is whole or next to 1."""
+    """Gives a number with six digits, and more of them where it is whole, next to 1, or a sum of many."""
     if value == round(value):
         return str(round(value))
+    if abs(value) >= _MANY:
+        return f"{value:.12g}"
     return f"{value:.6g}" if f"{value:.6g}" != "1" else repr(value)

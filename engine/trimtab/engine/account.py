@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from trimtab.engine.belief import Belief
+from trimtab.engine.belief import Belief, sums_of_sample
 from trimtab.engine.cohort_book import CohortBook
 from trimtab.engine.evidence import Evidence
 from trimtab.engine.metric import Missing, value_of
@@ -130,7 +130,8 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
     if belief.has_prior:
         arms = [_believed(arm, prior) for arm, prior in zip(arms, belief.priors, strict=True)]
     if spec.objective.values == "real":
-        arms = [_real(arm, mean) for arm, mean in zip(arms, belief.means(), strict=True)]
+        known = zip(arms, belief.means(), belief.samples(), strict=True)
+        arms = [_real(arm, mean, sums_of_sample(sample)[2]) for arm, mean, sample in known]
     return arms
 
 
@@ -180,6 +181,8 @@ def _believed(arm: Arm, prior: Pseudo) -> Arm:
     return replace(arm, prior_trials=prior.trials, prior_reward_sum=prior.rewards)
 
 
-def _real(arm: Arm, mean: NormalInverseGamma) -> Arm:
+def _real(arm: Arm, mean: NormalInverseGamma, squares: float) -> Arm:
     """Gives an arm whose mean reward is no share: Student's t instead of a Beta distribution."""
-    return replace(arm, alpha=0.0, beta=0.0, mean=mean.mean, scale=mean.scale, degrees=mean.degrees)
+    return replace(
+        arm, alpha=0.0, beta=0.0, mean=mean.mean, scale=mean.scale, degrees=mean.degrees, reward_square_sum=squares
+    )  # fmt: skip

@@ -140,6 +140,8 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """where values are real, the posterior of the mean reward is Student's t around `mean`, of this scale"""
     degrees: float | None = None
     """and with so many degrees of freedom"""
+    reward_square_sum: float | None = None
+    """where values are real, the sum of the squares of rewards"""
     metrics: dict[str, float | None] = {}
     """metric of the release file -> its value in the 1 m window; null where it has none"""
     segments: dict[str, SegmentArm] = {}
