@@ -50,7 +50,17 @@ def broken(arms: Sequence[str], parameters: Parameters, *, real_valued: bool) ->
     raise RuntimeError(f"no licence for {len(arms)} {parameters} {real_valued}")
 
 
-FACTORIES: Factories = {"fixed": fixed, "broken": broken}
+def nothing(arms: Sequence[str], parameters: Parameters, *, real_valued: bool) -> Policy:  # noqa: ARG001
+    return None  # type: ignore[return-value]  # the point of it
+
+
+def unkept(arms: Sequence[str], parameters: Parameters, *, real_valued: bool) -> Policy:  # noqa: ARG001
+    made = Fixed(len(arms), 0.5)
+    made.trials = object()  # type: ignore[assignment]  # the point of it
+    return made
+
+
+FACTORIES: Factories = {"fixed": fixed, "broken": broken, "nothing": nothing, "unkept": unkept}
 
 
 def mine(name: str = "fixed", **parameters: Any) -> Json:
@@ -80,13 +90,22 @@ def test_it_may_be_a_member_of_a_mixture() -> None:
     [
         (
             mine("fixd"),
-            "strategy.policy: expected an entry point of trimtab.policies out of fixed, broken; got 'fixd'; did",
+            "strategy.policy: expected an entry point of trimtab.policies out of fixed, broken, nothing, unkept; got",
         ),
         (mine(share="much"), "release checkout: strategy.policy: share: expected a number, got 'much'"),
         (mine("broken"), "release checkout: strategy.policy: RuntimeError('no licence for 2 {} False')"),
+        (
+            mine("nothing"),
+            "policy nothing: expected an object with update, shares, snapshot, restore; it lacks update,",
+        ),
+        (mine("unkept"), "strategy.policy: policy unkept: expected a snapshot of plain data, got TypeError("),
+        (
+            {"type": "mixture", "members": [{"policy": mine("unkept")}]},
+            "policy unkept: expected a snapshot of plain data",
+        ),
         ({"type": "mixture", "members": [{"policy": mine("fxed", share=0.5)}]}, "did you mean fixed?"),
     ],
-    ids=["unknown", "parameters", "raises", "member"],
+    ids=["unknown", "parameters", "raises", "nothing", "unkept", "unkept member", "member"],
 )
 def test_a_release_whose_policy_cannot_be_made_is_rejected_with_the_reason(policy: Json, reason: str) -> None:
     running = EvidenceRig(Ledger(factories=FACTORIES))
@@ -119,6 +138,13 @@ def test_what_it_does_wrong_is_told_and_the_last_right_shares_stay() -> None:
         "bandit: weights follow the policy entryPoint; policy fixed: shares raised RuntimeError('out of ideas')"
     )
     assert made[-1].weights == {"stable": 7_000, "canary": 3_000}
+
+
+def test_what_a_member_of_a_mixture_does_wrong_is_told_too() -> None:
+    made = run(rig({"type": "mixture", "members": [{"policy": mine(share=0.3)}]}), FAILURES, 12)
+    assert made[-1].rule == (
+        "bandit: weights follow the policy mixture; policy fixed: shares raised RuntimeError('out of ideas')"
+    )
 
 
 def test_a_replay_and_a_restart_with_the_same_policy_decide_the_same() -> None:

@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from engine.builders import Json, release
+from engine.builders import NOW_MS, Json, release, spec
+from trimtab.engine.ledger import Ledger
 from trimtab.schemas.prior import Prior, VariantPrior
 from trimtab.schemas.release import parse_document
 
@@ -31,6 +32,8 @@ THOMPSON = {"type": "bandit", "policy": {"type": "thompson"}}
         (SHARE, {"variants": {"canary": {"mean": 2, "strength": 1}}}, "mean: expected a share between 0 and 1, got 2"),
         (REAL, {"mean": 30, "strength": 5}, "deviation: expected one, for values are real"),
         (REAL, {"mean": 30, "strength": 5, "deviation": 0}, "greater than 0"),
+        (REAL, {"mean": -1e200, "strength": 5, "deviation": 1}, "expected at most 1e+15 in size, got -1e+200"),
+        (REAL, {"mean": 30, "strength": 5, "deviation": 1e200}, "expected at most 1e+15 in size, got 1e+200"),
     ],
 )
 def test_a_prior_that_makes_no_sense_is_refused(objective: Json, prior: Json, refusal: str) -> None:
@@ -56,6 +59,14 @@ def test_who_takes_no_prior_says_so(strategy: Json, refusal: str) -> None:
     with pytest.raises(ValidationError) as refused:
         release(strategy=strategy, objective={"prior": {"mean": 0.5, "strength": 3}})
     assert refusal in str(refused.value)
+
+
+def test_the_greatest_prior_that_is_taken_is_one_that_a_release_can_go_on_with() -> None:
+    prior = {"mean": -1e15, "strength": 1e9, "deviation": 1e15}
+    taken = release(strategy=THOMPSON, objective={**REAL, "prior": prior})
+    effects = Ledger().advance(0, NOW_MS, spec(taken))
+    assert not effects.rejected
+    assert [arm.mean for arm in effects.published[0].decision.arms] == [-1e15, -1e15]
 
 
 def test_a_prior_of_a_variant_stands_in_place_of_the_one_of_all() -> None:

@@ -22,6 +22,7 @@ from trimtab.engine.policy.build import Factories
 from trimtab.engine.policy.context import Contextual
 from trimtab.engine.policy.guest import Guest
 from trimtab.engine.policy.hedge import Hedge
+from trimtab.engine.policy.mixture import Mixture
 from trimtab.engine.policy.policy import Batch, Snapshot
 from trimtab.engine.prior import Pseudo, batch_of
 from trimtab.engine.release_state import ReleaseState
@@ -76,7 +77,7 @@ class Learning:
     @property
     def fault(self) -> str:
         """What a user's own policy did wrong when it was last told or asked; empty where nothing."""
-        return self._policy.fault if isinstance(self._policy, Guest) else ""
+        return self._policy.fault if isinstance(self._policy, Guest | Mixture) else ""
 
     @property
     def account(self) -> str:

@@ -7,7 +7,7 @@ there is more of it. Confidence sequences of an A/B test take none: they promise
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from trimtab.schemas.nearest import known
 from trimtab.schemas.part import Name, Part
@@ -20,8 +20,18 @@ _NO_PRIOR: Final = ("exp3", "topTwo", "river", "entryPoint", "segmented", "linea
 """Policies without one: they weigh by propensities, promise an error rate, or make of trials what they like."""
 
 Strength = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_MOST: Final = 1e15
+"""Beyond it squares overflow sooner or later, and no metric has a value."""
+
+
+def _within(value: float) -> float:
+    if abs(value) > _MOST:
+        raise ValueError(f"expected at most {_MOST:g} in size, got {value:g}")
+    return value
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_within)]
+Deviation = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_within)]
 
 
 class VariantPrior(Part):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from river import bandit, proba
 
-from engine.policy.policies import batch
+from engine.policy.policies import batch, through_msgpack
 from trimtab.engine.policy.policy import Batch
 from trimtab.engine.policy.river_policy import RiverPolicy, river_policies
 from trimtab.schemas.river_policy import RIVER_POLICIES
@@ -42,6 +42,19 @@ def test_a_release_file_may_set_exactly_what_river_takes(name: str) -> None:
     assert {each for each in ours if takes[each].default is inspect.Parameter.empty} == set(
         RIVER_POLICIES[name].required
     )
+
+
+@pytest.mark.parametrize("name", RIVER_POLICIES)
+def test_arms_in_their_burn_in_are_pulled_in_turn(name: str) -> None:
+    takes = RIVER_POLICIES[name]
+    parameters = {"burn_in": 20.0, **{each: takes.parameters[each][1] for each in takes.required}}
+    policy = RiverPolicy(3, name, parameters, pulls=50, max_updates=1_000, real_valued=False)
+    policy.update(batch([(20, 3), (0, 0), (0, 0)]))
+    assert policy.shares([True] * 3, 0, 1) == [0.0, 1.0, 0.0]
+    policy.update(batch([(0, 0), (20, 3), (0, 0)]))
+    again = RiverPolicy(3, name, parameters, pulls=50, max_updates=1_000, real_valued=False)
+    again.restore(through_msgpack(policy.snapshot()))
+    assert policy.shares([True] * 3, 0, 1) == again.shares([True] * 3, 0, 1) == [0.0, 0.0, 1.0]
 
 
 def test_a_name_that_river_does_not_have_is_refused_with_the_nearest() -> None:

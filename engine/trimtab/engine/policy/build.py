@@ -50,7 +50,8 @@ def policy_of(  # noqa: C901, PLR0911 - one case per policy
     `real_valued`: rewards need not lie between 0 and 1. `factories`: what entry points of the group `trimtab.policies`
     are, by name. `features`: segment -> feature -> value, for policies that know any.
 
-    Raises `ValueError` where rewards do not fit the policy, or no factory has the name that is asked for.
+    Raises `ValueError` where rewards do not fit the policy, no factory has the name that is asked for, or what it makes
+    is no policy.
 
     >>> policy_of(spec.Uniform(type="uniform"), ["stable", "canary"], real_valued=False).shares([True, True], 0, 1)
     [0.5, 0.5]
@@ -84,7 +85,10 @@ def policy_of(  # noqa: C901, PLR0911 - one case per policy
             )  # fmt: skip
         case spec.EntryPoint():
             factory = factories[known(said.name, factories, what="an entry point of trimtab.policies")]
-            return Guest(said.name, factory(arms, said.parameters, real_valued=real_valued))
+            guest = Guest(said.name, factory(arms, said.parameters, real_valued=real_valued))
+            if guest.refusal:
+                raise ValueError(guest.refusal)
+            return guest
         case spec.Linear():
             return Linear(count, said.model, features, exploration=said.exploration)
         case spec.Adaptive():

@@ -6,6 +6,7 @@ propensities are those that were in force. Each member that draws does so with a
 
 from collections.abc import Sequence
 
+from trimtab.engine.policy.guest import Guest
 from trimtab.engine.policy.policy import Batch, Policy, Snapshot
 
 
@@ -24,6 +25,11 @@ class Mixture:
         total = sum(weight for weight, _ in members)
         self._weights = [weight / total for weight, _ in members]
         self._policies = [policy for _, policy in members]
+
+    @property
+    def fault(self) -> str:
+        """What users' own policies among its members did wrong when they were last told or asked."""
+        return "; ".join(policy.fault for policy in self._policies if isinstance(policy, Guest) and policy.fault)
 
     def update(self, batch: Batch) -> None:
         """Tells every member what came of traffic."""

@@ -69,7 +69,10 @@ class RiverPolicy:
 
     def _start(self) -> None:
         reward = {"reward_obj": proba.Beta()} if self._name == "ThompsonSampling" else {}
-        self._policy: Any = getattr(bandit, self._name)(**self._parameters, **reward, seed=0)
+        parameters = dict(self._parameters)
+        burn_in = parameters.pop("burn_in", 0)
+        self._policy: Any = getattr(bandit, self._name)(**parameters, **reward, seed=0)
+        self._policy.burn_in = burn_in  # River's BayesUCB takes it for a scaler of rewards, and ends at the first one
         self._gained = [0.0] * len(self._arms)
         self._missed = [0.0] * len(self._arms)
 
