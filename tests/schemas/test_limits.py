@@ -22,6 +22,7 @@ AB_TEST, BLUE_GREEN = {"type": "abTest"}, {"type": "blueGreen", "preview": 3_000
         (BANDIT, {"maxStep": 0}, "greater than or equal to 1"),
         (BANDIT, {"maxStep": 300, "hysteresis": 301}, "limits.hysteresis: expected at most maxStep 300, got 301"),
         (BANDIT, {"cooldown": "-1s"}, "expected a duration"),
+        (BANDIT, {"cooldown": -1}, "expected a duration of at least 0, got -1s"),
         (CANARY, {"holdout": 500}, "strategy.steps: 9600 is over the 9500 bp that limits.holdout leaves"),
         (CANARY, {"maxWeight": 4_000}, "strategy.steps: 9600 is over the 8000 bp that limits.maxWeight leaves"),
         (AB_TEST, {"holdout": 4_000}, "strategy.split: 3333 bp of stable are below limits.holdout 4000"),

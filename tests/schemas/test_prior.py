@@ -16,8 +16,8 @@ THOMPSON = {"type": "bandit", "policy": {"type": "thompson"}}
 @pytest.mark.parametrize(
     ("objective", "prior", "refusal"),
     [
-        (SHARE, {"mean": 1.5, "strength": 10}, "objective.prior: mean: expected a share between 0 and 1, got 1.5"),
-        (SHARE, {"mean": -0.1, "strength": 10}, "objective.prior: mean: expected a share between 0 and 1, got -0.1"),
+        (SHARE, {"mean": 1.5, "strength": 10}, "objective.prior.mean: expected a share between 0 and 1, got 1.5"),
+        (SHARE, {"mean": -0.1, "strength": 10}, "objective.prior.mean: expected a share between 0 and 1, got -0.1"),
         (SHARE, {"mean": 0.5, "strength": 0}, "greater than 0"),
         (SHARE, {"mean": 0.5, "strength": -3}, "greater than 0"),
         (SHARE, {"mean": 0.5, "strength": float("inf")}, "finite number"),
@@ -29,7 +29,11 @@ THOMPSON = {"type": "bandit", "policy": {"type": "thompson"}}
         (SHARE, {"from": "shadow", "mean": 0.5, "strength": 1}, "from: expected no mean, deviation or variants"),
         (SHARE, {"from": "canary"}, "'shadow'"),
         (SHARE, {"variants": {"canery": {"mean": 0.5, "strength": 1}}}, "did you mean canary?"),
-        (SHARE, {"variants": {"canary": {"mean": 2, "strength": 1}}}, "mean: expected a share between 0 and 1, got 2"),
+        (
+            SHARE,
+            {"variants": {"canary": {"mean": 2, "strength": 1}}},
+            "objective.prior.variants.canary.mean: expected a share between 0 and 1, got 2",
+        ),
         (REAL, {"mean": 30, "strength": 5}, "deviation: expected one, for values are real"),
         (REAL, {"mean": 30, "strength": 5, "deviation": 0}, "greater than 0"),
         (REAL, {"mean": -1e200, "strength": 5, "deviation": 1}, "expected at most 1e+15 in size, got -1e+200"),

@@ -57,6 +57,16 @@ def test_an_outcome_need_not_be_declared_but_then_all_have_to_be() -> None:
         ({"metrics": [SHARE, {**PAID, "name": "share"}]}, "spec.metrics: name 'share' stands twice"),
         ({"metrics": [{**PAID, "name": "errors"}]}, "metrics[0].name: 'errors' is built in, expected another name"),
         ({"metrics": [{**PAID, "name": "success"}]}, "'success' is built in"),
+        (
+            {"outcomes": ["paid", "revenue"], "metrics": [{**PAID, "name": "paid"}]},
+            "metrics[0].name: 'paid' is one of outcomes, expected another name",
+        ),
+        (
+            {"objective": {"metric": "error_rate"}},
+            "or an outcome, got 'error_rate'; an outcome of this name has to stand in outcomes",
+        ),
+        ({"objective": {"metric": "duration_ms.mean"}}, "or an outcome, got 'duration_ms.mean'"),
+        ({"objective": {"metric": "Succes"}}, "objective.metric: got 'Succes'; did you mean success?"),
         ({"metrics": [{**PAID, "name": "revenue"}]}, "metrics[0]: 'revenue' is a metric of this file, expected an"),
         ({"metrics": [{**SHARE, "expression": "erors"}]}, "metrics[0].expression: column 1: expected a known name"),
         ({"metrics": [{"name": "x"}]}, "spec.metrics[0].expression: expected a value, found none"),

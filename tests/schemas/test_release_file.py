@@ -254,6 +254,57 @@ MISTAKES = [
         with_change("type: canary", "type: shadow\n    then: {type: abTest, split: {stable: 5000, other: 5000}}"),
         "12: spec.strategy.then.split: expected a share of each of v1, v2, got stable, other",
     ),
+    (
+        with_change("type: canary", "type: bandt"),
+        (
+            "11: spec.strategy.type: expected one of 'canary', 'blueGreen', 'abTest', 'shadow', 'bandit', 'ensemble',"
+            " got 'bandt'; did you mean bandit?"
+        ),
+    ),
+    (
+        with_change("type: canary", "type: canary\n    advance: Manual"),
+        "12: spec.strategy.advance: expected 'evidence', 'time' or 'manual', got 'Manual'; did you mean manual?",
+    ),
+    (
+        with_change("type: canary", "type: bandit\n    policy: {type: entryPoint, name: x, parameters: {a: [1]}}"),
+        ("12: spec.strategy.policy.parameters.a: expected a text, a finite number, true or false, got [1]"),
+    ),
+    (
+        with_change("type: canary", "type: bandit\n    policy: {type: entryPoint, name: x, parameters: {a: .nan}}"),
+        "12: spec.strategy.policy.parameters.a: expected a text, a finite number, true or false, got nan",
+    ),
+    (
+        with_change("type: canary", "type: bandit") + "  objective: {metric: c, prior: {mean: 2, strength: 9}}\n",
+        "12: spec.objective.prior.mean: expected a share between 0 and 1, got 2",
+    ),
+    (
+        CANARY + "  objective: {metric: c, prior: {variants: {v9: {mean: 0.5, strength: 9}}}}\n",
+        "12: spec.objective.prior.variants: expected a variant out of v1, v2; got 'v9'",
+    ),
+    (
+        CANARY + "  guardrails: [{metric: eror_rate, max: 0.1}]\n",
+        f"12: spec.guardrails[0].metric: expected one of {GUARDED}, got 'eror_rate'; did you mean error_rate?",
+    ),
+    (
+        CANARY + "  guardrails: [{metric: error_rate, max: 0.1, warmUp: -3}]\n",
+        "12: spec.guardrails[0].warmUp: expected a duration of at least 0, got -3s",
+    ),
+    (
+        CANARY + "  guardrails: [{metric: outcome, name: revenue, max: -1e+300}]\n",
+        "12: spec.guardrails[0].max: expected at most 1e+15 in size, got -1e+300",
+    ),
+    (
+        CANARY + "  metrics: [{name: m, expression: errors, parts: [{expression: errors, from: 0, to: 1}]}]\n",
+        "12: spec.metrics[0].expression: no such field",
+    ),
+    (
+        with_change("baseline: v1", "baseline: v11"),
+        "6: spec.baseline: expected one of the variants v1, v2, got 'v11'; did you mean v1?",
+    ),
+    (
+        CANARY + "  guardrails: [{metric: error_rate, maxRatio: 1e+15}]\n",
+        "12: spec.guardrails[0].maxRatio: expected at most 1000, got 1e+15",
+    ),
     # durations
     (with_change("type: canary", HOLD + "soon"), f"12: spec.strategy.hold: {DURATION}, got 'soon'"),
     (with_change("type: canary", HOLD + "10 s"), f"12: spec.strategy.hold: {DURATION}, got '10 s'"),

@@ -5,18 +5,36 @@ One that has both is two guardrails. What is bounded is built in, an outcome, or
 """
 
 from functools import cached_property
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from trimtab.schemas.part import DurationMs, Name, OutcomeName, Part, WindowMs, duration_text
+from trimtab.schemas.part import Name, OutcomeName, Part, WaitMs, WindowMs, duration_text
 
 Severity = Literal["critical", "ordinary", "signal", "muted"]
 OnFail = Literal["abort", "stepBack", "pause", "hold"]
-Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+_MOST_RATIO: Final = 1_000
+"""Odds beyond it are told from none by nobody, and their powers overflow (`sequential/hypergeometric.py`)."""
+_MOST: Final = 1e15
+"""The size beyond which neither an outcome nor a metric has a value: bounds there only overflow."""
+
+
+def _within(bound: float) -> float:
+    if abs(bound) > _MOST:
+        raise ValueError(f"expected at most {_MOST:g} in size, got {bound:g}")
+    return bound
+
+
+def _tells_something(ratio: float) -> float:
+    if ratio > _MOST_RATIO:
+        raise ValueError(f"expected at most {_MOST_RATIO}, got {ratio:g}")
+    return ratio
+
+
+Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False), AfterValidator(_tells_something)]
 _LONGEST_REACTIONS_MS: Final = 300_000
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_within)]
 
 
 def _not_too_long(window_ms: int) -> int:
@@ -44,7 +62,7 @@ class _Watch(Part):
     on_fail: OnFail = "abort"
     """`abort`: the candidate loses all traffic for good; `stepBack`: back to the step before (else as `hold`); `pause`:
     weights are held until a person resumes; `hold`: weights are held for as long as it fails"""
-    warm_up: DurationMs = 0
+    warm_up: WaitMs = 0
     """from a variant's first response on, what does not count yet"""
 
 
@@ -184,6 +202,13 @@ Guardrail = ErrorRateGuardrail | LatencyGuardrail | OutcomeGuardrail | MetricGua
 """Those that bound what single variants do."""
 
 AnyGuardrail = Annotated[Guardrail | SampleRatioGuardrail | ReactionGuardrail, Field(discriminator="metric")]
+
+BUILT_IN_RAILS: Final = tuple(
+    name
+    for rail in (ErrorRateGuardrail, LatencyGuardrail, SampleRatioGuardrail, ReactionGuardrail)
+    for name in get_args(rail.model_fields["metric"].annotation)
+)
+"""What guardrails bound that the release file does not define."""
 
 ShareRail = ErrorRateGuardrail | LatencyGuardrail
 """What bounds a share of responses: a latency quantile is one of slower ones."""

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from trimtab.schemas.condition_text import ConditionText
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.model_arm import PLACEHOLDERS, ModelArm
-from trimtab.schemas.part import BasisPoints, DurationMs, Name, Part
+from trimtab.schemas.part import BasisPoints, Name, Part, WaitMs
 from trimtab.schemas.strategy import AbTest, BlueGreen, Canary, Strategy
 
 
@@ -72,7 +72,7 @@ class Limits(Part):
     """what the baseline keeps at least, also once a variant is promoted"""
     hysteresis: BasisPoints = 0
     """a policy's moves that are smaller, of every weight, are not made"""
-    cooldown: DurationMs = 0
+    cooldown: WaitMs = 0
     """how long weights stay where they are after a move; what guardrails and people order does not wait"""
 
     def floor_of(self, variant: Variant) -> int:

@@ -9,6 +9,9 @@ from trimtab.schemas.expression import MAX_LENGTH, Node, outcomes_in, parse
 from trimtab.schemas.part import Name, Part
 
 MAX_PARTS: Final = 16
+_EXPRESSION: Final = "an expression"
+_COMPOSITE: Final = "a composite"
+"""Not as any field is called, for problems are told by where they are."""
 
 
 def _is_expression(text: str) -> str:
@@ -86,11 +89,12 @@ class Composite(Part):
 
 
 def _kind(value: object) -> str:
-    if isinstance(value, Part):
-        return "parts" if isinstance(value, Composite) else "expression"
-    return "parts" if isinstance(value, Mapping) and "parts" in value else "expression"
+    is_composite = "parts" in value if isinstance(value, Mapping) else isinstance(value, Composite)
+    return _COMPOSITE if is_composite else _EXPRESSION
 
 
 AnyMetric = Metric | Composite
-UserMetric = Annotated[Annotated[Metric, Tag("expression")] | Annotated[Composite, Tag("parts")], Discriminator(_kind)]
+UserMetric = Annotated[
+    Annotated[Metric, Tag(_EXPRESSION)] | Annotated[Composite, Tag(_COMPOSITE)], Discriminator(_kind)
+]
 """What a list of metrics in a release file holds: the one has an `expression`, the other has `parts`."""

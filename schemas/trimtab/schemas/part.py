@@ -49,6 +49,12 @@ def _positive(value: int) -> int:
     return value
 
 
+def _not_negative(value: int) -> int:
+    if value < 0:
+        raise ValueError(f"expected a duration of at least 0, got {duration_text(value)}")
+    return value
+
+
 def _kept(value: int) -> int:
     if value not in WINDOWS_MS:
         raise ValueError(f"expected one of {', '.join(map(duration_text, WINDOWS_MS))}, got {duration_text(value)}")
@@ -60,6 +66,7 @@ DurationMs = Annotated[
     BeforeValidator(duration_ms, json_schema_input_type=str | float),
     PlainSerializer(duration_text, return_type=str),
 ]
+WaitMs = Annotated[DurationMs, AfterValidator(_not_negative)]
 PositiveDurationMs = Annotated[DurationMs, AfterValidator(_positive)]
 ReleaseName = Annotated[str, Field(pattern=RELEASE_PATTERN)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]

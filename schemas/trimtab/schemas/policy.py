@@ -6,6 +6,7 @@
 * A trial is a request whose reward is known. Nothing is forgotten while nothing comes in.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self
 
@@ -17,7 +18,16 @@ from trimtab.schemas.part import Part
 from trimtab.schemas.river_policy import RIVER_POLICIES
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Parameter = bool | int | Finite | str
+
+
+def _of_a_kind(value: object) -> object:
+    # Before the kinds are tried one by one, each of which would tell a problem of its own.
+    if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"expected a text, a finite number, true or false, got {value!r:.80}")
+    return value
+
+
+Parameter = Annotated[bool | int | Finite | str, BeforeValidator(_of_a_kind)]
 Key = Annotated[str, Field(min_length=1, max_length=100)]
 
 POLICY_TYPES: Final = (

@@ -77,24 +77,35 @@ class Prior(Part):
 
 
 def check_prior(prior: Prior, variants: Sequence[str], strategy: Strategy, *, real_valued: bool) -> None:
-    """Raises `ValueError` for a prior that cannot be of this objective, these variants, or this strategy."""
+    """Raises `ValueError` for a prior that cannot be of this objective, these variants, or this strategy.
+
+    Its message begins with where that is, from the prior on: `.mean: expected …`, or `: abTest takes none`.
+    """
     for name in prior.variants:
-        known(name, variants, what="a variant")
-    stated = [one for name in variants if (one := prior.of(name)) is not None]
-    for one in stated:
-        if not real_valued and not 0.0 <= one.mean <= 1.0:
-            raise ValueError(f"mean: expected a share between 0 and 1, got {one.mean:g}")
-        if real_valued != (one.deviation is not None):
-            raise ValueError(f"deviation: expected {'one, for' if real_valued else 'none, unless'} values are real")
+        try:
+            known(name, variants, what="a variant")
+        except ValueError as error:
+            raise ValueError(f".variants: {error}") from None
+    for name in variants:
+        if (one := prior.of(name)) is not None:
+            field = f".variants.{name}" if name in prior.variants else ""
+            _check_values(field, one, real_valued=real_valued)
     if isinstance(strategy, AbTest):
-        raise ValueError("abTest takes none: its intervals promise what they do without beliefs")  # noqa: TRY004 - a field
+        raise ValueError(": abTest takes none: its intervals promise what they do without beliefs")  # noqa: TRY004 - a field
     if isinstance(strategy, Bandit):
         _check_policy(strategy.policy)
 
 
+def _check_values(field: str, one: VariantPrior, *, real_valued: bool) -> None:
+    if not real_valued and not 0.0 <= one.mean <= 1.0:
+        raise ValueError(f"{field}.mean: expected a share between 0 and 1, got {one.mean:g}")
+    if real_valued != (one.deviation is not None):
+        raise ValueError(f"{field}.deviation: expected {'one, for' if real_valued else 'none, unless'} values are real")
+
+
 def _check_policy(policy: PolicySpec) -> None:
     if policy.type in _NO_PRIOR:
-        raise ValueError(f"the policy {policy.type} takes none")
+        raise ValueError(f": the policy {policy.type} takes none")
     if isinstance(policy, Mixture):
         for member in policy.members:
             _check_policy(member.policy)

@@ -1,10 +1,11 @@
 """What a release file reads: its own metrics, outcomes, and that every name it refers to exists."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Final
 
 from trimtab.schemas.expression import NAMES
-from trimtab.schemas.guardrail import Guardrail, MetricGuardrail, OutcomeGuardrail
+from trimtab.schemas.guardrail import BUILT_IN_RAILS, Guardrail, MetricGuardrail, OutcomeGuardrail
 from trimtab.schemas.metric import AnyMetric
 from trimtab.schemas.nearest import known
 from trimtab.schemas.part import refuse_repeated
@@ -18,6 +19,9 @@ BUILT_IN: Final = (
     "server-errors", "client-errors", *(name for name in NAMES if "." not in name),
 )  # fmt: skip
 """What a metric of a release file may not be called, for it would read as something else."""
+_READ_ELSEWHERE: Final = (*NAMES, *BUILT_IN_RAILS)
+_A_SLIP: Final = 0.9
+"""How like `success` a name is that has one letter too many, too few, or of the wrong case."""
 
 
 def check_metrics(metrics: Sequence[AnyMetric], outcomes: Sequence[str]) -> None:
@@ -30,6 +34,8 @@ def check_metrics(metrics: Sequence[AnyMetric], outcomes: Sequence[str]) -> None
     for place, metric in enumerate(metrics):
         if metric.name in BUILT_IN:
             raise ValueError(f"metrics.{place}.name: {metric.name!r} is built in, expected another name")
+        if metric.name in outcomes:
+            raise ValueError(f"metrics.{place}.name: {metric.name!r} is one of outcomes, expected another name")
         for outcome in sorted(metric.outcomes):
             _check_outcome(f"metrics.{place}", outcome, metrics, outcomes)
 
@@ -44,10 +50,22 @@ def check_guardrails(guardrails: Sequence[Guardrail], metrics: Sequence[AnyMetri
 
 
 def check_objective(metric: str, metrics: Sequence[AnyMetric], outcomes: Sequence[str]) -> None:
-    """Raises `ValueError` for an objective that is nothing that exists, where outcomes are declared."""
+    """Raises `ValueError` for an objective that is nothing that exists, where outcomes are declared.
+
+    Where they are not, any name may be an outcome's: but one that is built in elsewhere, or a slip for `success`, would
+    wait for outcomes that never come.
+    """
     if outcomes:
         existing = [SUCCESS, *(one.name for one in metrics), *outcomes]
         _check_name("objective.metric", metric, existing, "a metric or an outcome")
+        return
+    declare = "; an outcome of this name has to stand in outcomes"
+    if metric in _READ_ELSEWHERE:
+        raise ValueError(
+            f"objective.metric: expected {SUCCESS}, the name of one of metrics or an outcome, got {metric!r}{declare}"
+        )
+    if metric != SUCCESS and get_close_matches(metric.lower(), [SUCCESS], cutoff=_A_SLIP):
+        raise ValueError(f"objective.metric: got {metric!r}; did you mean {SUCCESS}?{declare[1:]}")
 
 
 def outcomes_read(guardrails: Sequence[Guardrail], metrics: Mapping[str, AnyMetric]) -> tuple[str, ...]:

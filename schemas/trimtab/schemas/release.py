@@ -17,6 +17,7 @@ from trimtab.schemas.hooks import Hooks
 from trimtab.schemas.ids import BASIS_POINTS, ReleaseId
 from trimtab.schemas.limits import Limits, Variant, check_limits
 from trimtab.schemas.metric import AnyMetric, Composite, UserMetric
+from trimtab.schemas.nearest import near
 from trimtab.schemas.part import Name, OutcomeName, Part, ReleaseName, refuse_repeated
 from trimtab.schemas.policy import Linear, PolicySpec, Segmented, check_rewards
 from trimtab.schemas.prior import Prior, check_prior
@@ -123,7 +124,10 @@ class Spec(Part):
             "variants", [variant.at_proxy for variant in self.variants if variant.is_resolved], what="target"
         )
         if self.baseline not in names:
-            raise ValueError(f"baseline: expected one of the variants {', '.join(names)}, got {self.baseline!r}")
+            nearest = near(self.baseline, names)
+            raise ValueError(
+                f"baseline: expected one of the variants {', '.join(names)}, got {self.baseline!r}{nearest}"
+            )
         refuse_repeated("guardrails", [rail.title for rail in self.guardrails])
         return self
 
@@ -208,7 +212,7 @@ class Spec(Part):
             try:
                 check_prior(self.objective.prior, names, self.strategy, real_valued=is_real)
             except ValueError as error:
-                raise ValueError(f"objective.prior: {error}") from None
+                raise ValueError(f"objective.prior{error}") from None
 
     def _policy_fits(self, policy: PolicySpec) -> None:
         try:

@@ -1,5 +1,6 @@
 """Reading files that people write in YAML, so that every mistake is told with its file, line and field."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from yaml.reader import ReaderError
 
 from trimtab.schemas.errors import InvalidFile, Problem
+from trimtab.schemas.nearest import near
 
 Path = tuple[str | int, ...]
 
@@ -35,6 +37,9 @@ _WORDS: Final = {
 """Our words for pydantic's types of error; the rest is told in pydantic's."""
 
 _SILENT_ON_INPUT: Final = ("missing", "extra_forbidden", "union_tag_not_found")
+
+_CHOICES: Final = ("literal_error", "union_tag_invalid")
+_QUOTED: Final = re.compile("'([^']*)'")
 
 _WITHIN: Final = ""
 _ROOT: Final = "(document)"
@@ -213,10 +218,18 @@ def _problem(file: str, lines: dict[Path, int], detail: Any) -> Problem:
             location, message = (*(location[:-1] if is_tag else location), *steps), rest
     else:
         words = _WORDS[kind].format(**context) if kind in _WORDS else message.replace("Input should be", "expected", 1)
-        message = words if kind in _SILENT_ON_INPUT else f"{words}, got {_got(detail)!r:.80}"
+        message = words if kind in _SILENT_ON_INPUT else f"{words}, got {_got(detail)!r:.80}{_nearest(detail)}"
     if kind.startswith("union_tag"):
         location = (*location, context["discriminator"].strip("'"))
     return Problem(file, _line(lines, location), _field(location), message)
+
+
+def _nearest(detail: Any) -> str:
+    """Asks for the nearest of the names that there are, where one out of several was expected."""
+    got, context = _got(detail), detail.get("ctx", {})
+    told = str(context.get("expected_tags") or context.get("expected", "")) if detail["type"] in _CHOICES else ""
+    names = _QUOTED.findall(told)
+    return near(got, names) if isinstance(got, str) and len(names) > 1 else ""
 
 
 def _got(detail: Any) -> object:
