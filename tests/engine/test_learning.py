@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from engine.builders import Json, outcome, release, response
+from engine.builders import NOW_MS, Json, outcome, release, response
 from engine.evidence_rig import EvidenceRig, decision
 from engine.simulation import Service, Simulation
 from trimtab.engine.ledger import Ledger
@@ -116,3 +116,26 @@ def test_an_outcome_that_comes_twice_is_told_once() -> None:
     again = running.append(panes)
     assert all(made.decision.arms[1].trials == 30 for made in again.published)
     assert first.arms[1].trials == 30
+
+
+@pytest.mark.parametrize("absurd", [2.0**20, -(2.0**20), 1.5])
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+@pytest.mark.parametrize(
+    "strategy", [bandit({"type": "adaptive"}), bandit({"type": "exp3"}), {"type": "ensemble"}], ids=str
+)
+def test_an_outcome_that_is_no_share_is_not_told_to_the_policy(strategy: Json, goal: str, absurd: float) -> None:
+    rollout = release(strategy=strategy, objective={"metric": "converted", "goal": goal})
+    told, spared = EvidenceRig(), EvidenceRig()
+    for rig in (told, spared):
+        rig.apply(rollout)
+    for second in range(8):
+        stable, canary = (
+            [outcome(variant, NOW_MS + 1_000 * second, value=float(n % (3 + second % 2) == 0)) for n in range(20)]
+            for variant in ("stable", "canary")
+        )
+        is_absurd = second == 4
+        beside = [outcome("canary", NOW_MS + 1_000 * second, value=absurd)] if is_absurd else []
+        made = told.bring(*stable, *canary, *beside)
+        expected = spared.bring(*stable, *([] if is_absurd else canary))
+        told.now_ms = spared.now_ms = NOW_MS + 1_000 * (second + 1)
+    assert decision(made).weights == decision(expected).weights

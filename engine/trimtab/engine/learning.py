@@ -6,6 +6,8 @@
 * A policy that knows segments is told of each of them, and of what is of none, with the weights in force there.
 * Contents of panes may be replaced by lesser ones. What an arm then has too much of is not taken back from the policy:
   nothing of it is told until there is more again.
+* Rewards that cannot all lie from 0 to 1 where they should, which one outcome of a million brings about, are not told
+  at all, nor are the others that became known with them: nobody can tell which of them it was.
 * A prior is the first that it is told: a batch of observations that nobody made.
 * To minimise, rewards are turned around: more is always better.
 """
@@ -16,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from trimtab.engine.objective import NO_SUMS, Objective, Sums, within
+from trimtab.engine.objective import NO_SUMS, Objective, Sums, may_be_shares, within
 from trimtab.engine.policy.admission import policy_under
 from trimtab.engine.policy.build import Factories
 from trimtab.engine.policy.context import Contextual
@@ -113,14 +115,15 @@ class Learning:
     def _batch(self, now: "_Told", told: "_Told", weights: Sequence[int]) -> Batch:
         """Gives what is not `told` yet of each variant, and takes note of it."""
         new: list[Sums] = []
-        is_cut = self._objective.waits and self._spec.objective.values == "share"
+        is_share, waits = self._spec.objective.values == "share", self._objective.waits
         before = told.sums
         for arm, (trials, rewards, squares) in enumerate(now.sums):
             had, earned, squared = before[arm]
             if trials > had:
-                gained = within(trials - had, rewards - earned, is_share=is_cut)
+                gained = within(trials - had, rewards - earned, is_share=is_share and waits)
                 before[arm] = (trials, earned + gained, squares)
-                new.append((trials - had, gained, squares - squared))
+                more = (trials - had, gained, squares - squared)
+                new.append(more if waits or not is_share or may_be_shares(more) else NO_SUMS)
             else:
                 new.append(NO_SUMS)
         return self._batch_of(new, self._propensities(now, told, weights))
