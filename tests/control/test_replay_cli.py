@@ -200,6 +200,8 @@ def test_another_file_of_a_release_that_is_not_in_the_log_fails(saved: Path, tmp
     ("arguments", "words"),
     [
         (("--file", "LOG", "--partition", "1"), "--file: holds one partition"),
+        (("--save", "FILE", "--until", "7"), "--save: writes all of a partition and no more"),
+        (("--save", "FILE", "--with", "OTHER"), "--save: writes all of a partition and no more"),
         (("--file", "nowhere.log"), "nowhere.log: No such file or directory"),
         (("--file", "OTHER"), "not a saved evidence log"),
         (("--file", "LOG", "--until", "soon"), "--until: expected a revision or an instant"),

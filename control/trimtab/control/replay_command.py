@@ -68,6 +68,8 @@ def replay(  # noqa: PLR0913 - one argument an option
     """
     if file and (kafka or save or partition >= 0):
         fail("--file: holds one partition; expected it without --kafka, --partition and --save", USAGE)
+    if save and (with_ or until):
+        fail("--save: writes all of a partition and no more; expected it without --with and --until", USAGE)
     try:
         ends, others = _until(until), _others(with_, release) if with_ else {}
         with _logs(file, settings_in_force(config, kafka), _only(release, others), partition, wait) as logs:
