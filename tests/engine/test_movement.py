@@ -220,10 +220,40 @@ def test_nobody_is_asked_to_confirm_who_is_excluded(ready: str, after: str) -> N
 
 @pytest.mark.parametrize(
     "state",
-    [{"step": 0}, {"step": 1, "chosen": "canary"}, {"step": 1, "excluded": {"canary": "slow", "other": "slow"}}],
-    ids=["the first", "chosen", "nobody left"],
+    [{"step": 0}, {"step": 1, "chosen": "stable"}, {"step": 1, "excluded": {"canary": "slow", "other": "slow"}}],
+    ids=["the first", "the baseline takes all", "nobody left"],
 )
 def test_there_is_no_step_back(state: dict[str, Any]) -> None:
     movement, kept = moving(**state)
     assert not movement.step_back([7, 8, 9])
     assert (kept.weights, kept.step, kept.step_began_ms) == ([9_000, 600, 400], state["step"], 0)
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_on_the_way_to_all_traffic_a_step_back_goes_to_the_step_that_was_stood_on(step: int) -> None:
+    movement, state = moving(weights=(1_000, 9_000, 0), step=step, chosen="canary", limits={"maxStep": 10_000})
+    assert movement.step_back([7, 8, 9])
+    half = (500, 1_500)[step]
+    assert (state.step, state.weights, state.chosen) == (step, [10_000 - 2 * half, half, half], "")
+
+
+def test_a_step_back_that_takes_several_moves_is_gone_on_with_before_the_next_one() -> None:
+    movement, state = moving(weights=(4_000, 3_000, 3_000), step=2, limits={"maxStep": 2_000})
+    went = []
+    while movement.step_back([7, 8, 9]):
+        went.append((state.step, state.weights[0]))
+    assert went == [(1, 6_000), (1, 7_000), (0, 9_000)]
+
+
+@pytest.mark.parametrize(("weights", "goes"), [((7_001, 2_000, 999), False), ((7_000, 2_000, 1_000), True)])
+def test_a_step_back_never_gives_candidates_more(weights: tuple[int, ...], *, goes: bool) -> None:
+    movement, state = moving(weights=weights, step=2, limits={"maxStep": 10_000})
+    assert movement.step_back([7, 8, 9]) is goes
+    assert state.weights == ([7_000, 1_500, 1_500] if goes else list(weights))
+
+
+@pytest.mark.parametrize("chosen", ["", "canary"])
+def test_without_steps_there_is_none_to_go_back_to(chosen: str) -> None:
+    movement, state = moving(BANDIT, chosen=chosen)
+    assert not movement.step_back([7, 8, 9])
+    assert (state.weights, state.chosen) == ([9_000, 600, 400], chosen)

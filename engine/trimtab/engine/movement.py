@@ -148,15 +148,21 @@ class Movement:
     def step_back(self, responses: list[int]) -> bool:
         """Goes back to the step before, by as much as limits allow; False where there is none.
 
-        Who has cleared that step, or confirmed what came after it, did so before it was gone back to.
+        Candidates that have more than the present step takes, as on the way to all traffic or of an earlier step back,
+        go to that one first; none is gone to that would give them more. Who has cleared a step, or confirmed what comes
+        after it, did so before it was gone back to.
         """
         state = self._state
-        if not state.step or not self.candidates or state.chosen:
+        if not self._steps or not self.candidates or state.chosen == self._spec.baseline:
             return False
-        target = target_of(self._spec, self.eligible, share_of(self._steps, state.step - 1, self.room))
+        had = BASIS_POINTS - state.weights[self.baseline]
+        step = state.step if had > share_of(self._steps, state.step, self.room) else state.step - 1
+        share = share_of(self._steps, max(step, 0), self.room)
+        if step < 0 or had < share:
+            return False
         state.step_began_ms, state.step_responses = state.now_ms, responses
-        state.cleared_step, state.ready, state.confirmed = -1, "", ""
-        self.settle(Move(target, "", state.step - 1), responses)
+        state.cleared_step, state.ready, state.confirmed, state.chosen = -1, "", "", ""
+        self.settle(Move(target_of(self._spec, self.eligible, share), "", step), responses)
         return True
 
     def has_reached(self, step: int) -> bool:

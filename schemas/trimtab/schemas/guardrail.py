@@ -60,8 +60,9 @@ class _Watch(Part):
     """`critical`: a step waits until it passes; `ordinary`: a step waits only while it fails; `signal`: it is shown and
     nothing else; `muted`: it is not looked at"""
     on_fail: OnFail = "abort"
-    """`abort`: the candidate loses all traffic for good; `stepBack`: back to the step before (else as `hold`); `pause`:
-    weights are held until a person resumes; `hold`: weights are held for as long as it fails"""
+    """`abort`: the candidate loses all traffic for good; `stepBack`: back to the step before, on the way to all traffic
+    to the last one (else as `hold`); `pause`: weights are held until a person resumes; `hold`: weights are held for as
+    long as it fails, but on their way back to the baseline"""
     warm_up: WaitMs = 0
     """from a variant's first response on, what does not count yet"""
 
