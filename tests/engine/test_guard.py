@@ -173,6 +173,31 @@ def test_a_guardrail_may_go_a_step_back_and_try_again() -> None:
     assert {one.step for one in world.run(60)} == {0, 1, 2}
 
 
+def test_a_candidate_that_fails_on_the_way_to_all_traffic_goes_back_to_the_last_step() -> None:
+    services = {"stable": GOOD, "canary": GOOD}
+    steps = {"type": "canary", "steps": [500], "hold": "2s"}
+    rails = [error_rate(0.05, onFail="stepBack")]
+    world = Simulation(release(strategy=steps, guardrails=rails, limits={"maxStep": 1_000}), services)
+    while world.newest.weights["canary"] < 4_000:
+        world.run(0.5)
+    services["canary"] = FAULTY
+    world.run(20)
+    assert (world.newest.step, world.newest.weights["canary"]) == (0, 500)
+    assert world.newest.rule.startswith("guardrail: weights are held, canary: ")
+
+
+def test_a_candidate_that_fails_on_its_way_out_is_not_held_there() -> None:
+    services = {"stable": GOOD, "canary": GOOD}
+    rails = [error_rate(0.05, onFail="hold")]
+    world = Simulation(release(guardrails=rails, limits={"maxStep": 500}), services)
+    world.command("set-weights", weights={"stable": 2_000, "canary": 8_000})
+    services["canary"] = FAULTY
+    world.run(5)
+    world.command("promote", variant="stable")
+    world.run(20)
+    assert (world.newest.phase, world.newest.weights["canary"]) == (Phase.ROLLED_BACK, 0)
+
+
 def test_the_baseline_is_shown_and_never_failed() -> None:
     world = Simulation(held(error_rate(0.05)), {"stable": FAULTY, "canary": GOOD})
     world.run(20)

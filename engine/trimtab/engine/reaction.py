@@ -70,7 +70,8 @@ class Reaction:
 
     def hold(self, assessments: Mapping[str, Sequence[Assessment]]) -> str:
         """Gives why weights are held although nobody says so; empty where they are not."""
-        if fails := self._acting(assessments):
+        is_leaving = self._state.chosen == self._movement.names[self._movement.baseline]  # which is what a fail is for
+        if not is_leaving and (fails := self._acting(assessments)):
             return f"guardrail: weights are held, {fails[0].variant}: {breach(fails[0])}"
         if seen := self.divergences():
             return f"observed: weights are held, {'; '.join(one.words for one in seen)}"
