@@ -121,6 +121,19 @@ def test_a_step_does_not_wait_for_an_ordinary_guardrail_that_is_inconclusive() -
     assert ends == {"critical": Phase.PROGRESSING, "ordinary": Phase.PROMOTED}
 
 
+@pytest.mark.parametrize("bound", [{"max": 0.05}, {"maxRatio": 1.5}], ids=str)
+def test_a_warm_up_that_is_not_over_is_the_reason_for_that_it_tells_nothing(bound: Json) -> None:
+    rails: list[Json] = [{"metric": "error_rate", "warmUp": "5s", **bound}, latency(1_000)]
+    world = Simulation(held(*rails), {"stable": GOOD, "canary": GOOD})
+    reasons = [
+        [verdict.reason for verdict in made.assessments if verdict.variant == "canary"] for made in world.run(10)
+    ]
+    warming = [first for first, _ in reasons if first == "its first 5s do not count, and are not over"]
+    assert 3 <= len(warming) <= 6
+    assert not any("do not count" in first for first, _ in reasons[-2:])
+    assert not any("do not count" in other for _, other in reasons)
+
+
 @pytest.mark.parametrize("bound", [{"max": 0.05}, {"maxRatio": 3}], ids=str)
 def test_a_warm_up_tells_nothing(bound: Json) -> None:
     services = {"stable": GOOD, "canary": Service(error_ratio=0.9)}

@@ -13,6 +13,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from trimtab.engine.bound import NO_SHARE, Bound, ShareBound, breaches_at_most, counting
 from trimtab.engine.evidence import Evidence, News
 from trimtab.engine.metric import MISSING, Value, value_of
@@ -41,6 +43,7 @@ from trimtab.schemas.guardrail import (
     MetricGuardrail,
     ReactionGuardrail,
 )
+from trimtab.schemas.part import duration_text
 from trimtab.schemas.reading import outcomes_read
 from trimtab.schemas.release import Spec
 from trimtab.schemas.strategy import Ensemble, Shadow
@@ -252,6 +255,9 @@ class Guard:
                     of_variant.append(bound.assess(ahead[bound.place], evidence[bound.place], window))
                 else:
                     of_variant.append(self._assess(bound, window))
+                if bound.guardrail.warm_up and bound.is_warming_up(now_s):
+                    lasts = duration_text(bound.guardrail.warm_up)
+                    of_variant[-1] = replace(of_variant[-1], reason=f"its first {lasts} do not count, and are not over")
             if self._ratio.is_on:
                 of_variant += self._ratio.assess(name)
             if self._reactions.is_on:
