@@ -37,8 +37,8 @@ def test_all_may_take_traffic_until_they_are_excluded() -> None:
 
 
 def test_what_is_excluded_when_a_release_is_restored_is_known_at_once() -> None:
-    movement, _ = moving(excluded={"canary": "it is slow"})
-    assert movement.candidates == ["other"]
+    asked = [moving(limits={"maxWeight": 3_500}, excluded={"canary": "it is slow"})[0] for _ in range(3)]
+    assert (asked[0].eligible, asked[1].candidates, asked[2].room) == ([True, False, True], ["other"], 3_500)
 
 
 def test_an_excluded_variant_loses_its_weight_to_the_baseline_in_every_segment() -> None:
