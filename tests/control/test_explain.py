@@ -2,6 +2,7 @@
 
 import doctest
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from engine.evidence_rig import EvidenceRig, decisions
 from trimtab.control.explain import explain
 from trimtab.control.limited import limited
 from trimtab.control.notation import revision_text, time_text
+from trimtab.engine.allocation import Bounds, allocate
 from trimtab.schemas.decision import Arm, Assessment, Decision, Phase, ScaleChange, ScalingAdvice, SegmentArm, Verdict
 from trimtab.schemas.ids import NO_REVISION
 
@@ -94,11 +96,11 @@ def test_every_field_of_a_decision_is_told() -> None:
         "variant", "weight", "excluded", "trials", "reward_sum", "alpha", "beta", "mean", "probability_best",
         "requests", "responses", "errors", "in_flight", "error_ratio", "p50_ms", "p99_ms",
         "prior_trials", "prior_reward_sum", "scale", "degrees", "reward_square_sum",
-        "metrics", "segments", "maturing", "outside", "unjoined",
+        "metrics", "segments", "maturing", "outside", "unjoined", "target",
     }  # fmt: skip
     assert set(SegmentArm.__struct_fields__) == {
         "weight", "trials", "reward_sum", "requests", "responses", "errors", "error_ratio", "p50_ms", "p99_ms",
-        "metrics",
+        "metrics", "target",
     }  # fmt: skip
 
 
@@ -325,3 +327,58 @@ def test_the_arithmetic_in_the_document_is_what_the_engine_does() -> None:
     found = doctest.testfile(str(document), module_relative=False)
     assert found.attempted > 0
     assert found.failed == 0
+
+
+def test_weights_come_from_what_the_strategy_wanted_by_the_limits_alone() -> None:
+    running = EvidenceRig()
+    running.apply(release(strategy={"type": "bandit", "interval": "1s"}, limits={"maxStep": 700}))
+    for _ in range(12):
+        running.now_ms += 1_000
+        bad = [response("stable", running.now_ms, status=500)] * 3
+        running.bring(*bad, *[response(variant, running.now_ms) for variant in ("stable", "canary") for _ in range(20)])
+    made = decisions(running.replay())
+    bounds = [Bounds(100, 10_000), Bounds(100, 10_000)]
+    asked = [(before, now) for before, now in pairwise(made) if now.arms[0].target is not None]
+    assert len(asked) == 12
+    for before, now in asked:
+        targets = [known.target or 0.0 for known in now.arms]
+        assert tuple(now.weights.values()) == allocate(targets, list(before.weights.values()), bounds, max_step=700)
+    told = text(made[-1])
+    (wanted,) = re.findall(r"the strategy wanted stable (\S+), canary (\S+), before limits", told)
+    assert [float(target) for target in wanted] == [round(known.target or 0.0, 2) for known in made[-1].arms]
+
+
+def test_a_decision_that_did_not_ask_the_strategy_does_not_say_what_it_wanted() -> None:
+    running = EvidenceRig()
+    running.apply(release(strategy={"type": "bandit", "interval": "1s"}))
+    running.command("pause")
+    running.now_ms += 2_000
+    running.bring(*[response(variant, running.now_ms) for variant in ("stable", "canary")])
+    for made in decisions(running.replay()):
+        assert [known.target for known in made.arms] == [None, None]
+        assert "wanted" not in text(made)
+
+
+def test_what_the_strategy_wanted_in_a_segment_is_told_with_its_weights() -> None:
+    targets = {"v1": 2_000.0, "v2": 8_000.0}
+    seen = SegmentArm(
+        weight=5_000,
+        trials=1,
+        reward_sum=1.0,
+        requests=1,
+        responses=1,
+        errors=0,
+        error_ratio=0.0,
+        p50_ms=1.0,
+        p99_ms=1.0,
+    )
+    arms = [
+        arm(name, target=target / 2, segments={"eu": msgspec.structs.replace(seen, target=target)})
+        for name, target in targets.items()
+    ]
+    told = text(decision(arms=arms, segments={"eu": {"v1": 5_000, "v2": 5_000}}))
+    assert "  the strategy wanted v1 1000.00, v2 4000.00, before limits\n" in told
+    assert (
+        "  eu: the strategy wanted v1 2000.00, v2 8000.00, before limits\n  eu: v1 5000, v2 5000; together 10000"
+        in told
+    )

@@ -6,6 +6,7 @@ there. Shares and probabilities are written with as many digits as tell them apa
 are whole.
 """
 
+from collections.abc import Mapping
 from math import exp, isclose, sqrt
 from typing import Final, NamedTuple
 
@@ -62,13 +63,21 @@ def _section(title: str, lines: list[str]) -> list[str]:
 def _weights(decision: Decision, replaced: Decision | None) -> list[str]:
     weights = decision.weights
     total = f"together {' + '.join(map(str, weights.values()))} = {sum(weights.values())}"
+    wanted = _wanted({arm.variant: arm.target for arm in decision.arms})
     if replaced is None:
         told = [f"{variant}: {weight}" for variant, weight in weights.items()]
         is_first = decision.replaces == NO_REVISION
         unknown = f"where they were before, in revision {revision_text(decision.replaces)}, is not known here"
-        return [*told, total, *([] if is_first else [unknown])]
+        return [*wanted, *told, total, *([] if is_first else [unknown])]
     everybody = {**weights, **{variant: 0 for variant in replaced.weights if variant not in weights}}
-    return [*[_move(variant, replaced.weights.get(variant, 0), now) for variant, now in everybody.items()], total]
+    moves = [_move(variant, replaced.weights.get(variant, 0), now) for variant, now in everybody.items()]
+    return [*wanted, *moves, total]
+
+
+def _wanted(targets: Mapping[str, float | None]) -> list[str]:
+    """Gives what the strategy wanted, before limits; nothing where it was not asked, or an older worker decided."""
+    told = [f"{variant} {target:.2f}" for variant, target in targets.items() if target is not None]
+    return [f"the strategy wanted {', '.join(told)}, before limits"] if told else []
 
 
 def _segment_weights(decision: Decision, replaced: Decision | None) -> list[str]:
@@ -80,6 +89,8 @@ def _segment_weights(decision: Decision, replaced: Decision | None) -> list[str]
             f"{variant} {now}" if replaced is None else _short_move(variant, before.get(variant, 0), now)
             for variant, now in weights.items()
         ]
+        wanted = {arm.variant: arm.segments[segment].target for arm in decision.arms if segment in arm.segments}
+        lines += [f"{segment}: {line}" for line in _wanted(wanted)]
         lines.append(f"{segment}: {', '.join(told)}; together {sum(weights.values())}")
     return [*lines, "traffic of any other segment has the weights above"] if lines else []
 

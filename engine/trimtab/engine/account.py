@@ -15,6 +15,7 @@ from trimtab.engine.objective import Objective
 from trimtab.engine.posterior import NormalInverseGamma
 from trimtab.engine.prior import Pseudo, reason_of
 from trimtab.engine.release_state import ReleaseState
+from trimtab.engine.strategy.situation import Move
 from trimtab.engine.window import SHOWN_QUANTILES, ArmWindow
 from trimtab.schemas.combination import Combination
 from trimtab.schemas.decision import Arm, Assessment, Decision, Seen, SegmentArm, WeightsRecord
@@ -47,6 +48,8 @@ class Basis(msgspec.Struct, frozen=True, gc=False):
     belief: Belief
     assessments: dict[str, list[Assessment]]
     """variant -> its guardrails' verdicts"""
+    wanted: Move | None = None
+    """what the strategy wanted; None where it was not asked"""
 
 
 def decision_of(release: Release, basis: Basis, rule: str, replaces: Revision) -> Decision:
@@ -102,10 +105,11 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
     names, state, evidence, belief = basis.names, basis.state, basis.evidence, basis.belief
     best = belief.probabilities([name not in state.excluded for name in names])
     windows = evidence.windows(_SHOWN_WINDOW_MS)
-    spec, book = release.spec, evidence.requests
+    spec, book, wanted = release.spec, evidence.requests, basis.wanted
+    targets = wanted.target if wanted else [None] * len(names)
     arms = []
-    for name, weight, (trials, reward_sum), beta, chance in zip(
-        names, state.weights, belief.rewards(), belief.posteriors(), best, strict=True
+    for name, weight, (trials, reward_sum), beta, chance, target in zip(
+        names, state.weights, belief.rewards(), belief.posteriors(), best, targets, strict=True
     ):
         totals, window = evidence.totals[name], windows[name]
         requests, responses, errors = _requests_to_errors(totals.counts)
@@ -118,7 +122,7 @@ def _arms(release: Release, basis: Basis) -> list[Arm]:
         arms.append(
             replace(
                 seen, trials=trials, reward_sum=reward_sum / VALUE_SCALE, alpha=beta.alpha, beta=beta.beta,
-                mean=beta.mean, probability_best=chance,
+                mean=beta.mean, probability_best=chance, target=target,
             )
         )  # fmt: skip
     if spec.metrics:
@@ -152,7 +156,8 @@ def _measured(spec: Spec, window: ArmWindow, in_flight: int) -> dict[str, float 
 
 
 def _segments(spec: Spec, basis: Basis, variant: str) -> dict[str, SegmentArm]:
-    arm, shown = [one.name for one in spec.variants].index(variant), {}
+    arm, shown = basis.names.index(variant), {}
+    targets = basis.wanted.segments if basis.wanted else {}
     for segment in spec.segments:
         name = segment.name
         totals = basis.evidence.segment_totals(variant, name)
@@ -163,6 +168,7 @@ def _segments(spec: Spec, basis: Basis, variant: str) -> dict[str, SegmentArm]:
             requests=totals.requests, responses=totals.responses, errors=totals.errors,
             error_ratio=window.error_ratio, p50_ms=window.quantile_ms(0.5), p99_ms=window.quantile_ms(0.99),
             metrics=_measured(spec, window, totals.in_flight),
+            target=targets[name][arm] if name in targets else None,
         )  # fmt: skip
     return shown
 

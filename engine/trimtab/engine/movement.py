@@ -29,7 +29,7 @@ class Movement:
     """The weights of one release under one spec."""
 
     __slots__ = ("_bounds_of", "_candidates", "_eligible", "_excluded", "_room", "_spec", "_state", "_steps",
-                 "baseline", "names")  # fmt: skip
+                 "baseline", "names", "wanted")  # fmt: skip
 
     def __init__(self, spec: Spec, state: ReleaseState) -> None:
         self._spec = spec
@@ -39,6 +39,8 @@ class Movement:
         """in the order of the release file"""
         self.baseline = self.names.index(spec.baseline)
         """its position"""
+        self.wanted: Move | None = None
+        """the last move that was settled, for the account of the decision to take"""
         self._excluded = -1
         """how many were when somebody last asked who may take traffic, which candidates, and what they have room for"""
         self._eligible, self._candidates, self._room = list[bool](), list[str](), 0
@@ -109,7 +111,7 @@ class Movement:
 
         `responses`: what each variant has had so far.
         """
-        state = self._state
+        state, self.wanted = self._state, move
         stood_on = state.step if self.has_reached(state.step) else -1
         state.step = move.step
         if move.chosen is not None:

@@ -451,7 +451,8 @@ class ReleaseFold:
             if sum(weights) != BASIS_POINTS or min(weights) < 0:
                 raise EngineError(f"release {self.name}: weights {weights} sum to {sum(weights)} bp")
         self._movement.lay_out()
-        basis = Basis(self._movement.names, state, self._evidence, self._objective, self._belief, assessments)
+        wanted, self._movement.wanted = self._movement.wanted, None
+        basis = Basis(self._movement.names, state, self._evidence, self._objective, self._belief, assessments, wanted)
         made = decision_of(self._release, basis, rule, replaces)
         if self._learning and (account := self._learning.account):
             made = replace(made, reasons=[*made.reasons, account])

@@ -101,6 +101,9 @@ class SegmentArm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     p99_ms: float | None
     metrics: dict[str, float | None] = {}
     """of the release file, in that window; null where their value is not known there"""
+    target: float | None = None
+    """basis points that the strategy wanted for it there, before limits; null where it has none of its own, or the
+    decision did not ask it"""
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -146,6 +149,8 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """metric of the release file -> its value in the 1 m window; null where it has none"""
     segments: dict[str, SegmentArm] = {}
     """segment that is kept apart -> what was known of the variant there"""
+    target: float | None = None
+    """basis points that the strategy wanted for it, before limits; null where the decision did not ask it"""
 
 
 class ScaleChange(msgspec.Struct, frozen=True):
