@@ -119,7 +119,9 @@ def test_what_it_does_to_a_batch_reaches_nobody_else() -> None:
     assert eligible == [True, False]
 
 
-@pytest.mark.parametrize("state", [RuntimeError("broken"), {"answer": object()}, {"answer": 1 << 70}], ids=repr)
+@pytest.mark.parametrize(
+    "state", [RuntimeError("broken"), {"answer": object()}, {"answer": 1 << 70}], ids=["raises", "no data", "too large"]
+)
 def test_one_that_cannot_be_kept_begins_anew_and_says_so(state: object) -> None:
     class Unkept(Scripted):
         def snapshot(self) -> Snapshot:
