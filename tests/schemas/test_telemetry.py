@@ -181,7 +181,7 @@ def test_columns_that_hold_zeros_only_are_left_out() -> None:
 
 def test_a_duration_beyond_71_minutes_is_cut() -> None:
     packer = Packer()
-    packer.response(KEY, NOW_MS, math.inf, 200)
+    packer.response(KEY, NOW_MS, 1e300, 200)
     packer.response(KEY, NOW_MS, 1e15, 200)
     batch = packer.finish(publisher="p", seq=1, sent_ms=NOW_MS)
     assert cells(batch.duration_us, "I", 2) == [int(MAX_DURATION_MS * 1000)] * 2
@@ -238,6 +238,15 @@ def test_a_row_that_does_not_follow_the_contract_is_refused(row: object) -> None
         with pytest.raises(InvalidEvent):
             decode(json.dumps(message).encode())
         with pytest.raises(InvalidEvent):
+            decode(msgspec.msgpack.encode(message))
+
+
+@pytest.mark.parametrize("duration_ms", [math.inf, -math.inf, math.nan])
+def test_a_duration_that_is_no_number_is_refused(duration_ms: float) -> None:
+    with pytest.raises(InvalidEvent, match="expected 0 or more, and no infinity"):
+        Packer().response(KEY, NOW_MS, duration_ms, 200)
+    for message in ({"events": [valid_row(duration_ms=duration_ms)]}, [valid_row(duration_ms=duration_ms)]):
+        with pytest.raises(InvalidEvent, match="expected 0 or more, and no infinity"):
             decode(msgspec.msgpack.encode(message))
 
 

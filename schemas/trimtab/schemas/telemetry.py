@@ -13,6 +13,7 @@ Instants are integer milliseconds since the epoch. The instant of a request is w
 it ended, of an outcome when it became known. An event names the revision of the weights that routed it.
 """
 
+import math
 import sys
 from array import array
 from enum import IntEnum
@@ -200,8 +201,8 @@ class Packer:
         self, key: RoutingKey, time_ms: int, duration_ms: float, status: int, *, size: int = 0, failure: int = 0
     ) -> None:
         """Adds a response. Durations beyond 71 minutes are cut to it. Raises as `request` does."""
-        if not duration_ms >= 0:
-            raise InvalidEvent(f"{key}: duration_ms {duration_ms!r}: expected 0 or more")
+        if not 0 <= duration_ms < math.inf:
+            raise InvalidEvent(f"{key}: duration_ms {duration_ms!r}: expected 0 or more, and no infinity")
         duration_us = round(min(duration_ms, MAX_DURATION_MS) * 1000)
         self._append(key, time_ms, (Kind.RESPONSE, duration_us, status, size, failure, 0, 0.0, 0, 0))
         self._has_response = True
