@@ -17,6 +17,7 @@ PANELS: Final = {
         "apply": "apply_command:apply",
         "diff": "diff_command:diff",
         "lint": "gate_command:lint",
+        "plan": "plan_command:plan",
     },
     "See": {
         "get": "cli:get_app",

@@ -246,3 +246,12 @@ def test_a_fixed_plan_for_means_has_its_power_in_simulation() -> None:
     spread = (a.var(axis=1, ddof=1) * (one - 1) + b.var(axis=1, ddof=1) * (other - 1)) / degrees
     statistic = (b.mean(axis=1) - a.mean(axis=1)) / np.sqrt(spread * (1 / one + 1 / other))
     assert (statistic > t.ppf(0.975, degrees)).mean() == pytest.approx(0.8, abs=0.015)
+
+
+@given(EFFECTS, SPLITS)
+def test_an_ab_test_with_the_planned_trials_has_the_intervals_of_the_plan(
+    effect: Effect, split: tuple[float, ...]
+) -> None:
+    planned = size(effect, Demand(split))
+    assert planned.planned_trials / 2 == pytest.approx(planned.level.tuned_trials, abs=0.5)
+    assert planned.planned_trials >= 2 * LEAST_TRIALS

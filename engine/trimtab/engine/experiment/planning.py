@@ -140,6 +140,11 @@ class Plan:
         return sum(self.trials_by_arm)
 
     @property
+    def planned_trials(self) -> int:
+        """Of two arms together: what `plannedTrials` of an abTest has to be for the intervals of `level`."""
+        return ceil(self.level.tuned_trials / TUNED_RATIO)
+
+    @property
     def inflation_ratio(self) -> float:
         """How many times the trials of a single look at the end."""
         return self.trials / self.fixed_trials
