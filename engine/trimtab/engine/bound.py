@@ -53,6 +53,12 @@ class Bound:
     """the second of the first response; 0 before"""
     is_fresh: bool = False
     """whether seconds were taken that nobody has looked at yet"""
+    warms_up: bool = field(init=False)
+    """whether there is a warm-up at all"""
+
+    def __post_init__(self) -> None:
+        """Works out once what every decision asks."""
+        self.warms_up = self.guardrail.warm_up > 0
 
     def is_warming_up(self, now_s: int) -> bool:
         """Whether the variant's warm-up, which begins with its first response, is not over."""
@@ -97,12 +103,6 @@ class ShareBound(Bound):
     """gives how many breaches are among news, at most"""
     gain: float = 0.0
     """what one breach adds to ln E at most"""
-    warms_up: bool = field(init=False)
-    """whether there is a warm-up at all"""
-
-    def __post_init__(self) -> None:
-        """Works out once what every decision asks."""
-        self.warms_up = self.guardrail.warm_up > 0
 
     def ahead(self, totals: ArmTotals) -> tuple[int, int]:
         """Gives responses and breaches that have come since.

@@ -255,7 +255,7 @@ class Guard:
                     of_variant.append(bound.assess(ahead[bound.place], evidence[bound.place], window))
                 else:
                     of_variant.append(self._assess(bound, window))
-                if bound.guardrail.warm_up and bound.is_warming_up(now_s):
+                if bound.warms_up and bound.is_warming_up(now_s):
                     lasts = duration_text(bound.guardrail.warm_up)
                     of_variant[-1] = replace(of_variant[-1], reason=f"its first {lasts} do not count, and are not over")
             if self._ratio.is_on:

@@ -49,7 +49,7 @@ class Shares(msgspec.Struct, frozen=True, gc=False):
 class Learning:
     """The policy of one release under one spec, with what it was told."""
 
-    __slots__ = ("_contextual", "_objective", "_policy", "_spec", "_told", "_told_in")
+    __slots__ = ("_contextual", "_faulty", "_objective", "_policy", "_spec", "_told", "_told_in")
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Learning:
         self._policy = policy = policy_under(spec, strategy, factories)
         # `isinstance` of a protocol looks at all of its methods, which takes as long as all else here.
         self._contextual = policy if isinstance(policy, Contextual) else None
+        self._faulty = policy if isinstance(policy, Guest | Mixture) else None
         names = [variant.name for variant in spec.variants]
         self._told = _Told([*objective.all_sums()], objective.expected)
         self._told_in: dict[str, _Told] = {}
@@ -79,7 +80,7 @@ class Learning:
     @property
     def fault(self) -> str:
         """What a user's own policy did wrong when it was last told or asked; empty where nothing."""
-        return self._policy.fault if isinstance(self._policy, Guest | Mixture) else ""
+        return self._faulty.fault if self._faulty is not None else ""
 
     @property
     def account(self) -> str:

@@ -30,7 +30,7 @@ def _stirling(at: float) -> float:
     """Gives ln Gamma, less half of ln 2 pi, to nine digits from 8 on: three terms leave 3e-10."""
     inverse = 1.0 / at
     square = inverse * inverse
-    series = inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square / 1260.0))
+    series = inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0)))
     return (at - 0.5) * math.log(at) - at + series
 
 
