@@ -1,6 +1,7 @@
 """`trimtab explain` and `trimtab replay` as a person or a script meets them, on logs that no worker wrote."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,7 +82,10 @@ def test_the_newest_decision_is_explained_with_what_it_replaced(broker: Embedded
     newest_to(redis, running_log())
     told = trimtab("explain", "checkout", "--kafka", broker.bootstrap, "--redis", redis.url)
     assert (told.returncode, told.stderr) == (0, "")
-    assert "Weights, in basis points\n  stable: " in told.stdout
+    assert re.search(
+        r"Weights, in basis points\n  the strategy wanted stable \S+, canary \S+, before limits\n  stable: ",
+        told.stdout,
+    )
     assert "not known here" not in told.stdout
     assert "a weight moves by at most 700 in one decision" in told.stdout
 
