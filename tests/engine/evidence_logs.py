@@ -7,8 +7,9 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from engine.builders import NOW_MS, batch, error_rate, latency, outcome, release, request, response, spec
-from trimtab.engine.ledger import Effects, Ledger, Published, RefusedPane
+from trimtab.engine.ledger import Effects, Ledger, Published
 from trimtab.engine.pane import FoldSpec, PaneBuilder
+from trimtab.engine.refused_pane import RefusedPane
 from trimtab.schemas import decision as decisions
 from trimtab.schemas.evidence import Command, Record, Spec, Tick, decode, encode
 from trimtab.schemas.telemetry import Event
@@ -55,6 +56,7 @@ COMMANDS = (
 _STEPS_MS = (10, 90, 200, 400, 1_000, 1_100, 2_500, 12_000, 0, -300)
 """From one record's append to the next."""
 _CELLS = 8
+_VALUES = (0.0, 0.5, 1.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ def _traffic(cells: bytes, time_ms: int) -> list[Event]:
         response(variant, time_ms, of=of, status=status if n % 4 == 0 else 200, duration_ms=duration_ms)
         for n in range(cells[5] % 64)
     ]
-    converted = [outcome(_pick((variant, "stable"), n), time_ms, of=of, value=n % 3 / 2) for n in range(cells[7] % 32)]
+    converted = [
+        outcome(_pick((variant, "stable"), n), time_ms, of=of, value=_pick(_VALUES, n)) for n in range(cells[7] % 32)
+    ]
     return [*first, *second, *converted, *([request(variant, time_ms, of=of)] * (cells[7] // 32))]
 
 

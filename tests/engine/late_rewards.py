@@ -15,7 +15,7 @@ from trimtab.schemas.telemetry import Event, Outcome
 VARIANTS: Final = ("stable", "canary")
 SLOT_MS: Final = 500
 _DELAYS_MS = (0, 200, 900, 2_500, 5_000, 7_000, 11_900, 14_000, 25_000, 29_000)
-_VALUES = (0.0, 1.0, 0.5, 0.25)
+SHARES: Final = (0.0, 1.0, 0.5, 0.25)
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,18 @@ class Asked:
         return {"first": values[0], "last": values[-1], "sum": sum(values), "max": max(values)}[rule]
 
 
-def _asked(drawn: tuple[int, tuple[int, bytes]]) -> Asked:
+def _asked(drawn: tuple[int, tuple[int, bytes]], of: Sequence[float]) -> Asked:
     number, (start, cells) = drawn
     delays = sorted(_DELAYS_MS[cell % len(_DELAYS_MS)] for cell in cells[2:5])[: cells[0] % 4]
-    values = [_VALUES[cell % len(_VALUES)] for cell in cells[5:]]
+    values = [of[cell % len(of)] for cell in cells[5:]]
     outcomes = tuple(zip(delays, values[: len(delays)], strict=True))
     return Asked(number + 1, VARIANTS[cells[1] % 2], NOW_MS + start * 100, outcomes)
 
 
-def requests() -> st.SearchStrategy[list[Asked]]:
-    """Requests of 20 seconds."""
+def requests(of: Sequence[float] = SHARES) -> st.SearchStrategy[list[Asked]]:
+    """Requests of 20 seconds, whose outcomes have these values."""
     drawn = st.lists(st.tuples(st.integers(0, 200), st.binary(min_size=8, max_size=8)), min_size=1, max_size=30)
-    return drawn.map(lambda all_of: [_asked(one) for one in enumerate(all_of)])
+    return drawn.map(lambda all_of: [_asked(one, of) for one in enumerate(all_of)])
 
 
 def play(rig: EvidenceRig, asked: Sequence[Asked], until_s: int, *, again: int = 1) -> list[tuple[int, Decision]]:

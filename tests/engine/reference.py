@@ -3,7 +3,7 @@
 It is written from the rules at the head of `trimtab.engine.pane`, not from the code below them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -16,6 +16,8 @@ Key = tuple[str, str, str]
 """(release, variant, segment)"""
 
 
+Sums = tuple[int, int, int]
+"""count, sum, sum of squares"""
 _PLAIN = [name for name in COUNTS if name != "duration_us"]
 
 
@@ -62,16 +64,15 @@ class Content:
         return self.requests + self.responses + self.late + sum(map(len, self.outcomes.values()))
 
     @property
-    def sums(self) -> dict[str, tuple[int, int, int]]:
+    def sums(self) -> dict[str, Sums]:
         """metric -> count, sum, sum of squares; exact for values that are multiples of 1/1024."""
-        return {
-            metric: (
-                len(values),
-                int(sum(map(Fraction, values)) * VALUE_SCALE),
-                int(sum(Fraction(value) ** 2 for value in values) * VALUE_SCALE),
-            )
-            for metric, values in self.outcomes.items()
-        }
+        return {metric: _sums(values) for metric, values in self.outcomes.items()}
+
+    @property
+    def shares(self) -> dict[str, Sums]:
+        """The same of those outcomes that are shares."""
+        of_shares = {metric: [value for value in values if 0 <= value <= 1] for metric, values in self.outcomes.items()}
+        return {metric: _sums(values) for metric, values in of_shares.items()}
 
     def add(self, event: Event, *, is_skewed: bool) -> None:
         self.skewed += is_skewed
@@ -144,3 +145,11 @@ def fold(log: Iterable[Message], spec: FoldSpec) -> Folded:
             else:
                 folded.panes.setdefault((key, time_ms // 1000), Content()).add(event, is_skewed=is_skewed)
     return folded
+
+
+def _sums(values: Sequence[float]) -> Sums:
+    return (
+        len(values),
+        int(sum(map(Fraction, values)) * VALUE_SCALE),
+        int(sum(Fraction(value) ** 2 for value in values) * VALUE_SCALE),
+    )

@@ -42,7 +42,7 @@ def _pick(options: Sequence[T], byte: int) -> T:
 
 
 def traffic(cells: bytes, time_ms: int) -> list[Event]:
-    """Responses of the first variant and of another one, good, bad, slow or refused, and outcomes of them."""
+    """Responses of the first variant and another one, good, bad, slow or refused, and outcomes, some of them absurd."""
     of = _pick(("checkout", "checkout", "checkout", "search", "ghost"), cells[0])
     other = _pick(("canary", "canary", "newer", "phantom"), cells[1])
     segment = _pick(("", "", "mobile"), cells[2])
@@ -54,7 +54,8 @@ def traffic(cells: bytes, time_ms: int) -> list[Event]:
     for number in range(cells[6] % 24):
         variant = ("stable", other)[number % 2]
         converted = (number // 2) % (2 if cells[7] % 2 else 5) == 0
-        events.append(outcome(variant, time_ms, of=of, value=float(converted)))
+        factor = 3.0 if number == cells[3] % 50 else 1.0  # which makes it no share
+        events.append(outcome(variant, time_ms, of=of, value=factor * converted))
         events.append(outcome(variant, time_ms, of=of, metric="revenue", value=(number - 4) * (1 + cells[7] % 7) / 4))
     events += [request(other, time_ms, of=of)] * (cells[7] // 64)
     for number in range(cells[6] % 48):
@@ -238,15 +239,19 @@ class World:
         assert booked + refused + sum(one.refused for one in self.sources) == sum(one.events for one in self.sources)
         for variant in STEADY:
             total = self._done(variant)
-            assert totals_of(books_of(self.steady.releases["checkout"]), variant) == (total.counts, total.sums)
+            counts, sums = totals_of(books_of(self.steady.releases["checkout"]), variant)
+            assert counts == total.counts
+            for metric, (outcomes, *_) in total.sums.items():  # all, or, where they had to be, shares alone
+                assert total.shares[metric][0] <= sums.get(metric, (0,))[0] <= outcomes
 
 
 def rewards(content: Content, release: Release) -> tuple[int, float]:
-    """Trials and the sum of what they earned."""
+    """Trials and the sum of what they earned; outcomes that are no shares are none, where they have to be."""
     metric = release.spec.objective.metric
     if metric == "success":
         return content.responses, float(content.responses - content.errors)
-    count, total, _ = content.sums.get(metric, (0, 0, 0))
+    sums = content.shares if release.spec.objective.values == "share" else content.sums
+    count, total, _ = sums.get(metric, (0, 0, 0))
     return count, total / VALUE_SCALE
 
 

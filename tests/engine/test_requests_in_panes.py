@@ -17,7 +17,7 @@ from trimtab.engine.cohort import OLDEST_S, coarse
 from trimtab.engine.contribution import PaneContent, PaneRow, rows_of
 from trimtab.engine.evidence import REMEMBER_S
 from trimtab.engine.pane import FoldSpec, PaneBuilder
-from trimtab.engine.repeat import NONE, Repeats
+from trimtab.engine.repeat import NOTHING, Repeats
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import CohortColumns, Panes, RepeatColumns, RoutedColumns, decode, encode
 from trimtab.schemas.telemetry import MAX_AGE_MS, ColumnBatch, Outcome, Request
@@ -188,14 +188,15 @@ def test_traffic_without_any_of_it_has_no_columns_of_it() -> None:
     folding.update(0, NOW_MS, batch(Request(release="checkout", variant="canary", time_ms=NOW_MS), late(age_s=0)))
     record = emitted(folding)
     assert (record.cohorts, record.repeats, record.routed) == (None, None, None)
+    assert (record.shares, record.share_repeats) == (None, None)
 
 
 def test_outcomes_beyond_those_that_are_remembered_are_told() -> None:
     repeats = Repeats(horizon_s=30, most_per_second=2)
     keys = [(number, "rating", "checkout", "canary") for number in range(1, 5)]
-    assert [repeats.take(key, 100, 1.0)[-1] for key in keys] == [0, 0, 1, 1]
-    assert repeats.take(keys[2], 101, 2.0) == NONE, "what was not remembered is not known again"
-    assert repeats.take(keys[0], 101, 2.0)[0] == 1
+    assert [repeats.take(key, 100, 1.0).of_all[-1] for key in keys] == [0, 0, 1, 1]
+    assert repeats.take(keys[2], 101, 2.0) == NOTHING, "what was not remembered is not known again"
+    assert repeats.take(keys[0], 101, 2.0).of_all[0] == 1
     assert len(repeats) == 4
 
 
@@ -207,7 +208,7 @@ def test_what_nothing_can_repeat_is_forgotten() -> None:
     repeats.forget(131)
     assert len(repeats) == 1
     repeats.forget(141)
-    assert (len(repeats), repeats.take(key, 141, 1.0)) == (0, NONE)
+    assert (len(repeats), repeats.take(key, 141, 1.0)) == (0, NOTHING)
 
 
 _ROW, _ONE, _LINE = b"\0\0", b"\1\0", b"\1" * 24
@@ -222,6 +223,8 @@ _ROW, _ONE, _LINE = b"\0\0", b"\1\0", b"\1" * 24
         {"cohorts": CohortColumns(_ROW, _ROW, b"\0", _LINE)},
         {"cohorts": CohortColumns(_ROW, _ROW, _ROW, _LINE[1:])},
         {"repeats": RepeatColumns(_ROW, _ROW, _ROW, _LINE)},
+        {"shares": CohortColumns(_ROW, _ONE, _ROW, _LINE)},
+        {"share_repeats": RepeatColumns(_ROW, _ROW, _ROW, _LINE)},
         {"routed": RoutedColumns([(1, 2)], _ONE, _ROW, b"\1\0\0\0")},
         {"routed": RoutedColumns([(1, 2)], _ROW, _ONE, b"\1\0\0\0")},
         {"routed": RoutedColumns([(1, 2)], _ROW, _ROW, b"\1\0\0")},

@@ -118,6 +118,10 @@ ATTRIBUTED: Final = msgspec.structs.replace(
     repeats=RepeatColumns(b"\0\0", b"\0\0", b"\x5a\0", b"\1" * 8 * len(REPEATED)),
     routed=RoutedColumns([(1_799_999_000, 7)], b"\0\0", b"\0\0", b"\2\0\0\0"),
 )  # fmt: skip
+APART: Final = msgspec.structs.replace(
+    ATTRIBUTED, shares=CohortColumns(b"\0\0" * 2, b"\0\0" * 2, b"\0\0\x5a\0", b"\1" * 48),
+    share_repeats=RepeatColumns(b"\0\0", b"\0\0", b"\x5a\0", b"\1" * 8 * len(REPEATED)),
+)  # fmt: skip
 SPEC: Final = Spec(release="checkout", document=b'{"kind": "Release"}', actor="operator")
 COMMAND: Final = Command(release="checkout", action="promote", reason="looks good", actor="operator", variant="v2")
 EXCLUSION: Final = Command(release="checkout", action="exclude", reason="withdrawn", actor="ada", variant="v2", v=4)
@@ -200,6 +204,7 @@ SAMPLES: Final = [
     _own("evidence-panes", "msgpack", PANES, evidence.decode),
     _own("evidence-panes-failed", "msgpack", FAILED, evidence.decode),
     _own("evidence-panes-attributed", "msgpack", ATTRIBUTED, evidence.decode),
+    _own("evidence-panes-apart", "msgpack", APART, evidence.decode),
     _own("evidence-tick", "msgpack", Tick(), evidence.decode),
     _own("evidence-spec", "msgpack", SPEC, evidence.decode),
     _own("evidence-command", "msgpack", COMMAND, evidence.decode),

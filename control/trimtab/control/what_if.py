@@ -138,8 +138,8 @@ def what_if(
 
 
 def _rewards_of(release: Release) -> RewardLog:
-    keep = request_keep(release.spec)
-    return RewardLog(release.name, release.spec.objective.metric, keep.cohorts if keep else None)
+    spec = release.spec
+    return RewardLog(release.name, spec.objective.metric, request_keep(spec).cohorts, share_metric=spec.share_metric)
 
 
 def _decided(effects: Effects) -> Iterator[tuple[str, Decision]]:

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from trimtab.engine.batch import Bools, Class, Columns, PaneKeys
 from trimtab.engine.cohort import OLDEST_S, coarse
-from trimtab.engine.repeat import NONE, Correction
+from trimtab.engine.no_shares import NoShares
+from trimtab.engine.repeat import NONE, Corrections
+from trimtab.engine.share import are_shares
 from trimtab.engine.sketch import BUCKETS, buckets_of
 from trimtab.schemas.evidence import COUNTS, FAILURES, VALUE_SCALE, PaneKey
 
@@ -45,7 +47,7 @@ class Block:
 
     __slots__ = ("_changed", "_codes", "_codes_count", "_first_offset", "_is_closed", "_metric_counts", "_more_bytes",
                  "_pending", "_pending_count", "_route_counts", "_row_of", "_told", "cohorts", "counts", "keys",
-                 "places", "repeats", "routed", "rows", "second", "values")  # fmt: skip
+                 "no_shares", "places", "repeats", "routed", "rows", "second", "values")  # fmt: skip
 
     def __init__(self, second: int) -> None:
         self.second = second
@@ -60,6 +62,7 @@ class Block:
         """(row, metric, age) -> the same, of outcomes that came in a later second than their request"""
         self.repeats: dict[tuple[int, str, int], list[int]] = {}
         """(row, metric, age) -> what outcomes that came again change, one per name in `REPEATED`"""
+        self.no_shares = NoShares()
         self.routed: dict[tuple[int, int, int], int] = {}
         """(row, era, revision) -> requests"""
         self._row_of: Ints = _NO_CODES
@@ -191,16 +194,17 @@ class Block:
             total = self._sums(at // len(metrics), metrics[at % len(metrics)])
             for place, amount in enumerate(sums):
                 total[place] += amount
-        if events.age_s is not None:
-            age = coarse(events.age_s[is_outcome])
+        age = None if events.age_s is None else coarse(events.age_s[is_outcome])
+        if age is not None and age.any():
             late = age > 0
-            if late.any():
-                self._add_cohorts(cell[late], age[late], value[late], metrics)
+            self._add_cohorts(cell[late], age[late], value[late], metrics)
+        shares = are_shares(value)
+        if not shares.all():
+            apart = ~shares
+            self._add_no_shares(cell[apart], None if age is None else age[apart], value[apart], metrics)
 
     def _add_cohorts(self, cell: Ints, age: Ints, value: npt.NDArray[np.float64], metrics: list[str]) -> None:
-        for at, sums in _grouped(cell * (OLDEST_S + 1) + age, value):
-            of, seconds = divmod(at, OLDEST_S + 1)
-            place = self._cell(of // len(metrics), metrics[of % len(metrics)], seconds)
+        for place, sums in self._by_age(cell, age, value, metrics):
             total = self.cohorts.get(place)
             if total is None:
                 total = self.cohorts[place] = [0, 0, 0]
@@ -208,15 +212,32 @@ class Block:
             for column, amount in enumerate(sums):
                 total[column] += amount
 
-    def correct(self, key: int, metric: str, age_s: int, correction: Correction) -> None:
+    def _add_no_shares(self, cell: Ints, age: Ints | None, value: npt.NDArray[np.float64], metrics: list[str]) -> None:
+        for at, sums in _grouped(cell, value):
+            self.no_shares.add(self._cell(at // len(metrics), metrics[at % len(metrics)], 0), sums)
+        if age is not None and age.any():
+            late = age > 0
+            for place, sums in self._by_age(cell[late], age[late], value[late], metrics):
+                self.no_shares.add(place, sums)
+
+    def _by_age(
+        self, cell: Ints, age: Ints, value: npt.NDArray[np.float64], metrics: list[str]
+    ) -> Iterator[tuple[tuple[int, str, int], tuple[int, int, int]]]:
+        for at, sums in _grouped(cell * (OLDEST_S + 1) + age, value):
+            of, seconds = divmod(at, OLDEST_S + 1)
+            yield self._cell(of // len(metrics), metrics[of % len(metrics)], seconds), sums
+
+    def correct(self, key: int, metric: str, age_s: int, corrections: Corrections) -> None:
         """Takes what an outcome that was added changes, as one that came again; `key` is the number of its pane key."""
         place = self._cell(int(self._row_of[key]), metric, age_s)
         total = self.repeats.get(place)
         if total is None:
             total = self.repeats[place] = list(NONE)
             self._more_bytes[place[0]] += _REPEAT_BYTES
-        for column, amount in enumerate(correction):
+        for column, amount in enumerate(corrections.of_all):
             total[column] += amount
+        if corrections.of_shares != corrections.of_all:
+            self.no_shares.correct(place, corrections)
 
     def _cell(self, row: int, metric: str, age_s: int) -> tuple[int, str, int]:
         """Gives where a metric of a row is kept, once outcomes of it were added."""
@@ -290,15 +311,22 @@ class Block:
         """About how many bytes all of it takes in a record."""
         self._compact()
         fixed = _ROW_BYTES * len(self.keys) + _BUCKET_BYTES * len(self._codes) + _METRIC_BYTES * len(self.values)
-        return fixed + sum(self._more_bytes)
+        return fixed + sum(self._more())
 
     def sizes(self, rows: Ints) -> Ints:
         """Gives about how many bytes each of `rows` takes in a record."""
         self._compact()
         buckets = np.bincount(self._codes // BUCKETS, minlength=len(self.keys))
         metrics = np.array(self._metric_counts, dtype=np.int64)
-        more = np.array(self._more_bytes, dtype=np.int64)
+        more = np.array(self._more(), dtype=np.int64)
         return (_ROW_BYTES + _BUCKET_BYTES * buckets + _METRIC_BYTES * metrics + more)[rows]
+
+    def _more(self) -> list[int]:
+        """Gives what the late columns of each row take, about: metrics that are told apart have theirs twice."""
+        more = list(self._more_bytes)
+        for row, metrics in self.no_shares.metrics.items():
+            more[row] += more[row] + metrics * _COHORT_BYTES
+        return more
 
     def placed(self, rows: Ints) -> dict[int, Ints]:
         """Gives `rows` by the evidence partition of their release."""

@@ -46,6 +46,10 @@ class PaneContent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """what outcomes that came again change"""
     routed: tuple[RoutedCell, ...] = ()
     """requests by the revision that routed them, where that is known"""
+    shares: tuple[CohortCell, ...] = ()
+    """of metrics with values that are no shares, what the others come to: at age 0 the whole, and cohorts"""
+    share_repeats: tuple[RepeatCell, ...] = ()
+    """what those of the others change that came again"""
 
     @property
     def counts(self) -> Ints:
@@ -105,7 +109,7 @@ class PaneRow(msgspec.Struct, frozen=True, gc=False):
     content: PaneContent
 
 
-_NO_CELLS: Final = LateCells((), (), ())
+_NO_CELLS: Final = LateCells()
 _EVENTS: Final = [ALWAYS.index(name) for name in ("requests", "responses", "late")]
 
 
@@ -194,7 +198,7 @@ def _packed_panes(source: int, offset: int, final_s: int, blocks: Sequence[tuple
     counts = np.concatenate([block.counts[rows] for block, rows in blocks])
     failures = counts[:, len(ALWAYS) :]
     first = np.concatenate([block.first_offsets(rows) for block, rows in blocks])
-    cohorts, repeats, routed = late_columns(blocks, metrics)
+    late = late_columns(blocks, metrics)
     return Panes(
         source=source, offset=offset, final_s=final_s, keys=list(keys), metrics=list(metrics), rows=len(key),
         key=_packed(key, "<u2"), second=_packed(np.concatenate(second), "<i8"),
@@ -203,7 +207,7 @@ def _packed_panes(source: int, offset: int, final_s: int, blocks: Sequence[tuple
         sketch_count=_packed(sketch_count, "<u4"), value_row=_packed(values[:, 0], "<u2"),
         value_metric=_packed(values[:, 1], "<u2"),
         value_sums=_packed(values[:, 2:], "<i8"), more=more,
-        failures=_packed(failures, "<i8") if failures.any() else b"", cohorts=cohorts, repeats=repeats, routed=routed,
+        failures=_packed(failures, "<i8") if failures.any() else b"", **late._asdict(),
     )  # fmt: skip
 
 

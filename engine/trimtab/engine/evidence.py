@@ -9,28 +9,26 @@ middle of a pane starts later, and loses to what its predecessor sent.
 Contents are remembered until their source's final second is `REMEMBER_S` past them; what comes for a second older
 than that is a repetition of something final, and is passed over. So is what comes for a second that was final before
 its variant took part (that was refused when it became final), and what is of a variant that does not take part.
+
+Of outcomes that have to be shares those that are none are refused (`sift.py`): they are dead-lettered at once, and told
+once their second is final.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
+from trimtab.engine.contents import Contents, PaneId, RefusedOutcomes, Remembered, Replacement
 from trimtab.engine.contribution import NOTHING, PaneContent, PaneRow
 from trimtab.engine.history import History
 from trimtab.engine.request_book import RequestBook, RequestSnapshot
 from trimtab.engine.seconds import ClosedSecond, SecondsSnapshot
-from trimtab.engine.tile import Change
 from trimtab.engine.totals import ArmTotals, TotalsSnapshot
 from trimtab.engine.whole_window import WholeWindow, shared
 from trimtab.engine.window import ArmWindow, Keep, WindowsSnapshot
 
 REMEMBER_S: Final = 3
-
-Rank = tuple[int, int]
-"""(-first offset, offset): the greater content wins"""
-PaneId = tuple[int, int, str, str]
-"""(source, second, variant, segment)"""
 
 
 class News(NamedTuple):
@@ -71,7 +69,7 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
     totals: dict[str, TotalsSnapshot]
     whole_windows: dict[str, dict[int, WholeWindow]]
     """of snapshots of version 2 alone, which have none of `windows`"""
-    contents: list[tuple[PaneId, Rank, PaneContent]]
+    contents: list[Remembered]
     refused_s: dict[str, dict[int, int]]
     dead_lettered: int
     now_s: int
@@ -82,13 +80,16 @@ class EvidenceSnapshot(msgspec.Struct, array_like=True):
     seconds: SecondsSnapshot | None = None
     slower: dict[str, dict[int, int]] = {}
     requests: RequestSnapshot | None = None
+    share_metric: str = ""
+    sifted_by: list[tuple[PaneId, tuple[str, ...]]] = []
+    """of `contents` that are sifted otherwise than by `share_metric` alone"""
 
 
 class Evidence:
     """Totals and windows of the variants of one release."""
 
     __slots__ = ("_contents", "_events", "_final_s", "_history", "_keep", "_now_s", "_refused_s", "_segments",
-                 "dead_lettered", "edition", "news", "offsets", "requests", "totals")  # fmt: skip
+                 "dead_lettered", "edition", "news", "offsets", "refused", "requests", "totals")  # fmt: skip
 
     def __init__(self, variants: Iterable[str], final_s: dict[int, int], keep: Keep | None = None) -> None:
         """`final_s`: source -> seconds below it are over and done with, for what came before the release did."""
@@ -110,9 +111,11 @@ class Evidence:
         self.offsets: dict[int, int] = {}
         """source -> newest telemetry offset that is counted"""
         self.dead_lettered = 0
-        """events that were refused because their variant did not take part; for whoever refuses them to count"""
-        self._contents: dict[int, dict[int, dict[tuple[str, str], tuple[Rank, PaneContent]]]] = {}
-        """(source, second) -> (variant, segment) -> the greatest content so far"""
+        """events that were refused: outcomes that are no shares, and, for whoever refuses them to count, those whose
+        variant did not take part"""
+        self.refused: list[RefusedOutcomes] = []
+        """what became final and was not told yet; for whoever tells it to clear"""
+        self._contents = Contents()
         self._final_s = dict(final_s)
         self._refused_s: dict[str, dict[int, int]] = {}
         """variant -> source -> seconds below it were final before the variant took part"""
@@ -154,7 +157,7 @@ class Evidence:
         before, self._segments[variant] = self._segments[variant], {}
         for name in self._keep.segments:
             self._segments[variant][name] = before.get(name) or Segment(since_s)
-        changes = [known for known in self._remembered(variant) if known[1][0] >= since_s]
+        changes = [known for known in self._contents.of(variant) if known[1][0] >= since_s]
         for name, (second, _, content) in changes:
             if name in self._keep.segments and name not in before:
                 self._segments[variant][name].replace(second, NOTHING, content)
@@ -168,16 +171,8 @@ class Evidence:
         self.requests = before.restarted(keep, since_s) if before else RequestBook(keep, since_s)
         self.requests.advance(self._now_s)
         for variant in keep.variants:
-            for segment, (second, _, content) in self._remembered(variant):
+            for segment, (second, _, content) in self._contents.of(variant):
                 self.requests.replace(variant, (second, segment), NOTHING, content)
-
-    def _remembered(self, variant: str) -> Iterator[tuple[str, Change]]:
-        """Gives the contents of a variant that are remembered, each with its segment."""
-        for of_source in self._contents.values():
-            for second, of_second in of_source.items():
-                for (of, segment), (_, content) in of_second.items():
-                    if of == variant:
-                        yield segment, (second, +1, content)
 
     @property
     def events(self) -> tuple[int, int]:
@@ -201,7 +196,13 @@ class Evidence:
         """Takes note that seconds below `final_s` are over and done with for a source."""
         if final_s > self._final_s.get(source, 0):
             self._final_s[source] = final_s
-            self._forget(source, final_s - REMEMBER_S)
+            self.refused += self._contents.take_refused(source, final_s)
+            self._contents.forget(source, final_s - REMEMBER_S)
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether outcomes were refused of panes that are not final."""
+        return self._contents.is_refusing
 
     def merge(  # noqa: PLR0913 - the parts of a contribution, which tests merge without a ledger
         self, source: int, offset: int, final_s: int, rows: Sequence[PaneRow], now_s: int, *, more: bool = False
@@ -224,32 +225,27 @@ class Evidence:
         refused_s = self._refused_s[variant].get(source, second)
         if second < max(was_final_s - REMEMBER_S, refused_s):
             return
-        of_second = self._contents.setdefault(source, {}).get(second)
-        if of_second is None:
-            of_second = self._contents[source][second] = {}
-        pane = (variant, row.key.segment)
-        rank = (-row.first_offset, offset)
-        known = of_second.get(pane)
-        if known is None:
-            of_second[pane] = (rank, row.content)
-            self._add(variant, (source, second, row.key.segment), NOTHING, row.content)
-        elif known[0] < rank:
-            of_second[pane] = (rank, row.content)
-            if known[1] != row.content:
-                place = (source, second, row.key.segment)
-                self._add(variant, place, known[1], row.content, continues=known[0][0] == rank[0])
+        pane, rank = (source, second, variant, row.key.segment), (-row.first_offset, offset)
+        change = self._contents.put(pane, rank, row.content, is_final=second < self._final_s.get(source, 0))
+        if change is not None:
+            self._add(pane, change)
 
-    def _add(
-        self, variant: str, place: tuple[int, int, str], old: PaneContent, new: PaneContent, *, continues: bool = True
-    ) -> None:
-        """`place`: source, second and segment. `continues`: whether `new` holds all that `old` does."""
+    def require_shares(self, metric: str) -> None:
+        """Takes note of the metric whose outcomes have to be shares from now on, panes that are not final included."""
+        for pane, change in self._contents.require_shares(metric, self._final_s):
+            self._add(pane, change)
+
+    def _add(self, pane: PaneId, change: Replacement) -> None:
+        source, second, variant, name = pane
+        old, new, refused, continues = change
+        place = (source, second, name)
         self.edition += 1
+        self.dead_lettered += refused
         self._history.replace(variant, place, old, new)
         self.totals[variant].replace(old, new)
         if self.requests is not None:
             self.requests.replace(variant, place[1:], old, new)
         if self._keep.segments:
-            _, second, name = place
             segment = self._segments[variant].get(name)
             if segment is not None:
                 segment.replace(second, old, new)
@@ -258,11 +254,6 @@ class Evidence:
         if not continues or more < 0 or failed < 0:
             more = failed = _UNKNOWN
         self.news[variant] = News(responses + more, errors + failed, max(slowest, new.slowest))
-
-    def _forget(self, source: int, before_s: int) -> None:
-        of_source = self._contents.get(source, {})
-        for second in [second for second in of_source if second < before_s]:
-            del of_source[second]
 
     def advance(self, now_s: int) -> None:
         """Moves the windows on to `now_s`. Time never goes back."""
@@ -333,12 +324,7 @@ class Evidence:
             offsets=dict(self.offsets),
             totals={variant: arm.snapshot() for variant, arm in self.totals.items()},
             whole_windows={},
-            contents=[
-                ((source, second, *pane), rank, known)
-                for source, of_source in sorted(self._contents.items())  # a restored one meets them in another order
-                for second, of_second in of_source.items()
-                for pane, (rank, known) in of_second.items()
-            ],
+            contents=self._contents.snapshot(),
             now_s=self._now_s,
             refused_s=self._refused_s,
             dead_lettered=self.dead_lettered,
@@ -351,6 +337,8 @@ class Evidence:
             seconds=seconds,
             slower={variant: dict(arm.slower) for variant, arm in self.totals.items()},
             requests=self.requests.snapshot() if self.requests is not None else None,
+            share_metric=self._contents.share_metric,
+            sifted_by=self._contents.sifted_by(),
         )
 
     @classmethod
@@ -374,12 +362,7 @@ class Evidence:
                 segment.totals = ArmTotals.restore(totals)
         if snapshot.requests is not None and keep.requests is not None:
             evidence.requests = RequestBook.restore(keep.requests, snapshot.requests)
-        for (source, second, *pane), rank, known in snapshot.contents:
-            evidence._contents.setdefault(source, {}).setdefault(second, {})[pane[0], pane[1]] = (rank, known)
+        evidence._contents = Contents.restore(
+            snapshot.contents, snapshot.share_metric, dict(snapshot.sifted_by), snapshot.final_s
+        )
         return evidence
-
-
-def pane_name(row: PaneRow) -> str:
-    """Gives what tells a pane from others of its source: a refusal has one wording however often it comes."""
-    segment = f", segment {row.key.segment}" if row.key.segment else ""
-    return f"variant {row.key.variant}{segment}, second {row.second}"

@@ -3,7 +3,7 @@
 They are left out where a record has none of it, and cells of a pane come in one order, whatever they were read from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -31,40 +31,59 @@ C = TypeVar("C", CohortColumns, RepeatColumns)
 class LateCells(NamedTuple):
     """What belongs to which request, of one pane."""
 
-    cohorts: tuple[CohortCell, ...]
-    repeats: tuple[RepeatCell, ...]
-    routed: tuple[RoutedCell, ...]
+    cohorts: tuple[CohortCell, ...] = ()
+    repeats: tuple[RepeatCell, ...] = ()
+    routed: tuple[RoutedCell, ...] = ()
+    shares: tuple[CohortCell, ...] = ()
+    share_repeats: tuple[RepeatCell, ...] = ()
 
 
-def late_columns(
-    blocks: Sequence[tuple[Block, Ints]], metrics: dict[str, int]
-) -> tuple[CohortColumns | None, RepeatColumns | None, RoutedColumns | None]:
+class LateColumns(NamedTuple):
+    """The same of all panes of a record."""
+
+    cohorts: CohortColumns | None
+    repeats: RepeatColumns | None
+    routed: RoutedColumns | None
+    shares: CohortColumns | None
+    share_repeats: RepeatColumns | None
+
+
+def late_columns(blocks: Sequence[tuple[Block, Ints]], metrics: dict[str, int]) -> LateColumns:
     """Packs what rows of blocks have of it; `metrics` numbers the metrics of the record, new ones are added."""
     cohorts: list[tuple[int, ...]] = []
     repeats: list[tuple[int, ...]] = []
+    shares: list[tuple[int, ...]] = []
+    share_repeats: list[tuple[int, ...]] = []
     routed: list[tuple[int, int, int]] = []
     revisions: dict[tuple[int, int], int] = {}
     start = 0
     for block, rows in blocks:
-        if block.cohorts or block.repeats or block.routed:
+        apart = block.no_shares
+        if block.cohorts or block.repeats or block.routed or apart.metrics:
             at = {row: start + place for place, row in enumerate(rows.tolist())}
-            cohorts += _lines(block.cohorts, at, metrics)
-            repeats += _lines(block.repeats, at, metrics)
+            cohorts += _lines(block.cohorts.items(), at, metrics)
+            repeats += _lines(block.repeats.items(), at, metrics)
+            if apart.metrics:
+                shares += _lines(apart.others(block.values, block.cohorts), at, metrics)
+                share_repeats += _lines(apart.other_repeats(block.repeats), at, metrics)
             routed += [
                 (at[row], revisions.setdefault((era, revision), len(revisions)), requests)
                 for (row, era, revision), requests in sorted(block.routed.items())
                 if row in at
             ]
         start += len(rows)
-    return _packed(CohortColumns, cohorts), _packed(RepeatColumns, repeats), _packed_routed(list(revisions), routed)
+    return LateColumns(
+        _packed(CohortColumns, cohorts), _packed(RepeatColumns, repeats), _packed_routed(list(revisions), routed),
+        _packed(CohortColumns, shares), _packed(RepeatColumns, share_repeats),
+    )  # fmt: skip
 
 
 def _lines(
-    cells: Mapping[tuple[int, str, int], Sequence[int]], at: Mapping[int, int], metrics: dict[str, int]
+    cells: Iterable[tuple[tuple[int, str, int], Sequence[int]]], at: Mapping[int, int], metrics: dict[str, int]
 ) -> list[tuple[int, ...]]:
     return [
         (at[row], metrics.setdefault(metric, len(metrics)), age, *(max(-_LARGEST, min(n, _LARGEST)) for n in sums))
-        for (row, metric, age), sums in sorted(cells.items())
+        for (row, metric, age), sums in sorted(cells)
         if row in at
     ]
 
@@ -89,16 +108,31 @@ def _packed_routed(revisions: list[tuple[int, int]], lines: Sequence[tuple[int, 
 
 def cells_of(panes: Panes) -> dict[int, LateCells]:
     """Gives what a contribution has of it, by row. Raises `InvalidRecord` where its columns do not fit together."""
-    if panes.cohorts is None and panes.repeats is None and panes.routed is None:
+    columns = (panes.cohorts, panes.repeats, panes.routed, panes.shares, panes.share_repeats)
+    if not any(columns):
         return {}
-    cohorts = {row: tuple(cells) for row, cells in _by_row(panes, panes.cohorts, _SUMS).items()}
-    repeats = {
-        row: tuple((metric, age, tuple(sums)) for metric, age, *sums in cells)
-        for row, cells in _by_row(panes, panes.repeats, len(REPEATED)).items()
-    }
+    cohorts, shares = (_cohorts_by_row(panes, one) for one in (panes.cohorts, panes.shares))
+    repeats, share_repeats = (_repeats_by_row(panes, one) for one in (panes.repeats, panes.share_repeats))
     routed = _routed_by_row(panes)
-    rows = cohorts.keys() | repeats.keys() | routed.keys()
-    return {row: LateCells(cohorts.get(row, ()), repeats.get(row, ()), tuple(routed.get(row, ()))) for row in rows}
+    rows = cohorts.keys() | repeats.keys() | routed.keys() | shares.keys() | share_repeats.keys()
+    return {
+        row: LateCells(
+            cohorts.get(row, ()), repeats.get(row, ()), tuple(routed.get(row, ())), shares.get(row, ()),
+            share_repeats.get(row, ()),
+        )
+        for row in rows
+    }  # fmt: skip
+
+
+def _cohorts_by_row(panes: Panes, columns: CohortColumns | None) -> dict[int, tuple[CohortCell, ...]]:
+    return {row: tuple(cells) for row, cells in _by_row(panes, columns, _SUMS).items()}
+
+
+def _repeats_by_row(panes: Panes, columns: RepeatColumns | None) -> dict[int, tuple[RepeatCell, ...]]:
+    return {
+        row: tuple((metric, age, tuple(sums)) for metric, age, *sums in cells)
+        for row, cells in _by_row(panes, columns, len(REPEATED)).items()
+    }
 
 
 def _by_row(panes: Panes, columns: CohortColumns | RepeatColumns | None, width: int) -> dict[int, list[Any]]:

@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from trimtab.engine.objective import NO_SUMS, Objective, Sums, may_be_shares, within
+from trimtab.engine.objective import NO_SUMS, Objective, Sums, within
 from trimtab.engine.policy.admission import policy_under
 from trimtab.engine.policy.build import Factories
 from trimtab.engine.policy.context import Contextual
@@ -28,6 +28,7 @@ from trimtab.engine.policy.mixture import Mixture
 from trimtab.engine.policy.policy import Batch, Snapshot
 from trimtab.engine.prior import Pseudo, batch_of
 from trimtab.engine.release_state import ReleaseState
+from trimtab.engine.share import may_be_shares
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec

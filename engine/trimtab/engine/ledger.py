@@ -19,13 +19,12 @@ from typing import Final, assert_never
 import msgspec
 from pydantic import ValidationError
 
-from trimtab.engine.batch import Refusal
-from trimtab.engine.contribution import PaneRow, events_of, rows_of
+from trimtab.engine.contribution import PaneRow, rows_of
 from trimtab.engine.errors import EngineError
-from trimtab.engine.evidence import pane_name
 from trimtab.engine.policy.admission import refusal_of_policy
 from trimtab.engine.policy.build import NO_FACTORIES, Factories
 from trimtab.engine.precedence import Standing, in_the_way
+from trimtab.engine.refused_pane import RefusedPane, of_outcomes, of_stranger
 from trimtab.engine.release import ReleaseFold
 from trimtab.engine.release_state import Position
 from trimtab.engine.strangers import Stranger, Strangers
@@ -44,16 +43,6 @@ class Published(msgspec.Struct, frozen=True, gc=False):
     decision: Decision
     weights: WeightsRecord
     document: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedPane:
-    """A final pane whose events were not counted, and the telemetry messages they came in."""
-
-    source: int
-    first_offset: int
-    last_offset: int
-    refusal: Refusal
 
 
 @dataclass(slots=True)
@@ -83,8 +72,8 @@ class LedgerSnapshot(msgspec.Struct, array_like=True):
 class Ledger:
     """All releases of one evidence partition."""
 
-    __slots__ = ("_awake", "_changed", "_entered_ms", "_era", "_factories", "_final_s", "_restored_due", "_strangers",
-                 "_waiting", "offset", "releases")  # fmt: skip
+    __slots__ = ("_awake", "_changed", "_entered_ms", "_era", "_factories", "_final_s", "_refusing", "_restored_due",
+                 "_strangers", "_waiting", "offset", "releases")  # fmt: skip
 
     def __init__(self, era: int = 0, factories: Factories = NO_FACTORIES) -> None:
         """`era` is that of a log whose first record is gone; 0 where the first record is yet to come.
@@ -104,6 +93,8 @@ class Ledger:
         """the releases that time may change; the others are known to be idle"""
         self._waiting: set[str] = set()
         """releases that wait for another one of their service"""
+        self._refusing: set[str] = set()
+        """releases with refused outcomes of panes that are not final"""
         self._strangers = Strangers()
         self._restored_due: int | None = None
         """for as long as not everything that waits is read again"""
@@ -171,6 +162,9 @@ class Ledger:
             self._took(name, decision, effects)
         if not panes.more:
             self._final_s[panes.source] = max(was_final_s, panes.final_s)
+            for name in sorted(self._refusing.difference(by_release, refused)):
+                self._woken(name, at).finish(panes.source, panes.final_s, at)
+                self._took(name, None, effects)
 
     def _sorted(self, panes: Panes, record: int) -> dict[str, list[PaneRow]]:
         """Gives the panes of whom takes part, by release, and lets the others wait that are not refused yet."""
@@ -190,14 +184,14 @@ class Ledger:
     def _refuse(self, panes: Panes, at: Position, effects: Effects) -> dict[str, int]:
         """Refuses panes that waited and are final now; gives how many events of each release that exists."""
         events: dict[str, int] = {}
-        for _, source, offset, row in self._strangers.finish(panes.source, panes.final_s):
-            release = self.releases.get(row.key.release)
+        for stranger in self._strangers.finish(panes.source, panes.final_s):
+            release = self.releases.get(stranger.row.key.release)
             if release is not None and release.offset >= at.offset:
                 continue  # it was, before the snapshot that the release is from
-            refusal = _unknown(row, is_release=release is None)
-            effects.refused.append(RefusedPane(source, row.first_offset, offset, refusal))
+            pane = of_stranger(stranger, is_known=release is not None)
+            effects.refused.append(pane)
             if release is not None:
-                events[release.name] = events.get(release.name, 0) + refusal.events
+                events[release.name] = events.get(release.name, 0) + pane.refusal.events
         return events
 
     def _apply(self, spec: Spec, at: Position, effects: Effects) -> None:
@@ -290,6 +284,8 @@ class Ledger:
         release = self.releases[name]
         self._changed.add(name)
         self._awake.add(name)
+        (self._refusing.add if release.is_refusing else self._refusing.discard)(name)
+        effects.refused += [of_outcomes(name, one) for one in release.take_refused()]
         if decision is not None:
             (self._waiting.add if release.standing is Standing.QUEUED else self._waiting.discard)(name)
             effects.published.append(Published(decision, release.weights_record(decision), release.document))
@@ -328,6 +324,7 @@ class Ledger:
         ledger = cls(factories=factories)
         ledger.releases = {release.name: release for release in newest if release.era == era}
         ledger._waiting = {name for name, one in ledger.releases.items() if one.standing is Standing.QUEUED}
+        ledger._refusing = {name for name, one in ledger.releases.items() if one.is_refusing}
         ledger._awake = set(ledger.releases)
         of_era = [snapshot for snapshot in known if snapshot.era == era]
         if of_era:
@@ -364,12 +361,3 @@ def _decoded(payload: bytes) -> LedgerSnapshot:
     if snapshot.version != _SNAPSHOT_VERSION:
         raise EngineError(f"ledger snapshot of version {snapshot.version}: expected {_SNAPSHOT_VERSION}")
     return snapshot
-
-
-def _unknown(row: PaneRow, *, is_release: bool) -> Refusal:
-    key = row.key
-    if is_release:
-        reason = f"no release {key.release!r} ({pane_name(row)})"
-        return Refusal("unknown-release", reason, events_of(row.content), key.release)
-    reason = f"release {key.release}: no variant {key.variant!r} ({pane_name(row)})"
-    return Refusal("unknown-variant", reason, events_of(row.content), key.release)

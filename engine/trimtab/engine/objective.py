@@ -137,16 +137,6 @@ def within(trials: int, rewards: int, *, is_share: bool) -> int:
     return max(0, min(trials * VALUE_SCALE, rewards)) if is_share else rewards
 
 
-def may_be_shares(sums: Sums) -> bool:
-    """Whether rewards that come to these sums may all lie from 0 to 1, where none is less than its square.
-
-    >>> may_be_shares((2, VALUE_SCALE, VALUE_SCALE)), may_be_shares((2, VALUE_SCALE, 4 * VALUE_SCALE))
-    (True, False)
-    """
-    trials, rewards, squares = sums
-    return 0 <= squares <= rewards <= trials * VALUE_SCALE
-
-
 def _sums(texts: Sequence[str]) -> Sums:
     trials, total, squares = map(int, texts)
     return trials, total, squares

@@ -219,9 +219,9 @@ class PaneBuilder:
         ):
             name, of = events.metrics[metric], self._keys.names[key]
             held[message].newest_s = max(held[message].newest_s, second + rests_s)
-            correction = self._repeats.take((request, name, of.release, of.variant), second, value)
-            if any(correction):
-                self._blocks[second].correct(key, name, age_s, correction)
+            corrections = self._repeats.take((request, name, of.release, of.variant), second, value)
+            if any(corrections.of_all):
+                self._blocks[second].correct(key, name, age_s, corrections)
 
     def _add_to(self, block: Block, offsets: Ints, events: Columns, timely: Bools, late: Bools) -> None:
         if timely.all():

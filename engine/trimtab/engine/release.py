@@ -23,6 +23,7 @@ from trimtab.engine.account import Basis, decision_of, weights_of
 from trimtab.engine.belief import Belief
 from trimtab.engine.command import refusal_of, rule_of
 from trimtab.engine.confirmation import unconfirmed
+from trimtab.engine.contents import RefusedOutcomes
 from trimtab.engine.contribution import PaneRow
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import Evidence
@@ -81,6 +82,7 @@ class ReleaseFold:
         self._document, self._release = document, in_force(document, has_gone_on=state.has_gone_on)
         self._spec = self._release.spec
         self._evidence, self._state = evidence, state
+        evidence.require_shares(self._spec.share_metric)
         self._objective = Objective(self._spec, evidence)
         self._belief = Belief(self._spec, self._objective, state)
         self._guard = Guard(self._spec, evidence)
@@ -243,6 +245,21 @@ class ReleaseFold:
         now_s = self._state.now_ms // 1000
         self._evidence.merge(panes.source, panes.offset, panes.final_s, rows, now_s, more=panes.more)
         return self._consider(at, pace)
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether outcomes were refused of panes that are not final: `finish` is to be told when they are."""
+        return self._evidence.is_refusing
+
+    def finish(self, source: int, final_s: int, at: Position) -> None:
+        """Takes note that seconds below `final_s` are over and done with for a source. It decides nothing."""
+        if self._take(at):
+            self._evidence.finish(source, final_s)
+
+    def take_refused(self) -> list[RefusedOutcomes]:
+        """Gives the refused outcomes of panes that are final, once."""
+        refused, self._evidence.refused = self._evidence.refused, []
+        return refused
 
     def catch_up(self, now_ms: int, pace: int) -> None:
         """Lets the time up to `now_ms` pass that was passed over because it could change nothing."""

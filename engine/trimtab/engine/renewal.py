@@ -41,6 +41,7 @@ def renewed(spec: Spec, before: Spec, state: ReleaseState, evidence: Evidence) -
     """Gives the state that a release goes on with; `evidence` starts anew."""
     had, names = ([variant.name for variant in one.variants] for one in (before, spec))
     evidence.admit(names)
+    evidence.require_shares(spec.share_metric)
     evidence.restart(state.now_ms // 1000, keep_of(spec))
     totals, objective = evidence.totals, Objective(spec, evidence)
     earned = {name: objective.sums(name) for name in names}

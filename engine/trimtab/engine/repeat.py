@@ -15,6 +15,7 @@ that comes again it gives what every rule would change, so that whoever knows th
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from trimtab.engine.share import is_share
 from trimtab.schemas.evidence import REPEATED, VALUE_SCALE
 
 Key = tuple[int, str, str, str]
@@ -27,6 +28,17 @@ NONE: Final[Correction] = (0,) * len(REPEATED)
 _UNJOINED: Final[Correction] = (*NONE[:-1], 1)
 
 
+class Corrections(NamedTuple):
+    """What an outcome corrects."""
+
+    of_all: Correction
+    of_shares: Correction
+    """the same as if outcomes that are no shares had never come"""
+
+
+NOTHING: Final = Corrections(NONE, NONE)
+
+
 class _Said(NamedTuple):
     second: int
     value: float
@@ -37,9 +49,9 @@ class Repeats:
 
     >>> repeats = Repeats(horizon_s=30, most_per_second=1_000)
     >>> key = (7, "rating", "shop", "v2")
-    >>> repeats.take(key, 100, 2.0) == NONE
+    >>> repeats.take(key, 100, 2.0) == NOTHING
     True
-    >>> dict(zip(REPEATED, repeats.take(key, 101, 3.0)))["last_sum"] == -2 * VALUE_SCALE
+    >>> dict(zip(REPEATED, repeats.take(key, 101, 3.0).of_all))["last_sum"] == -2 * VALUE_SCALE
     True
     """
 
@@ -54,23 +66,23 @@ class Repeats:
     def __len__(self) -> int:
         return sum(map(len, self._by_second.values()))
 
-    def take(self, key: Key, second: int, value: float) -> Correction:
+    def take(self, key: Key, second: int, value: float) -> Corrections:
         """Gives what an outcome of `second` corrects, in the order of the log; zeros where it is the first."""
         said = self._by_key.get(key)
-        correction = NONE
+        corrections = NOTHING
         if said is not None:
             earlier = [one.value for one in said if one.second >= second - self._horizon_s]
-            correction = _correction(earlier, value) if earlier else NONE
+            corrections = _corrections(earlier, value) if earlier else NOTHING
         of_second = self._by_second.setdefault(second, [])
         if len(of_second) >= self._most_per_second:
-            return tuple(map(sum, zip(correction, _UNJOINED, strict=True)))
+            return _unjoined(corrections, value)
         of_second.append(key)
         if said is None:
             self._by_key[key] = [_Said(second, value)]
         else:
             said.append(_Said(second, value))
             del said[:-MOST_COMPARED]
-        return correction
+        return corrections
 
     def forget(self, final_s: int) -> None:
         """Lets go of what no outcome of `final_s` or later can repeat."""
@@ -85,6 +97,21 @@ class Repeats:
 
     def _before(self, before_s: int) -> Iterator[int]:
         return iter([second for second in self._by_second if second < before_s])
+
+
+def _corrections(earlier: list[float], value: float) -> Corrections:
+    of_all = _correction(earlier, value)
+    if not is_share(value):
+        return Corrections(of_all, NONE)
+    shares = [one for one in earlier if is_share(one)]
+    if len(shares) == len(earlier):
+        return Corrections(of_all, of_all)
+    return Corrections(of_all, _correction(shares, value) if shares else NONE)
+
+
+def _unjoined(corrections: Corrections, value: float) -> Corrections:
+    of_all, of_shares = (tuple(map(sum, zip(one, _UNJOINED, strict=True))) for one in corrections)
+    return Corrections(of_all, of_shares if is_share(value) else corrections.of_shares)
 
 
 def _correction(earlier: list[float], value: float) -> Correction:

@@ -23,6 +23,7 @@ from trimtab.engine.contribution import PaneContent, rows_of
 from trimtab.engine.evidence import REMEMBER_S
 from trimtab.engine.late_columns import RoutedCell
 from trimtab.engine.policy.policy import Batch
+from trimtab.engine.sift import sifted
 from trimtab.schemas.evidence import VALUE_SCALE, Panes
 from trimtab.schemas.ids import BASIS_POINTS, NO_REVISION, Revision
 
@@ -53,11 +54,15 @@ class RewardLog:
     []
     """
 
-    __slots__ = ("_cells", "_cohorts", "_final_s", "_metric", "_release")
+    __slots__ = ("_cells", "_cohorts", "_final_s", "_metric", "_release", "_share_metrics")
 
-    def __init__(self, release: str, metric: str, cohorts: CohortSpec | None = None) -> None:
-        """`cohorts`: how rewards find their requests, where the objective has an attribution."""
+    def __init__(self, release: str, metric: str, cohorts: CohortSpec | None = None, *, share_metric: str = "") -> None:
+        """`cohorts`: how rewards find their requests, where the objective has an attribution.
+
+        `share_metric`: the metric, where its outcomes have to be shares; others are left out.
+        """
         self._release, self._metric, self._cohorts = release, metric, cohorts
+        self._share_metrics = (share_metric,) if share_metric else ()
         self._cells: dict[tuple[int, int, str, str], _Cell] = {}
         """(second, source, variant, segment) -> the greatest content so far"""
         self._final_s: dict[int, int] = {}
@@ -73,8 +78,9 @@ class RewardLog:
             rank = (-row.first_offset, panes.offset)
             known = self._cells.get(cell)
             if known is None or known.rank < rank:
-                earned = tuple(self._earned(row.second, row.content))
-                self._cells[cell] = _Cell(rank, earned, row.content.requests, row.content.routed)
+                content, _ = sifted(row.content, self._share_metrics)
+                earned = tuple(self._earned(row.second, content))
+                self._cells[cell] = _Cell(rank, earned, content.requests, content.routed)
         if not panes.more:
             self._final_s[panes.source] = max(final_s, panes.final_s)
 

@@ -142,6 +142,11 @@ class Panes(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="panes
     cohorts: CohortColumns | None = None
     repeats: RepeatColumns | None = None
     routed: RoutedColumns | None = None
+    shares: CohortColumns | None = None
+    """of metrics of which a pane has values below 0 or above 1: what the others come to, at age 0 as `value_sums` has
+    it, at others as `cohorts`"""
+    share_repeats: RepeatColumns | None = None
+    """of the same metrics: corrections as if those values had never come"""
     event_ms: int = 0
     """when the newest event was of the telemetry message that has waited longest for this emission; 0 where none has.
     Nothing is decided by it: it is what the reaction time is measured from"""

@@ -24,6 +24,7 @@ from trimtab.schemas.prior import Prior, check_prior
 from trimtab.schemas.reading import (
     MAX_METRICS,
     MAX_OUTCOMES,
+    SUCCESS,
     check_guardrails,
     check_metrics,
     check_objective,
@@ -162,6 +163,13 @@ class Spec(Part):
     def objective_metric(self) -> AnyMetric | None:
         """The metric that the objective names; None where it is a built-in one or an outcome."""
         return self.metric_of_name.get(self.objective.metric)
+
+    @property
+    def share_metric(self) -> str:
+        """The outcome whose values have to be shares; empty where the objective is not of such."""
+        objective = self.objective
+        is_outcome = objective.metric != SUCCESS and self.objective_metric is None
+        return objective.metric if is_outcome and objective.values == "share" else ""
 
     @model_validator(mode="after")
     def _limits_fit(self) -> Self:

@@ -1,0 +1,183 @@
+"""The contents of panes that are remembered, so that a later content can replace an earlier one.
+
+They are remembered as they came until their source's final second is some seconds past them (`evidence.py`), and told
+as far as they are not refused (`sift.py`). A pane that is not final is sifted by every metric whose outcomes had to be
+shares since it was first told: what is refused of it never grows less, whatever spec comes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from trimtab.engine.contribution import PaneContent
+from trimtab.engine.sift import NOTHING_SIFTED, sifted
+from trimtab.engine.tile import Change
+
+Rank = tuple[int, int]
+"""(-first offset, offset): the greater content wins"""
+PaneId = tuple[int, int, str, str]
+"""(source, second, variant, segment)"""
+Remembered = tuple[PaneId, Rank, PaneContent]
+
+
+class _Known(NamedTuple):
+    rank: Rank
+    content: PaneContent
+    """as it came"""
+    metrics: tuple[str, ...]
+    """by which it is sifted"""
+
+
+class Replacement(NamedTuple):
+    """What is told of a pane now, in place of what was."""
+
+    old: PaneContent
+    new: PaneContent
+    refused: int
+    """outcomes that are refused now, and were not before"""
+    continues: bool = True
+    """whether `new` holds all that `old` does"""
+
+
+class RefusedOutcomes(NamedTuple):
+    """Outcomes of a final pane that had to be shares, and are none."""
+
+    source: int
+    second: int
+    variant: str
+    segment: str
+    first_offset: int
+    offset: int
+    """the newest telemetry message that is in the pane"""
+    events: int
+
+
+class Contents:
+    """The greatest content so far of each pane of one release.
+
+    >>> from trimtab.engine.contribution import NOTHING
+    >>> contents, pane = Contents(), (0, 100, "v2", "")
+    >>> contents.put(pane, (-7, 9), NOTHING, is_final=False).refused
+    0
+    >>> contents.put(pane, (-7, 8), NOTHING, is_final=False) is None
+    True
+    """
+
+    __slots__ = ("_by_source", "_refusing", "share_metric")
+
+    def __init__(self, share_metric: str = "") -> None:
+        self.share_metric = share_metric
+        """whose outcomes have to be shares, of panes that come now; empty where none have"""
+        self._by_source: dict[int, dict[int, dict[tuple[str, str], _Known]]] = {}
+        """source -> second -> (variant, segment) -> its content"""
+        self._refusing: set[PaneId] = set()
+        """the panes with refused outcomes that are not final"""
+
+    def put(self, pane: PaneId, rank: Rank, content: PaneContent, *, is_final: bool) -> Replacement | None:
+        """Remembers the content of a pane if it is the greatest; gives what that changes, None where nothing.
+
+        What comes of a final pane is a repetition.
+        """
+        source, second, *_ = pane
+        of_second = self._by_source.setdefault(source, {}).get(second)
+        if of_second is None:
+            of_second = self._by_source[source][second] = {}
+        known = of_second.get(pane[2:])
+        if known is None:
+            metrics, old = self._metrics, NOTHING_SIFTED
+        elif known.rank >= rank:
+            return None
+        else:
+            metrics = known.metrics
+            old = sifted(known.content, metrics)
+        new = sifted(content, metrics)
+        of_second[pane[2:]] = _Known(rank, content, metrics)
+        if new.refused and not is_final:
+            self._refusing.add(pane)
+        if known is not None and known.content == content:
+            return None
+        continues = known is None or known.rank[0] == rank[0]
+        return Replacement(old.content, new.content, new.refused - old.refused, continues)
+
+    @property
+    def _metrics(self) -> tuple[str, ...]:
+        return (self.share_metric,) if self.share_metric else ()
+
+    def require_shares(self, metric: str, final_s: Mapping[int, int]) -> list[tuple[PaneId, Replacement]]:
+        """Sifts panes that are not final by one more metric, and those that come by no other; gives what it changes.
+
+        `final_s`: source -> seconds below it are final.
+        """
+        if metric == self.share_metric:
+            return []
+        self.share_metric = metric
+        changes = []
+        for pane, known in list(self._all()) if metric else ():
+            if metric not in known.metrics and pane[1] >= final_s.get(pane[0], 0):
+                old, metrics = sifted(known.content, known.metrics), (*known.metrics, metric)
+                new = sifted(known.content, metrics)
+                self._by_source[pane[0]][pane[1]][pane[2:]] = known._replace(metrics=metrics)
+                if new.refused > old.refused:
+                    self._refusing.add(pane)
+                    changes.append((pane, Replacement(old.content, new.content, new.refused - old.refused)))
+        return changes
+
+    def _all(self) -> Iterator[tuple[PaneId, _Known]]:
+        for source, of_source in sorted(self._by_source.items()):  # a restored one meets them in another order
+            for second, of_second in of_source.items():
+                for (variant, segment), known in of_second.items():
+                    yield (source, second, variant, segment), known
+
+    def of(self, variant: str) -> Iterator[tuple[str, Change]]:
+        """Gives what is told of a variant's panes, each with its segment."""
+        for (_, second, of, segment), known in self._all():
+            if of == variant:
+                yield segment, (second, +1, sifted(known.content, known.metrics).content)
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether outcomes were refused of panes that are not final."""
+        return bool(self._refusing)
+
+    def take_refused(self, source: int, final_s: int) -> list[RefusedOutcomes]:
+        """Gives the refused outcomes of a source's panes that are final now, in one order."""
+        final = sorted(pane for pane in self._refusing if pane[0] == source and pane[1] < final_s)
+        self._refusing.difference_update(final)
+        return [self._refused_of(pane) for pane in final]
+
+    def _refused_of(self, pane: PaneId) -> RefusedOutcomes:
+        (first, offset), content, metrics = self._by_source[pane[0]][pane[1]][pane[2:]]
+        return RefusedOutcomes(*pane, -first, offset, sifted(content, metrics).refused)
+
+    def forget(self, source: int, before_s: int) -> None:
+        """Lets go of the seconds of a source before `before_s`."""
+        of_source = self._by_source.get(source, {})
+        for second in [second for second in of_source if second < before_s]:
+            del of_source[second]
+
+    def snapshot(self) -> list[Remembered]:
+        """Gives them as plain data."""
+        return [(pane, known.rank, known.content) for pane, known in self._all()]
+
+    def sifted_by(self) -> list[tuple[PaneId, tuple[str, ...]]]:
+        """Gives by which metrics those panes are sifted that are not by `share_metric` alone."""
+        usual = self._metrics
+        return [(pane, known.metrics) for pane, known in self._all() if known.metrics != usual]
+
+    @classmethod
+    def restore(
+        cls,
+        snapshot: Iterable[Remembered],
+        share_metric: str,
+        sifted_by: Mapping[PaneId, tuple[str, ...]],
+        final_s: Mapping[int, int],
+    ) -> "Contents":
+        """Gives those of which `snapshot` and `sifted_by` were taken; `final_s` as in `require_shares`."""
+        contents = cls(share_metric)
+        usual = contents._metrics
+        for pane, rank, content in snapshot:
+            source, second, *_ = pane
+            known = _Known(rank, content, sifted_by.get(pane, usual))
+            contents._by_source.setdefault(source, {}).setdefault(second, {})[pane[2:]] = known
+            if second >= final_s.get(source, 0) and sifted(content, known.metrics).refused:
+                contents._refusing.add(pane)
+        return contents
