@@ -8,8 +8,10 @@ shares since it was first told: what is refused of it never grows less, whatever
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from trimtab.engine.contribution import PaneContent
-from trimtab.engine.sift import NOTHING_SIFTED, sifted
+import msgspec
+
+from trimtab.engine.contribution import NOTHING, PaneContent
+from trimtab.engine.sift import sifted
 from trimtab.engine.tile import Change
 
 Rank = tuple[int, int]
@@ -19,7 +21,7 @@ PaneId = tuple[int, int, str, str]
 Remembered = tuple[PaneId, Rank, PaneContent]
 
 
-class _Known(NamedTuple):
+class _Known(msgspec.Struct, frozen=True, gc=False):
     rank: Rank
     content: PaneContent
     """as it came"""
@@ -27,7 +29,7 @@ class _Known(NamedTuple):
     """by which it is sifted"""
 
 
-class Replacement(NamedTuple):
+class Replacement(msgspec.Struct, frozen=True, gc=False):
     """What is told of a pane now, in place of what was."""
 
     old: PaneContent
@@ -54,11 +56,11 @@ class RefusedOutcomes(NamedTuple):
 class Contents:
     """The greatest content so far of each pane of one release.
 
-    >>> from trimtab.engine.contribution import NOTHING
-    >>> contents, pane = Contents(), (0, 100, "v2", "")
-    >>> contents.put(pane, (-7, 9), NOTHING, is_final=False).refused
-    0
-    >>> contents.put(pane, (-7, 8), NOTHING, is_final=False) is None
+    >>> some = PaneContent(bytes(64), b"", b"", {"rating": (1, 3 << 20, 9 << 20)})
+    >>> contents, pane = Contents("rating"), (0, 100, "v2", "")
+    >>> contents.put(pane, (-7, 9), some, is_final=False).refused
+    1
+    >>> contents.put(pane, (-7, 8), some, is_final=False) is None
     True
     """
 
@@ -83,23 +85,22 @@ class Contents:
             of_second = self._by_source[source][second] = {}
         known = of_second.get(pane[2:])
         if known is None:
-            metrics, old = self._metrics, NOTHING_SIFTED
+            known = _Known(rank, NOTHING, self._usual)
         elif known.rank >= rank:
             return None
-        else:
-            metrics = known.metrics
-            old = sifted(known.content, metrics)
-        new = sifted(content, metrics)
-        of_second[pane[2:]] = _Known(rank, content, metrics)
+        of_second[pane[2:]] = _Known(rank, content, known.metrics)
+        if known.content == content:
+            return None
+        continues = known.rank[0] == rank[0]
+        if not known.metrics:  # most releases have none, and all panes come by here
+            return Replacement(known.content, content, 0, continues)
+        old, new = sifted(known.content, known.metrics), sifted(content, known.metrics)
         if new.refused and not is_final:
             self._refusing.add(pane)
-        if known is not None and known.content == content:
-            return None
-        continues = known is None or known.rank[0] == rank[0]
         return Replacement(old.content, new.content, new.refused - old.refused, continues)
 
     @property
-    def _metrics(self) -> tuple[str, ...]:
+    def _usual(self) -> tuple[str, ...]:
         return (self.share_metric,) if self.share_metric else ()
 
     def require_shares(self, metric: str, final_s: Mapping[int, int]) -> list[tuple[PaneId, Replacement]]:
@@ -115,7 +116,7 @@ class Contents:
             if metric not in known.metrics and pane[1] >= final_s.get(pane[0], 0):
                 old, metrics = sifted(known.content, known.metrics), (*known.metrics, metric)
                 new = sifted(known.content, metrics)
-                self._by_source[pane[0]][pane[1]][pane[2:]] = known._replace(metrics=metrics)
+                self._by_source[pane[0]][pane[1]][pane[2:]] = _Known(known.rank, known.content, metrics)
                 if new.refused > old.refused:
                     self._refusing.add(pane)
                     changes.append((pane, Replacement(old.content, new.content, new.refused - old.refused)))
@@ -145,8 +146,9 @@ class Contents:
         return [self._refused_of(pane) for pane in final]
 
     def _refused_of(self, pane: PaneId) -> RefusedOutcomes:
-        (first, offset), content, metrics = self._by_source[pane[0]][pane[1]][pane[2:]]
-        return RefusedOutcomes(*pane, -first, offset, sifted(content, metrics).refused)
+        known = self._by_source[pane[0]][pane[1]][pane[2:]]
+        first, offset = known.rank
+        return RefusedOutcomes(*pane, -first, offset, sifted(known.content, known.metrics).refused)
 
     def forget(self, source: int, before_s: int) -> None:
         """Lets go of the seconds of a source before `before_s`."""
@@ -160,7 +162,7 @@ class Contents:
 
     def sifted_by(self) -> list[tuple[PaneId, tuple[str, ...]]]:
         """Gives by which metrics those panes are sifted that are not by `share_metric` alone."""
-        usual = self._metrics
+        usual = self._usual
         return [(pane, known.metrics) for pane, known in self._all() if known.metrics != usual]
 
     @classmethod
@@ -173,7 +175,7 @@ class Contents:
     ) -> "Contents":
         """Gives those of which `snapshot` and `sifted_by` were taken; `final_s` as in `require_shares`."""
         contents = cls(share_metric)
-        usual = contents._metrics
+        usual = contents._usual
         for pane, rank, content in snapshot:
             source, second, *_ = pane
             known = _Known(rank, content, sifted_by.get(pane, usual))

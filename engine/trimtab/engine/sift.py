@@ -5,11 +5,11 @@ whole, for nobody can tell then which outcome it was.
 """
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from trimtab.engine.contribution import NOTHING, PaneContent
+from trimtab.engine.contribution import PaneContent
 from trimtab.engine.share import may_be_shares
 
 
@@ -19,9 +19,6 @@ class Sifted(NamedTuple):
     content: PaneContent
     refused: int
     """outcomes"""
-
-
-NOTHING_SIFTED: Final = Sifted(NOTHING, 0)
 
 
 def sifted(content: PaneContent, metrics: Iterable[str]) -> Sifted:
