@@ -1,12 +1,19 @@
 """What a bandit's policy is told, and every policy at the wheel of a release."""
 
+from collections.abc import Sequence
+
+import msgspec
 import pytest
 from pydantic import ValidationError
 
-from engine.builders import NOW_MS, Json, outcome, release, response
+from engine.builders import NOW_MS, Json, batch, builder, emitted, outcome, release, response
 from engine.evidence_rig import EvidenceRig, decision
 from engine.simulation import Service, Simulation
 from trimtab.engine.ledger import Ledger
+from trimtab.engine.release import ReleaseFold
+from trimtab.engine.release_state import ReleaseSnapshot
+from trimtab.schemas.evidence import Panes
+from trimtab.schemas.telemetry import Event
 
 POLICIES: list[Json] = [
     {"type": "adaptive"},
@@ -139,3 +146,43 @@ def test_an_outcome_that_is_no_share_is_as_if_it_had_never_come(strategy: Json, 
     ours, theirs = decision(made), decision(expected)
     assert (ours.weights, ours.arms, ours.seen.counted) == (theirs.weights, theirs.arms, theirs.seen.counted)
     assert (ours.seen.dead_lettered, theirs.seen.dead_lettered) == (1, 0)
+
+
+def emitted_from(start: int, messages: Sequence[Sequence[Event]]) -> Panes:
+    """What a builder emits that began at message `start`."""
+    folding = builder()
+    for offset, events in enumerate(messages):
+        if offset >= start:
+            folding.update(offset, NOW_MS, batch(*events))
+    return emitted(folding)
+
+
+def told_to_policy(of: ReleaseFold) -> tuple[float, float]:
+    """Trials and rewards of the candidate, as plain Thompson sampling keeps them."""
+    tally = msgspec.msgpack.decode(of.snapshot(), type=ReleaseSnapshot).learning["policy"]
+    return tally["trials"][1], tally["rewards"][1]
+
+
+def test_contents_that_are_replaced_are_told_as_they_are_in_the_end_and_never_more_successes_than_trials() -> None:
+    messages = [[outcome(value=0.0)] * 20, [outcome(value=1.0)] * 5, [outcome(value=1.0)] * 5]
+    tail, head, whole = emitted_from(1, messages), emitted_from(0, messages[:2]), emitted_from(0, messages)
+    running, told = EvidenceRig(), []
+    running.apply(release(strategy=bandit({"type": "thompson"}), objective={"metric": "converted"}))
+    for panes in (tail, head, whole):
+        running.now_ms += 1_000
+        arm = decision(running.append(panes)).arms[1]
+        told.append((arm.trials, arm.reward_sum, *told_to_policy(running.ledger.releases["checkout"])))
+    assert told == [(10, 10.0, 10, 10), (25, 5.0, 25, 10), (30, 10.0, 30, 10)]
+
+
+@pytest.mark.parametrize("policy", [{"type": "adaptive"}, {"type": "thompson"}], ids=str)
+def test_contents_of_before_the_spec_may_be_replaced_by_lesser_ones(policy: Json) -> None:
+    few, many = [outcome(value=1.0)], [outcome(value=1.0)] * 9
+    running = EvidenceRig()
+    running.apply(release(strategy=bandit(policy), objective={"metric": "converted"}))
+    running.append(emitted_from(1, [few, many, many]))
+    running.apply(release(strategy=bandit(policy), objective={"metric": "converted", "goal": "minimize"}))
+    running.append(emitted_from(0, [few, few]))
+    running.now_ms += 1_000
+    made = decision(running.bring(outcome("stable", running.now_ms, value=1.0)))
+    assert [(arm.trials, arm.reward_sum) for arm in made.arms] == [(1, 1.0), (0, 0.0)]

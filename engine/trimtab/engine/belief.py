@@ -46,11 +46,15 @@ class Belief:
         """whether anything is"""
 
     def rewards(self) -> list[tuple[int, int]]:
-        """Gives trials and reward sum (in 1/VALUE_SCALE) of each variant under the present spec."""
+        """Gives trials and reward sum (in 1/VALUE_SCALE) of each variant under the present spec.
+
+        Contents of before it may still be replaced by lesser ones: of fewer trials than then it is none.
+        """
         sums = self._objective.all_sums()
         if sums is not self._sums:
             rewards = [
-                (now[0] - trials, now[1] - total) for now, (trials, total) in zip(sums, self._earlier, strict=True)
+                (now[0] - trials, now[1] - total) if now[0] > trials else (0, 0)
+                for now, (trials, total) in zip(sums, self._earlier, strict=True)
             ]
             if rewards != self._rewards:
                 self._rewards, self._posteriors, self._best = rewards, [], ([], [])
@@ -58,12 +62,9 @@ class Belief:
         return self._rewards
 
     def samples(self) -> list[Sample]:
-        """Gives what each variant has shown: a share where the objective is one of responses, else moments.
-
-        Contents of before the present spec may still be replaced by lesser ones: what that takes is not gone below 0.
-        """
+        """Gives what each variant has shown: a share where the objective is one of responses, else moments."""
         if self._spec.objective.metric == SUCCESS:
-            counts = [(max(0, trials), max(0, total // VALUE_SCALE)) for trials, total in self.rewards()]
+            counts = [(trials, max(0, total // VALUE_SCALE)) for trials, total in self.rewards()]
             return [Share(trials, min(trials, successes)) for trials, successes in counts]
         return [self._moments(variant.name) for variant in self._spec.variants]
 
@@ -71,7 +72,9 @@ class Belief:
         sums = self._objective.sums(variant)
         earlier = (*self._origin.get(variant, (0, 0)), self._origin_squares.get(variant, 0))
         trials, total, squares = (now - before for now, before in zip(sums, earlier, strict=True))
-        return Moments(max(0, trials), total / VALUE_SCALE, max(0, squares) / VALUE_SCALE)
+        if trials <= 0:
+            return Moments(0, 0.0, 0.0)
+        return Moments(trials, total / VALUE_SCALE, max(0, squares) / VALUE_SCALE)
 
     @property
     def _is_real(self) -> bool:
@@ -80,7 +83,7 @@ class Belief:
     def posteriors(self) -> list[Beta]:
         """Gives the posterior of each variant's mean reward; more is better, also where it is to be minimised.
 
-        Only for rewards from 0 to 1; others are taken for the nearest that they can be.
+        Only for rewards from 0 to 1.
         """
         rewards = self.rewards()
         if not self._posteriors:

@@ -5,9 +5,7 @@
   the revisions that routed them.
 * A policy that knows segments is told of each of them, and of what is of none, with the weights in force there.
 * Contents of panes may be replaced by lesser ones. What an arm then has too much of is not taken back from the policy:
-  nothing of it is told until there is more again.
-* Rewards that cannot all lie from 0 to 1 where they should, which one outcome of a million brings about, are not told
-  at all, nor are the others that became known with them: nobody can tell which of them it was.
+  nothing of it is told until there is more again, and no more successes than trials.
 * A prior is the first that it is told: a batch of observations that nobody made.
 * To minimise, rewards are turned around: more is always better.
 """
@@ -28,7 +26,6 @@ from trimtab.engine.policy.mixture import Mixture
 from trimtab.engine.policy.policy import Batch, Snapshot
 from trimtab.engine.prior import Pseudo, batch_of
 from trimtab.engine.release_state import ReleaseState
-from trimtab.engine.share import may_be_shares
 from trimtab.schemas.evidence import VALUE_SCALE
 from trimtab.schemas.ids import BASIS_POINTS
 from trimtab.schemas.release import Spec
@@ -117,15 +114,13 @@ class Learning:
     def _batch(self, now: "_Told", told: "_Told", weights: Sequence[int]) -> Batch:
         """Gives what is not `told` yet of each variant, and takes note of it."""
         new: list[Sums] = []
-        is_share, waits = self._spec.objective.values == "share", self._objective.waits
-        before = told.sums
+        is_share, before = self._spec.objective.values == "share", told.sums
         for arm, (trials, rewards, squares) in enumerate(now.sums):
             had, earned, squared = before[arm]
             if trials > had:
-                gained = within(trials - had, rewards - earned, is_share=is_share and waits)
-                before[arm] = (trials, earned + gained, squares)
-                more = (trials - had, gained, squares - squared)
-                new.append(more if waits or not is_share or may_be_shares(more) else NO_SUMS)
+                more = within((trials - had, rewards - earned, squares - squared), is_share=is_share)
+                before[arm] = (trials, earned + more[1], squared + more[2])
+                new.append(more)
             else:
                 new.append(NO_SUMS)
         return self._batch_of(new, self._propensities(now, told, weights))

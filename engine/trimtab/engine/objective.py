@@ -132,9 +132,17 @@ class Objective:
         self._observed = {variant: _sums(texts) for variant, texts in snapshot.items()}
 
 
-def within(trials: int, rewards: int, *, is_share: bool) -> int:
-    """Gives rewards of so many trials: where they are shares, from 0 to 1 each. What is cut off stays to be told."""
-    return max(0, min(trials * VALUE_SCALE, rewards)) if is_share else rewards
+def within(sums: Sums, *, is_share: bool) -> Sums:
+    """Gives sums of shares as they can be of so many trials; those of real values as they are.
+
+    >>> within((2, 5 * VALUE_SCALE, 5 * VALUE_SCALE), is_share=True) == (2, 2 * VALUE_SCALE, 2 * VALUE_SCALE)
+    True
+    """
+    if not is_share:
+        return sums
+    trials, rewards, squares = sums
+    rewards = max(0, min(trials * VALUE_SCALE, rewards))
+    return trials, rewards, max(0, min(rewards, squares))
 
 
 def _sums(texts: Sequence[str]) -> Sums:

@@ -139,3 +139,12 @@ def test_the_ratio_that_is_farthest_from_one_stands_for_all() -> None:
 def test_each_arm_has_a_ratio_once_requests_are_expected_of_it() -> None:
     test = fed(Routed((2_000, 8_000, 0), (25, 75, 5)), Routed((2_000, 8_000, 0), (25, 75, 0)))
     assert [test.ratio(arm) for arm in range(3)] == [1.25, 0.9375, None]
+
+
+def test_a_single_request_tells_as_much_as_it_does_and_none_tells_nothing() -> None:
+    test = SampleRatioTest(2)
+    assert test.evidence(Routed((7_500, 2_500), (0, 1))) != test.evidence() == 0.0
+    test.update(Routed((7_500, 2_500), (0, 0)))
+    assert test.estimate().n == 0
+    test.update(Routed((7_500, 2_500), (0, 1)))
+    assert (test.estimate().n, test.ratio(1)) == (1, 4.0)
