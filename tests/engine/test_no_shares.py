@@ -121,6 +121,16 @@ def test_the_letter_tells_pane_and_way_out_once_the_second_is_final() -> None:
     assert rig.bring(response("stable", rig.now_ms)).refused == []
 
 
+def test_a_pane_that_is_final_when_it_first_comes_is_told_at_once() -> None:
+    rig = EvidenceRig()
+    rig.apply(of_shares(None))
+    rig.folding.update(0, NOW_MS, batch(outcome("canary", metric="rating", value=2.0)))
+    rig.now_ms += 60_000
+    (pane,) = rig.bring(response("stable", rig.now_ms)).refused
+    assert pane.refusal.events == 1
+    assert rig.bring(response("stable", rig.now_ms)).refused == []
+
+
 @pytest.mark.parametrize("values", ["real", "share"])
 def test_what_is_refused_is_that_of_the_spec_in_force(values: str) -> None:
     rig = EvidenceRig()

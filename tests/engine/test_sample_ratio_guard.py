@@ -73,7 +73,7 @@ def test_a_ratio_that_fails_is_nobodys_failure_where_no_candidate_is_left() -> N
     rig.apply(split())
     run(rig, 3, {"stable": 10})
     run(rig, 40, {"stable": 50, "canary": 35})
-    guard = rig.ledger.releases["checkout"]._guard
+    guard = rig.ledger.releases["checkout"]._course.guard
     assert [one.metric for one in guard.failing(["canary"])] == ["sample_ratio"]
     assert list(guard.failing([])) == []
 

@@ -79,9 +79,9 @@ def test_a_policy_is_told_of_each_segment_with_the_weights_in_force_there() -> N
     rig.apply(by_segment())
     run(rig, APART, 4)
     fold = rig.ledger.releases["checkout"]
-    assert fold._learning is not None
+    assert fold._course.learning is not None
     told: dict[str, Batch] = {}
-    policy: Any = fold._learning._policy
+    policy: Any = fold._course.learning._policy
     policy_update_in = type(policy).update_in
 
     class Told(type(policy)):  # type: ignore[misc]  # of whatever kind it is
@@ -110,7 +110,7 @@ def test_what_is_under_way_is_known_by_segment(objective: Json) -> None:
     rig.apply(by_segment(**({"objective": objective} if objective else {})))
     under_way = {"mobile": 5, "desktop": 3, "": 2, "watch": 1}
     rig.bring(*(request("canary", segment=name) for name, count in under_way.items() for _ in range(count)))
-    known = rig.ledger.releases["checkout"]._objective
+    known = rig.ledger.releases["checkout"]._course.objective
     assert {name: known.in_flight_in(name) for name in ("", *NAMES)} == {"": 3, "mobile": 5, "tablet": 0, "desktop": 3}
     assert known.in_flight == 11
 
@@ -118,7 +118,7 @@ def test_what_is_under_way_is_known_by_segment(objective: Json) -> None:
 def test_a_policy_is_told_how_much_is_under_way_in_a_segment() -> None:
     rig = EvidenceRig()
     rig.apply(by_segment())
-    policy: Any = rig.ledger.releases["checkout"]._learning._policy  # type: ignore[union-attr]
+    policy: Any = rig.ledger.releases["checkout"]._course.learning._policy  # type: ignore[union-attr]
     policy_shares_in = type(policy).shares_in
     told: dict[str, float] = {}
 

@@ -205,5 +205,5 @@ def test_a_snapshot_in_the_middle_changes_nothing(rollout: Release) -> None:
         assert restored.advance(offset, at_ms, record) == steady.advance(offset, at_ms, record)
         if offset % 5 == 0:
             restored = Ledger.restore([restored.snapshot()], [[fold.snapshot()] for fold in restored.releases.values()])
-    tested = steady.releases["checkout"]._guard.assess(["canary"], 0)["canary"]
+    tested = steady.releases["checkout"]._course.guard.assess(["canary"], 0)["canary"]
     assert all(math.isfinite(one.ln_evidence) for one in tested)

@@ -64,11 +64,12 @@ class Contents:
     True
     """
 
-    __slots__ = ("_by_source", "_refusing", "share_metric")
+    __slots__ = ("_by_source", "_refusing", "_usual", "share_metric")
 
     def __init__(self, share_metric: str = "") -> None:
         self.share_metric = share_metric
         """whose outcomes have to be shares, of panes that come now; empty where none have"""
+        self._usual = _usual(share_metric)
         self._by_source: dict[int, dict[int, dict[tuple[str, str], _Known]]] = {}
         """source -> second -> (variant, segment) -> its content"""
         self._refusing: set[PaneId] = set()
@@ -79,16 +80,17 @@ class Contents:
 
         What comes of a final pane is a repetition.
         """
-        source, second, *_ = pane
+        source, second, variant, segment = pane
         of_second = self._by_source.setdefault(source, {}).get(second)
         if of_second is None:
             of_second = self._by_source[source][second] = {}
-        known = of_second.get(pane[2:])
+        name = (variant, segment)
+        known = of_second.get(name)
         if known is None:
             known = _Known(rank, NOTHING, self._usual)
         elif known.rank >= rank:
             return None
-        of_second[pane[2:]] = _Known(rank, content, known.metrics)
+        of_second[name] = _Known(rank, content, known.metrics)
         if known.content == content:
             return None
         continues = known.rank[0] == rank[0]
@@ -99,10 +101,6 @@ class Contents:
             self._refusing.add(pane)
         return Replacement(old.content, new.content, new.refused - old.refused, continues)
 
-    @property
-    def _usual(self) -> tuple[str, ...]:
-        return (self.share_metric,) if self.share_metric else ()
-
     def require_shares(self, metric: str, final_s: Mapping[int, int]) -> list[tuple[PaneId, Replacement]]:
         """Sifts panes that are not final by one more metric, and those that come by no other; gives what it changes.
 
@@ -110,7 +108,7 @@ class Contents:
         """
         if metric == self.share_metric:
             return []
-        self.share_metric = metric
+        self.share_metric, self._usual = metric, _usual(metric)
         changes = []
         for pane, known in list(self._all()) if metric else ():
             if metric not in known.metrics and pane[1] >= final_s.get(pane[0], 0):
@@ -183,3 +181,8 @@ class Contents:
             if second >= final_s.get(source, 0) and sifted(content, known.metrics).refused:
                 contents._refusing.add(pane)
         return contents
+
+
+def _usual(share_metric: str) -> tuple[str, ...]:
+    """Gives by which metrics the panes are sifted that come now."""
+    return (share_metric,) if share_metric else ()

@@ -196,13 +196,14 @@ class Evidence:
         """Takes note that seconds below `final_s` are over and done with for a source."""
         if final_s > self._final_s.get(source, 0):
             self._final_s[source] = final_s
-            self.refused += self._contents.take_refused(source, final_s)
+            if self._contents.is_refusing:
+                self.refused += self._contents.take_refused(source, final_s)
             self._contents.forget(source, final_s - REMEMBER_S)
 
     @property
     def is_refusing(self) -> bool:
-        """Whether outcomes were refused of panes that are not final."""
-        return self._contents.is_refusing
+        """Whether outcomes were refused that nobody has taken yet from `refused`, or that are not final."""
+        return bool(self.refused) or self._contents.is_refusing
 
     def merge(  # noqa: PLR0913 - the parts of a contribution, which tests merge without a ledger
         self, source: int, offset: int, final_s: int, rows: Sequence[PaneRow], now_s: int, *, more: bool = False
@@ -237,8 +238,7 @@ class Evidence:
 
     def _add(self, pane: PaneId, change: Replacement) -> None:
         source, second, variant, name = pane
-        old, new = change.old, change.new
-        place = (source, second, name)
+        old, new, place = change.old, change.new, (source, second, name)
         self.edition += 1
         self.dead_lettered += change.refused
         self._history.replace(variant, place, old, new)

@@ -94,7 +94,7 @@ class Ledger:
         self._waiting: set[str] = set()
         """releases that wait for another one of their service"""
         self._refusing: set[str] = set()
-        """releases with refused outcomes of panes that are not final"""
+        """releases with refused outcomes that are not told yet"""
         self._strangers = Strangers()
         self._restored_due: int | None = None
         """for as long as not everything that waits is read again"""
@@ -284,8 +284,9 @@ class Ledger:
         release = self.releases[name]
         self._changed.add(name)
         self._awake.add(name)
-        (self._refusing.add if release.is_refusing else self._refusing.discard)(name)
-        effects.refused += [of_outcomes(name, one) for one in release.take_refused()]
+        if release.is_refusing or name in self._refusing:
+            effects.refused += [of_outcomes(name, one) for one in release.take_refused()]
+            (self._refusing.add if release.is_refusing else self._refusing.discard)(name)
         if decision is not None:
             (self._waiting.add if release.standing is Standing.QUEUED else self._waiting.discard)(name)
             effects.published.append(Published(decision, release.weights_record(decision), release.document))

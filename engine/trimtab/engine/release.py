@@ -17,23 +17,16 @@ The rules of a release's life are here, and only here:
 from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
-from msgspec.structs import replace
-
-from trimtab.engine.account import Basis, decision_of, weights_of
-from trimtab.engine.belief import Belief
 from trimtab.engine.command import refusal_of, rule_of
 from trimtab.engine.confirmation import unconfirmed
 from trimtab.engine.contents import RefusedOutcomes
 from trimtab.engine.contribution import PaneRow
+from trimtab.engine.course import Course
 from trimtab.engine.errors import EngineError
 from trimtab.engine.evidence import Evidence
-from trimtab.engine.guard import Guard, keep_of
-from trimtab.engine.learning import Learning, Shares
-from trimtab.engine.movement import Movement
-from trimtab.engine.objective import Objective
+from trimtab.engine.guard import keep_of
 from trimtab.engine.policy.build import NO_FACTORIES, Factories
 from trimtab.engine.precedence import Life, Standing, queued_rule, stand
-from trimtab.engine.reaction import Reaction
 from trimtab.engine.release_state import (
     VERSION,
     Position,
@@ -43,18 +36,16 @@ from trimtab.engine.release_state import (
     encode_snapshot,
 )
 from trimtab.engine.renewal import in_force, renewed, seed_for
-from trimtab.engine.sizing import Sizing
 from trimtab.engine.strangers import Stranger
 from trimtab.engine.strategy.choice import choose
-from trimtab.engine.strategy.situation import Move, Situation, all_to
-from trimtab.engine.strategy.steps import HEARD_MS, interval_ms, steps_of
+from trimtab.engine.strategy.situation import Move, all_to
+from trimtab.engine.strategy.steps import interval_ms, steps_of
 from trimtab.schemas.decision import Assessment, Decision, Phase, WeightsRecord
 from trimtab.schemas.divergence import Divergence
 from trimtab.schemas.errors import InvalidRecord
 from trimtab.schemas.evidence import Command, Panes, Reactions
 from trimtab.schemas.ids import BASIS_POINTS, Revision
 from trimtab.schemas.release import parse_document
-from trimtab.schemas.strategy import Bandit, Ensemble
 
 REFRESH_MS: Final = 10_000
 """How often a release that is over shows what it still sees."""
@@ -63,8 +54,7 @@ REFRESH_MS: Final = 10_000
 class ReleaseFold:
     """One release, from its spec and the evidence so far."""
 
-    __slots__ = ("_belief", "_document", "_evidence", "_factories", "_guard", "_had", "_learning", "_movement",
-                 "_objective", "_reaction", "_release", "_sizing", "_spec", "_state", "_targets")  # fmt: skip
+    __slots__ = ("_course", "_document", "_evidence", "_factories", "_spec", "_state")
 
     def __init__(self, document: bytes, final_s: dict[int, int], factories: Factories = NO_FACTORIES) -> None:
         """`document` is the release file as JSON; `final_s`: source -> seconds that were over before it came.
@@ -79,25 +69,10 @@ class ReleaseFold:
 
     def _adopt(self, document: bytes, evidence: Evidence, state: ReleaseState) -> None:
         """Goes on under a spec, with this evidence and from this state."""
-        self._document, self._release = document, in_force(document, has_gone_on=state.has_gone_on)
-        self._spec = self._release.spec
-        self._evidence, self._state = evidence, state
-        evidence.require_shares(self._spec.share_metric)
-        self._objective = Objective(self._spec, evidence)
-        self._belief = Belief(self._spec, self._objective, state)
-        self._guard = Guard(self._spec, evidence)
-        strategy = self._spec.strategy
-        self._learning = (
-            Learning(self._spec, strategy, self._objective, self._belief.priors, self._factories)
-            if isinstance(strategy, Bandit | Ensemble)
-            else None
-        )
-        self._movement = Movement(self._spec, state)
-        self._had: tuple[int, list[int]] = (-1, [])
-        """edition of the evidence when somebody last asked for responses, and those"""
-        self._targets = {variant.name: variant.at_proxy for variant in self._spec.variants}
-        self._sizing = Sizing(self._spec, evidence, state.scaling)
-        self._reaction = Reaction(state, self._movement, self._guard, self._sizing)
+        self._document, self._evidence, self._state = document, evidence, state
+        release = in_force(document, has_gone_on=state.has_gone_on)
+        self._course = Course(release, evidence, state, self._factories)
+        self._spec = release.spec
 
     @property
     def document(self) -> bytes:
@@ -107,7 +82,7 @@ class ReleaseFold:
     @property
     def name(self) -> str:
         """The release's name."""
-        return self._release.name
+        return self._course.release.name
 
     @property
     def offset(self) -> int:
@@ -127,7 +102,7 @@ class ReleaseFold:
     @property
     def weights(self) -> dict[str, int]:
         """Variant -> basis points in force."""
-        return dict(zip(self._movement.names, self._state.weights, strict=True))
+        return dict(zip(self._course.movement.names, self._state.weights, strict=True))
 
     @property
     def divergences(self) -> list[Divergence]:
@@ -137,7 +112,7 @@ class ReleaseFold:
     @property
     def is_idle(self) -> bool:
         """Whether time alone can change nothing: what came is looked at and decided on, no guardrail asks for more."""
-        state, candidates = self._state, self._movement.candidates
+        state, candidates = self._state, self._course.movement.candidates
         if self.standing is Standing.QUEUED:  # it may be its turn
             return False
         if self._evidence_count != state.decided_on or self._evidence.is_maturing:
@@ -146,7 +121,7 @@ class ReleaseFold:
             return True
         if self._spec.scaling is not None:  # which is looked at every second: its windows empty, its cooldowns end
             return False
-        return self._guard.is_settled(candidates) and not self._reaction.is_asked()
+        return self._course.guard.is_settled(candidates) and not self._course.reaction.is_asked()
 
     @property
     def lives(self) -> Sequence[Life]:
@@ -199,9 +174,9 @@ class ReleaseFold:
 
     def _start_anew(self, document: bytes, *, has_gone_on: bool = False) -> None:
         spec = in_force(document, has_gone_on=has_gone_on).spec
-        seed = seed_for(spec, self._spec, self._state, self._belief)
+        seed = seed_for(spec, self._spec, self._state, self._course.belief)
         fresh = renewed(spec, self._spec, self._state, self._evidence)
-        fresh.seed, fresh.scaling, fresh.has_gone_on = seed, self._sizing.snapshot(), has_gone_on
+        fresh.seed, fresh.scaling, fresh.has_gone_on = seed, self._course.sizing.snapshot(), has_gone_on
         self._adopt(document, self._evidence, fresh)
 
     def relieve(self, at: Position) -> Decision:
@@ -248,7 +223,7 @@ class ReleaseFold:
 
     @property
     def is_refusing(self) -> bool:
-        """Whether outcomes were refused of panes that are not final: `finish` is to be told when they are."""
+        """Whether outcomes were refused that are not told yet, of panes that are not final: `finish` makes them so."""
         return self._evidence.is_refusing
 
     def finish(self, source: int, final_s: int, at: Position) -> None:
@@ -267,7 +242,7 @@ class ReleaseFold:
         if not state.phase.is_over and state.now_ms < now_ms:
             state.now_ms = now_ms
             self._evidence.advance(now_ms // 1000)
-            self._objective.take(self._guard.close(now_ms // 1000, pace))
+            self._course.objective.take(self._course.guard.close(now_ms // 1000, pace))
 
     def tick(self, at: Position, *, pace: int = 1) -> Decision | None:
         """Lets time pass. `pace` as in `contribute`."""
@@ -280,10 +255,10 @@ class ReleaseFold:
         """
         if not self._take(at):
             return None
-        if refusal := refusal_of(command, self._state, self._movement.names, self._spec.baseline, in_the_way):
+        if refusal := refusal_of(command, self._state, self._course.movement.names, self._spec.baseline, in_the_way):
             raise InvalidRecord(f"{command.action}: release {self.name}: {refusal}")
         rule = self._follow(command)
-        return self._decision(at, rule, self._assess())
+        return self._decision(at, rule, self._course.assess())
 
     def observe(self, divergences: list[Divergence], at: Position) -> Decision | None:
         """Takes what sidecars tell of traffic that does not follow the weights; all that they tell, not what is new."""
@@ -294,19 +269,19 @@ class ReleaseFold:
         if divergences == was or self.standing is not Standing.LIVE:
             return self._consider(at)
         words = "; ".join(one.words for one in divergences) or "every sidecar follows again"
-        return self._decision(at, f"observed: {words}", self._assess())
+        return self._decision(at, f"observed: {words}", self._course.assess())
 
     def react(self, told: Reactions, at: Position) -> Decision | None:
         """Takes what a worker tells of its reaction times, and decides where a guardrail asks for it."""
         if not self._take(at):
             return None
-        self._guard.take_reactions(told, self._state.now_ms // 1000)
+        self._course.guard.take_reactions(told, self._state.now_ms // 1000)
         return self._consider(at)
 
     @property
     def wants_reactions(self) -> bool:
         """Whether a guardrail looks at reaction times."""
-        return self._guard.wants_reactions
+        return self._course.guard.wants_reactions
 
     def _follow(self, command: Command) -> str:  # noqa: C901 - a table: one case for each command
         state, rule = self._state, rule_of(command)
@@ -317,21 +292,21 @@ class ReleaseFold:
                 state.phase = Phase.FROZEN
             case "resume":
                 state.phase = Phase.PROGRESSING
-                self._guard.start_over(lambda guardrail: guardrail.on_fail == "pause")
+                self._course.guard.start_over(lambda guardrail: guardrail.on_fail == "pause")
             case "abort":
-                self._movement.roll_back()
+                self._course.movement.roll_back()
             case "retry":
                 self._start_anew(self._document)
             case "set-weights":
                 state.phase = Phase.PAUSED
-                self._movement.put(command.weights)
+                self._course.movement.put(command.weights)
             case "promote":
                 rule = self._promote(command, rule)
             case "exclude":
                 was_promoted = state.phase is Phase.PROMOTED
-                self._movement.exclude({command.variant: rule})
+                self._course.movement.exclude({command.variant: rule})
                 if was_promoted:  # to that variant, for no other has traffic
-                    self._movement.roll_back()
+                    self._course.movement.roll_back()
             case "confirm":  # what is confirmed moves when it is its time, under its guardrails
                 state.confirmed = state.awaits
             case _:
@@ -340,19 +315,23 @@ class ReleaseFold:
 
     def _promote(self, command: Command, rule: str) -> str:
         """Ends the present step, or the release, and gives the rule, with what else came of it."""
-        state, names = self._state, self._movement.names
+        state, names = self._state, self._course.movement.names
         state.phase = Phase.PROGRESSING
         if not command.full and steps_of(self._spec) and not state.chosen:
             state.cleared_step = state.step
-            moved = self._move(self._assess())
+            moved = self._move(self._course.assess())
             if self._state is not state:  # a shadow phase is over with that
                 return f"{rule}, goes on as {self._spec.strategy.type}"
             is_as_said = not state.awaits and state.chosen != self._spec.baseline
             return rule if is_as_said else f"{rule}{'; ' if command.reason else ': '}{moved}"
-        probabilities = self._belief.probabilities(self._movement.eligible)
-        chosen = command.variant or max(self._movement.candidates, key=lambda name: probabilities[names.index(name)])
+        probabilities = self._course.belief.probabilities(self._course.movement.eligible)
+        chosen = command.variant or max(
+            self._course.movement.candidates, key=lambda name: probabilities[names.index(name)]
+        )
         state.chosen = chosen
-        self._movement.settle(Move(all_to(names.index(chosen), len(names)), rule, state.step), self._responses())
+        self._course.movement.settle(
+            Move(all_to(names.index(chosen), len(names)), rule, state.step), self._course.responses()
+        )
         return rule
 
     def _take(self, at: Position) -> bool:
@@ -365,24 +344,24 @@ class ReleaseFold:
 
     def _consider(self, at: Position, pace: int = 1) -> Decision | None:
         state, now_s = self._state, self._state.now_ms // 1000
-        self._objective.take(self._guard.close(now_s, pace))
+        self._course.objective.take(self._course.guard.close(now_s, pace))
         news, self._evidence.news = self._evidence.news, {}
         if self.standing is Standing.QUEUED:
             return None
         if state.phase.is_over:
             is_due = self._is_due(REFRESH_MS)
             rule = f"{state.phase.replace('_', ' ')}: what it still sees"
-            return self._decision(at, rule, self._assess()) if is_due else None
-        fails = self._guard.fails(news, self._movement.candidates, now_s)
-        look = self._sizing.look(self._may_take, state.now_ms)
+            return self._decision(at, rule, self._course.assess()) if is_due else None
+        fails = self._course.guard.fails(news, self._course.movement.candidates, now_s)
+        look = self._course.sizing.look(self._course.may_take, state.now_ms)
         if look.is_over:
-            self._reaction.start_over_on_latency()
+            self._course.reaction.start_over_on_latency()
         is_due = self._is_due(interval_ms(self._spec.strategy, pace))
         if not (is_due or look.advised or (fails and state.phase is not Phase.FROZEN)):
             return None
-        assessments = self._assess()
+        assessments = self._course.assess()
         if state.phase is not Phase.FROZEN and (
-            rule := self._reaction.act(assessments, look.blamed, self._responses())
+            rule := self._course.reaction.act(assessments, look.blamed, self._course.responses())
         ):
             return self._decision(at, rule, assessments)
         if look.advised:
@@ -402,33 +381,18 @@ class ReleaseFold:
             case Phase.FROZEN:
                 return "frozen: weights are held whatever happens"
             case _:
-                return self._reaction.hold(assessments) or self._move(assessments)
-
-    @property
-    def _may_take(self) -> list[str]:
-        """The variants that may take traffic."""
-        return [name for name in self._movement.names if name not in self._state.excluded]
-
-    def _assess(self) -> dict[str, list[Assessment]]:
-        return self._guard.assess(self._may_take, self._state.now_ms // 1000)
-
-    def _responses(self) -> list[int]:
-        """Gives what each variant has had so far; not to be changed, for a decision asks several times."""
-        edition, totals = self._evidence.edition, self._evidence.totals
-        if self._had[0] != edition:
-            self._had = (edition, [totals[name].responses for name in self._movement.names])
-        return self._had[1]
+                return self._course.reaction.hold(assessments) or self._move(assessments)
 
     def _move(self, assessments: dict[str, list[Assessment]]) -> str:
         """Lets the strategy choose, moves the weights as far as limits allow, and gives the rule."""
-        state, names = self._state, self._movement.names
+        state, names = self._state, self._course.movement.names
         if state.chosen:
             move = Move(all_to(names.index(state.chosen), len(names)), f"{state.chosen} takes all", state.step)
         else:
-            move = choose(self._situation(assessments))
+            move = choose(self._course.situation(assessments))
             if waits := unconfirmed(self._spec, state, move):
                 return waits
-        self._movement.settle(move, self._responses())
+        self._course.movement.settle(move, self._course.responses())
         if move.is_complete and self._spec.after_shadow is not None:
             self._go_on()
             return f"{move.rule}, goes on as {self._spec.strategy.type}"
@@ -440,23 +404,6 @@ class ReleaseFold:
         self._start_anew(self._document, has_gone_on=True)
         self._state.excluded = excluded
 
-    def _situation(self, assessments: dict[str, list[Assessment]]) -> Situation:
-        state, eligible = self._state, self._movement.eligible
-        shares = self._learning.shares(eligible, state) if self._learning else Shares()
-        return Situation(  # the first ones by place: see `account.py` for what more than 14 keywords cost
-            self._spec, state.now_ms, state.weights, eligible, self._belief.probabilities(eligible), self._responses(),
-            assessments=assessments, step=state.step, step_began_ms=state.step_began_ms,
-            step_responses=state.step_responses or [0] * len(eligible), cleared_step=state.cleared_step,
-            samples=() if self._learning else self._belief.samples(), shares=shares.overall,
-            segment_shares=shares.segments, fault=self._learning.fault if self._learning else "",
-            room=self._movement.room, is_heard=self._is_heard(),
-        )  # fmt: skip
-
-    def _is_heard(self) -> list[bool]:
-        if not steps_of(self._spec):
-            return []
-        return [self._evidence.window(name, HEARD_MS).responses > 0 for name in self._movement.names]
-
     def _decision(self, at: Position, rule: str, assessments: dict[str, list[Assessment]]) -> Decision:
         state = self._state
         replaces, state.newest = state.newest, (at.era, at.offset + 1)
@@ -467,28 +414,21 @@ class ReleaseFold:
         for weights in (state.weights, *state.segment_weights.values()):
             if sum(weights) != BASIS_POINTS or min(weights) < 0:
                 raise EngineError(f"release {self.name}: weights {weights} sum to {sum(weights)} bp")
-        self._movement.lay_out()
-        wanted, self._movement.wanted = self._movement.wanted, None
-        basis = Basis(self._movement.names, state, self._evidence, self._objective, self._belief, assessments, wanted)
-        made = decision_of(self._release, basis, rule, replaces)
-        if self._learning and (account := self._learning.account):
-            made = replace(made, reasons=[*made.reasons, account])
-        self._evidence.let_go()
-        made = replace(made, divergences=seen) if (seen := self._reaction.divergences()) else made
-        return replace(made, scaling=shown) if (shown := self._sizing.shown) else made
+        self._course.movement.lay_out()
+        return self._course.decision(rule, replaces, assessments)
 
     def weights_record(self, decision: Decision) -> WeightsRecord:
         """Gives what a sidecar needs of a decision of this release."""
-        return weights_of(decision, self._spec, self._state, self._movement.candidates, self._targets)
+        return self._course.weights_record(decision)
 
     def snapshot(self) -> bytes:
         """Gives the release as MessagePack; `restore` continues exactly from there."""
-        learning = self._learning.snapshot() if self._learning else {}
-        self._state.scaling = self._sizing.snapshot()
+        learning = self._course.learning.snapshot() if self._course.learning else {}
+        self._state.scaling = self._course.sizing.snapshot()
         return encode_snapshot(
             ReleaseSnapshot(
                 VERSION, self._state.offset, self._document, self._state, self._evidence.snapshot(),
-                guard=self._guard.snapshot(), learning=learning, objective=self._objective.snapshot(),
+                guard=self._course.guard.snapshot(), learning=learning, objective=self._course.objective.snapshot(),
             )
         )  # fmt: skip
 
@@ -505,8 +445,8 @@ class ReleaseFold:
         if not snapshot.state.lives:  # of before there were any
             snapshot.state.lives = [(-1, str(fold.standing), fold.prefix)]
         if snapshot.guard:
-            fold._guard.restore(snapshot.guard)
-        fold._objective.restore(snapshot.objective)
-        if snapshot.learning and fold._learning:
-            fold._learning.restore(snapshot.learning)
+            fold._course.guard.restore(snapshot.guard)
+        fold._course.objective.restore(snapshot.objective)
+        if snapshot.learning and fold._course.learning:
+            fold._course.learning.restore(snapshot.learning)
         return fold
