@@ -8,8 +8,6 @@ shares since it was first told: what is refused of it never grows less, whatever
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import msgspec
-
 from trimtab.engine.contribution import NOTHING, PaneContent
 from trimtab.engine.sift import sifted
 from trimtab.engine.tile import Change
@@ -19,25 +17,11 @@ Rank = tuple[int, int]
 PaneId = tuple[int, int, str, str]
 """(source, second, variant, segment)"""
 Remembered = tuple[PaneId, Rank, PaneContent]
-
-
-class _Known(msgspec.Struct, frozen=True, gc=False):
-    rank: Rank
-    content: PaneContent
-    """as it came"""
-    metrics: tuple[str, ...]
-    """by which it is sifted"""
-
-
-class Replacement(msgspec.Struct, frozen=True, gc=False):
-    """What is told of a pane now, in place of what was."""
-
-    old: PaneContent
-    new: PaneContent
-    refused: int
-    """outcomes that are refused now, and were not before"""
-    continues: bool = True
-    """whether `new` holds all that `old` does"""
+# Plain tuples, for every pane that comes makes them, and a decision waits for it.
+Replacement = tuple[PaneContent, PaneContent, int, bool]
+"""What was told of a pane, what is now, how many more of its outcomes are refused, and whether it merely continues"""
+_Known = tuple[Rank, PaneContent, tuple[str, ...]]
+"""rank, content as it came, metrics by which it is sifted"""
 
 
 class RefusedOutcomes(NamedTuple):
@@ -58,7 +42,8 @@ class Contents:
 
     >>> some = PaneContent(bytes(64), b"", b"", {"rating": (1, 3 << 20, 9 << 20)})
     >>> contents, pane = Contents("rating"), (0, 100, "v2", "")
-    >>> contents.put(pane, (-7, 9), some, is_final=False).refused
+    >>> _, _, refused, _ = contents.put(pane, (-7, 9), some, is_final=False)
+    >>> refused
     1
     >>> contents.put(pane, (-7, 8), some, is_final=False) is None
     True
@@ -87,19 +72,21 @@ class Contents:
         name = (variant, segment)
         known = of_second.get(name)
         if known is None:
-            known = _Known(rank, NOTHING, self._usual)
-        elif known.rank >= rank:
+            before, was, metrics = rank, NOTHING, self._usual
+        else:
+            before, was, metrics = known
+            if before >= rank:
+                return None
+        of_second[name] = (rank, content, metrics)
+        if was == content:
             return None
-        of_second[name] = _Known(rank, content, known.metrics)
-        if known.content == content:
-            return None
-        continues = known.rank[0] == rank[0]
-        if not known.metrics:  # most releases have none, and all panes come by here
-            return Replacement(known.content, content, 0, continues)
-        old, new = sifted(known.content, known.metrics), sifted(content, known.metrics)
+        continues = before[0] == rank[0]
+        if not metrics:  # most releases have none
+            return was, content, 0, continues
+        old, new = sifted(was, metrics), sifted(content, metrics)
         if new.refused and not is_final:
             self._refusing.add(pane)
-        return Replacement(old.content, new.content, new.refused - old.refused, continues)
+        return old.content, new.content, new.refused - old.refused, continues
 
     def require_shares(self, metric: str, final_s: Mapping[int, int]) -> list[tuple[PaneId, Replacement]]:
         """Sifts panes that are not final by one more metric, and those that come by no other; gives what it changes.
@@ -110,14 +97,13 @@ class Contents:
             return []
         self.share_metric, self._usual = metric, _usual(metric)
         changes = []
-        for pane, known in list(self._all()) if metric else ():
-            if metric not in known.metrics and pane[1] >= final_s.get(pane[0], 0):
-                old, metrics = sifted(known.content, known.metrics), (*known.metrics, metric)
-                new = sifted(known.content, metrics)
-                self._by_source[pane[0]][pane[1]][pane[2:]] = _Known(known.rank, known.content, metrics)
+        for pane, (rank, content, metrics) in list(self._all()) if metric else ():
+            if metric not in metrics and pane[1] >= final_s.get(pane[0], 0):
+                old, new = sifted(content, metrics), sifted(content, (*metrics, metric))
+                self._by_source[pane[0]][pane[1]][pane[2:]] = (rank, content, (*metrics, metric))
                 if new.refused > old.refused:
                     self._refusing.add(pane)
-                    changes.append((pane, Replacement(old.content, new.content, new.refused - old.refused)))
+                    changes.append((pane, (old.content, new.content, new.refused - old.refused, True)))
         return changes
 
     def _all(self) -> Iterator[tuple[PaneId, _Known]]:
@@ -128,9 +114,9 @@ class Contents:
 
     def of(self, variant: str) -> Iterator[tuple[str, Change]]:
         """Gives what is told of a variant's panes, each with its segment."""
-        for (_, second, of, segment), known in self._all():
+        for (_, second, of, segment), (_, content, metrics) in self._all():
             if of == variant:
-                yield segment, (second, +1, sifted(known.content, known.metrics).content)
+                yield segment, (second, +1, sifted(content, metrics).content)
 
     @property
     def is_refusing(self) -> bool:
@@ -144,9 +130,8 @@ class Contents:
         return [self._refused_of(pane) for pane in final]
 
     def _refused_of(self, pane: PaneId) -> RefusedOutcomes:
-        known = self._by_source[pane[0]][pane[1]][pane[2:]]
-        first, offset = known.rank
-        return RefusedOutcomes(*pane, -first, offset, sifted(known.content, known.metrics).refused)
+        (first, offset), content, metrics = self._by_source[pane[0]][pane[1]][pane[2:]]
+        return RefusedOutcomes(*pane, -first, offset, sifted(content, metrics).refused)
 
     def forget(self, source: int, before_s: int) -> None:
         """Lets go of the seconds of a source before `before_s`."""
@@ -156,12 +141,12 @@ class Contents:
 
     def snapshot(self) -> list[Remembered]:
         """Gives them as plain data."""
-        return [(pane, known.rank, known.content) for pane, known in self._all()]
+        return [(pane, rank, content) for pane, (rank, content, _) in self._all()]
 
     def sifted_by(self) -> list[tuple[PaneId, tuple[str, ...]]]:
         """Gives by which metrics those panes are sifted that are not by `share_metric` alone."""
         usual = self._usual
-        return [(pane, known.metrics) for pane, known in self._all() if known.metrics != usual]
+        return [(pane, metrics) for pane, (_, _, metrics) in self._all() if metrics != usual]
 
     @classmethod
     def restore(
@@ -176,9 +161,9 @@ class Contents:
         usual = contents._usual
         for pane, rank, content in snapshot:
             source, second, *_ = pane
-            known = _Known(rank, content, sifted_by.get(pane, usual))
-            contents._by_source.setdefault(source, {}).setdefault(second, {})[pane[2:]] = known
-            if second >= final_s.get(source, 0) and sifted(content, known.metrics).refused:
+            metrics = sifted_by.get(pane, usual)
+            contents._by_source.setdefault(source, {}).setdefault(second, {})[pane[2:]] = (rank, content, metrics)
+            if second >= final_s.get(source, 0) and sifted(content, metrics).refused:
                 contents._refusing.add(pane)
         return contents
 

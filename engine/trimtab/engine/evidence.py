@@ -238,9 +238,10 @@ class Evidence:
 
     def _add(self, pane: PaneId, change: Replacement) -> None:
         source, second, variant, name = pane
-        old, new, place = change.old, change.new, (source, second, name)
+        old, new, refused, continues = change
+        place = (source, second, name)
         self.edition += 1
-        self.dead_lettered += change.refused
+        self.dead_lettered += refused
         self._history.replace(variant, place, old, new)
         self.totals[variant].replace(old, new)
         if self.requests is not None:
@@ -251,7 +252,7 @@ class Evidence:
                 segment.replace(second, old, new)
         responses, errors, slowest = self.news.get(variant, _NO_NEWS)
         more, failed = new.responses - old.responses, new.errors - old.errors
-        if not change.continues or more < 0 or failed < 0:
+        if not continues or more < 0 or failed < 0:
             more = failed = _UNKNOWN
         self.news[variant] = News(responses + more, errors + failed, max(slowest, new.slowest))
 

@@ -343,25 +343,25 @@ class ReleaseFold:
         return True
 
     def _consider(self, at: Position, pace: int = 1) -> Decision | None:
-        state, now_s = self._state, self._state.now_ms // 1000
-        self._course.objective.take(self._course.guard.close(now_s, pace))
+        course, state, now_s = self._course, self._state, self._state.now_ms // 1000
+        course.objective.take(course.guard.close(now_s, pace))
         news, self._evidence.news = self._evidence.news, {}
         if self.standing is Standing.QUEUED:
             return None
         if state.phase.is_over:
             is_due = self._is_due(REFRESH_MS)
             rule = f"{state.phase.replace('_', ' ')}: what it still sees"
-            return self._decision(at, rule, self._course.assess()) if is_due else None
-        fails = self._course.guard.fails(news, self._course.movement.candidates, now_s)
-        look = self._course.sizing.look(self._course.may_take, state.now_ms)
+            return self._decision(at, rule, course.assess()) if is_due else None
+        fails = course.guard.fails(news, course.movement.candidates, now_s)
+        look = course.sizing.look(course.may_take, state.now_ms)
         if look.is_over:
-            self._course.reaction.start_over_on_latency()
+            course.reaction.start_over_on_latency()
         is_due = self._is_due(interval_ms(self._spec.strategy, pace))
         if not (is_due or look.advised or (fails and state.phase is not Phase.FROZEN)):
             return None
-        assessments = self._course.assess()
+        assessments = course.assess()
         if state.phase is not Phase.FROZEN and (
-            rule := self._course.reaction.act(assessments, look.blamed, self._course.responses())
+            rule := course.reaction.act(assessments, look.blamed, course.responses())
         ):
             return self._decision(at, rule, assessments)
         if look.advised:
