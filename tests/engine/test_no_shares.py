@@ -131,6 +131,18 @@ def test_a_pane_that_is_final_when_it_first_comes_is_told_at_once() -> None:
     assert rig.bring(response("stable", rig.now_ms)).refused == []
 
 
+def test_a_content_that_is_replaced_by_one_with_nothing_to_refuse_leaves_no_letter() -> None:
+    rig, (tail, head) = EvidenceRig(), (builder(), builder())
+    rig.apply(of_shares(None))
+    tail.update(1, NOW_MS, batch(outcome("canary", metric="rating", value=2.0)))
+    head.update(0, NOW_MS, batch(outcome("canary", metric="rating", value=1.0)))
+    rig.append(emitted(tail))
+    rig.append(emitted(head))
+    assert rig.ledger.releases["checkout"]._evidence.dead_lettered == 0
+    assert letters(rig) == 0
+    assert not any(effects.refused for effects in rig.replay())
+
+
 @pytest.mark.parametrize("values", ["real", "share"])
 def test_what_is_refused_is_that_of_the_spec_in_force(values: str) -> None:
     rig = EvidenceRig()

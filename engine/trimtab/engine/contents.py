@@ -84,8 +84,8 @@ class Contents:
         if not metrics:  # most releases have none
             return was, content, 0, continues
         old, new = sifted(was, metrics), sifted(content, metrics)
-        if new.refused and not is_final:
-            self._refusing.add(pane)
+        if not is_final:
+            (self._refusing.add if new.refused else self._refusing.discard)(pane)
         return old.content, new.content, new.refused - old.refused, continues
 
     def require_shares(self, metric: str, final_s: Mapping[int, int]) -> list[tuple[PaneId, Replacement]]:
