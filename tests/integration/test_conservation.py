@@ -9,7 +9,7 @@ import pytest
 
 from integration.publisher import Publisher
 from integration.worker_rig import WorkerRig
-from trimtab.schemas.telemetry import Response
+from trimtab.schemas.telemetry import Outcome, Response
 from trimtab.schemas.topics import TELEMETRY
 
 pytestmark = pytest.mark.integration
@@ -72,3 +72,22 @@ def test_a_poison_message_goes_to_the_dead_letters_and_the_stream_goes_on() -> N
             (TELEMETRY, 2, 2, "future"),
         ]
         rig.await_refused_report({"undecodable": 2, "future": 1})
+
+
+@pytest.mark.long
+def test_an_outcome_that_is_no_share_goes_to_the_dead_letters_and_the_others_of_its_message_count() -> None:
+    with WorkerRig() as rig:
+        rig.start_worker()
+        rig.apply(more="objective: {metric: converted}")
+        rig.await_counted(0)
+        share = Outcome(
+            release="checkout", variant="v1", time_ms=int(time.time() * 1000), metric="converted", value=1.0
+        )  # fmt: skip
+        others = [msgspec.structs.replace(share, value=value) for value in (1_000_000.0, -1.0)]
+        rig.publish(TELEMETRY, msgspec.json.encode([share, *others, share]), partition=2)
+        (letter,) = rig.await_refused(2)
+        assert (letter.source, letter.partition, letter.offset, letter.code) == (TELEMETRY, 2, 0, "bad-value")
+        assert (letter.release, letter.events, letter.payload) == ("checkout", 2, b"")
+        seen = rig.await_counted(2)
+        assert (seen.arms[0].trials, seen.arms[0].reward_sum, seen.seen.dead_lettered) == (2, 2.0, 2)
+        rig.await_refused_report({"bad-value": 2})
