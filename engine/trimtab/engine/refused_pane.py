@@ -21,10 +21,12 @@ class RefusedPane:
 def of_stranger(stranger: Stranger, *, is_known: bool) -> RefusedPane:
     """Gives that of a pane whose variant does not take part, or whose release does not exist (`is_known`: it does)."""
     row, key = stranger.row, stranger.row.key
-    code = "unknown-variant" if is_known else "unknown-release"
-    what = f"release {key.release}: no variant {key.variant!r}" if is_known else f"no release {key.release!r}"
-    reason = f"{what} ({_pane(key.variant, key.segment, row.second)})"
-    refusal = Refusal(code, reason, events_of(row.content), key.release)
+    events, pane = events_of(row.content), _pane(key.variant, key.segment, row.second)
+    if is_known:
+        reason = f"release {key.release}: no variant {key.variant!r} ({pane})"
+        refusal = Refusal("unknown-variant", reason, events, key.release)
+    else:
+        refusal = Refusal("unknown-release", f"no release {key.release!r} ({pane})", events, key.release)
     return RefusedPane(stranger.source, row.first_offset, stranger.offset, refusal)
 
 
